@@ -1,0 +1,1 @@
+"""The gateway process: JT/T 808 over TCP and phone positions over HTTP."""
