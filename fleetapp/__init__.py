@@ -1,0 +1,1 @@
+"""The web application: one folder per capability over two libraries, ``dispatch`` and ``telematics``."""

@@ -1,0 +1,111 @@
+"""Organisation, users, grants and sign-ins."""
+
+from datetime import date
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from fleetapp.kit.actor import Role
+from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OrgId, Str, UserId, one_of
+from fleetapp.kit.db import Base
+
+
+class OrgKind(StrEnum):
+    """Level of an organisation; operators run cars for others and hang on any level."""
+
+    CITY = "city"
+    DISTRICT = "district"
+    UNIT = "unit"
+    OFFICE = "office"
+    OPERATOR = "operator"
+
+
+class Organisation(Base):
+    """A node of the tree. ``path`` is ``/1/4/17/``: the ids from the root to this node, so a prefix is a sub-tree."""
+
+    __tablename__ = "organisation"
+    __table_args__ = (
+        one_of("kind", OrgKind),
+        CheckConstraint("path ~ '^/([0-9]+/)+$'", name="path_form"),
+        Index("ix_organisation_path", "path", postgresql_ops={"path": "text_pattern_ops"}),
+    )
+
+    id: Mapped[Id]
+    parent_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("organisation.id"))
+    code: Mapped[Str] = mapped_column(unique=True)
+    kind: Mapped[Str]
+    name_zh: Mapped[Str]
+    name_en: Mapped[Str]
+    adcode: Mapped[OptionalStr]
+    path: Mapped[Str] = mapped_column(unique=True)
+    closed_on: Mapped[date | None] = mapped_column(Date)
+
+    parent: Mapped["Organisation | None"] = relationship(remote_side="Organisation.id")
+
+
+class UserAccount(Base):
+    """A person's account, known by role and unit in the demo. ``password_hash`` is argon2id."""
+
+    __tablename__ = "user_account"
+    __table_args__ = (CheckConstraint("username ~ '^[a-z0-9][a-z0-9._-]{1,63}$'", name="username_form"),)
+
+    id: Mapped[Id]
+    username: Mapped[Str] = mapped_column(unique=True)
+    name_zh: Mapped[Str]
+    name_en: Mapped[Str]
+    org_id: Mapped[OrgId]
+    phone: Mapped[OptionalStr]
+    password_hash: Mapped[Str]
+    failed_count: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    locked_until: Mapped[OptionalMoment]
+    closed_at: Mapped[OptionalMoment]
+    last_sign_in_at: Mapped[OptionalMoment]
+    created_at: Mapped[Moment]
+
+    org: Mapped[Organisation] = relationship()
+    grants: Mapped[list["RoleGrant"]] = relationship(back_populates="user", order_by="RoleGrant.id")
+
+
+class RoleGrant(Base):
+    """A role of a user at a node of the tree."""
+
+    __tablename__ = "role_grant"
+    __table_args__ = (
+        UniqueConstraint("user_id", "role", "org_id"),
+        one_of("role", Role),
+        CheckConstraint("role <> 'system'", name="not_system"),
+    )
+
+    id: Mapped[Id]
+    user_id: Mapped[UserId]
+    role: Mapped[Str]
+    org_id: Mapped[OrgId]
+
+    user: Mapped[UserAccount] = relationship(back_populates="grants")
+    org: Mapped[Organisation] = relationship()
+
+
+class SignInKind(StrEnum):
+    """A browser session (cookie) or a bearer token for programs."""
+
+    WEB = "web"
+    API = "api"
+
+
+class SignIn(Base):
+    """An open sign-in; only the SHA-256 of its token is kept."""
+
+    __tablename__ = "sign_in"
+    __table_args__ = (one_of("kind", SignInKind),)
+
+    id: Mapped[Id]
+    user_id: Mapped[UserId] = mapped_column(index=True)
+    kind: Mapped[Str]
+    token_sha256: Mapped[Str] = mapped_column(unique=True)
+    created_at: Mapped[Moment]
+    last_seen_at: Mapped[Moment]
+    expires_at: Mapped[Moment]
+    ended_at: Mapped[OptionalMoment]
+
+    user: Mapped[UserAccount] = relationship()

@@ -1,0 +1,102 @@
+"""Reading of organisations, accounts and grants."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, SignIn, UserAccount
+from fleetapp.kit.actor import Actor, Grant, Role
+from fleetapp.kit.errors import NotFound
+
+
+def orgs_visible_to(actor: Actor) -> Select[Organisation]:
+    """Return the organisations inside the actor's sub-trees, in tree order."""
+    paths = actor.paths()
+    return (
+        select(Organisation)
+        .where(or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)))
+        .order_by(Organisation.path)
+    )
+
+
+def get_org(session: Session, *, org_id: int) -> Organisation:
+    """Return one organisation.
+
+    :raises NotFound: no such id.
+    """
+    org = session.get(Organisation, org_id)
+    if org is None:
+        raise NotFound("kit.not_found")
+    return org
+
+
+def get_org_by_code(session: Session, *, code: str) -> Organisation:
+    """Return the organisation of a code.
+
+    :raises NotFound: no such code.
+    """
+    org = session.scalar(select(Organisation).where(Organisation.code == code))
+    if org is None:
+        raise NotFound("kit.not_found")
+    return org
+
+
+def list_districts(session: Session) -> Sequence[Organisation]:
+    """Return the districts in code order."""
+    return session.scalars(
+        select(Organisation).where(Organisation.kind == OrgKind.DISTRICT).order_by(Organisation.code)
+    ).all()
+
+
+def visible_to(actor: Actor) -> Select[UserAccount]:
+    """Return the accounts of the organisations whose accounts the actor may read; everybody sees their own."""
+    paths = actor.paths({Role.UNIT_ADMIN, Role.VEHICLE_OFFICE, Role.AUDITOR, Role.SYSTEM_ADMIN, Role.SYSTEM})
+    inside = select(Organisation.id).where(
+        or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
+    )
+    return (
+        select(UserAccount)
+        .where(or_(UserAccount.id == actor.user_id, UserAccount.org_id.in_(inside)))
+        .options(joinedload(UserAccount.org), selectinload(UserAccount.grants).joinedload(RoleGrant.org))
+        .order_by(UserAccount.username)
+    )
+
+
+def find_user(session: Session, *, username: str) -> UserAccount | None:
+    """Return the account of a username, if any."""
+    return session.scalar(select(UserAccount).where(UserAccount.username == username))
+
+
+def get_user(session: Session, *, user_id: int, actor: Actor) -> UserAccount:
+    """Return an account that the actor may see.
+
+    :raises NotFound: no such account, or out of scope.
+    """
+    user = session.scalar(visible_to(actor).where(UserAccount.id == user_id))
+    if user is None:
+        raise NotFound("kit.not_found")
+    return user
+
+
+def find_open_sign_in(session: Session, *, token_sha256: str) -> SignIn | None:
+    """Return the sign-in of a token's hash, with its account, grants and their organisations."""
+    return session.scalar(
+        select(SignIn)
+        .where(SignIn.token_sha256 == token_sha256)
+        .options(
+            joinedload(SignIn.user).joinedload(UserAccount.org),
+            joinedload(SignIn.user).selectinload(UserAccount.grants).joinedload(RoleGrant.org),
+        )
+    )
+
+
+def actor_of(user: UserAccount, *, language: str = "zh") -> Actor:
+    """Return the actor that an account acts as."""
+    return Actor(
+        user_id=user.id,
+        name=user.name_zh if language == "zh" else user.name_en,
+        grants=tuple(Grant(Role(grant.role), grant.org_id, grant.org.path) for grant in user.grants),
+        org_id=user.org_id,
+        org_path=user.org.path,
+    )

@@ -1,0 +1,26 @@
+"""The chain of entries. ``seq``, ``prev_hash`` and ``hash`` are set by a trigger (``migrations/sql/audit.sql``)."""
+
+from sqlalchemy import BigInteger, Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fleetapp.kit.columns import Json, Moment, OptionalStr, Str
+from fleetapp.kit.db import Base
+
+
+class AuditEntry(Base):
+    """One fact: who did what to which row, with the values before and after in ``data``."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (Index("ix_audit_entry_subject", "subject_type", "subject_id"), Index("ix_audit_entry_at", "at"))
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[Moment]
+    actor_id: Mapped[int | None] = mapped_column(BigInteger)
+    actor_name: Mapped[Str]
+    action: Mapped[Str]
+    subject_type: Mapped[Str]
+    subject_id: Mapped[OptionalStr]
+    org_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    data: Mapped[Json]
+    prev_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)

@@ -1,0 +1,59 @@
+"""Reading of the audit log."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, false, or_, select, text, true
+from sqlalchemy.orm import Session
+
+from fleetapp.accounts.queries import orgs_visible_to
+from fleetapp.audit.models import AuditEntry
+from fleetapp.kit.actor import Actor, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A broken place of the chain: the row's ``seq`` and ``altered``, ``missing`` (rows before it) or ``tail``."""
+
+    seq: int
+    fault: str
+
+
+def visible_to(actor: Actor) -> Select[AuditEntry]:
+    """Return the entries about organisations where the actor audits, newest first; entries without one need the root."""
+    roles = {Role.AUDITOR, Role.SYSTEM_ADMIN, Role.SYSTEM}
+    paths = actor.paths(roles)
+    inside = orgs_visible_to(actor).with_only_columns(orgs_visible_to(actor).selected_columns.id).order_by(None)
+    whole = true() if any(path.count("/") <= 2 for path in paths) else false()
+    return select(AuditEntry).where(or_(whole, AuditEntry.org_id.in_(inside))).order_by(AuditEntry.seq.desc())
+
+
+def filtered(
+    query: Select[AuditEntry],
+    *,
+    q: str = "",
+    subject_type: str = "",
+    subject_id: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Select[AuditEntry]:
+    """Narrow entries by text in action or name, by subject, by time."""
+    if q:
+        query = query.where(
+            or_(AuditEntry.action.contains(q, autoescape=True), AuditEntry.actor_name.contains(q, autoescape=True))
+        )
+    if subject_type:
+        query = query.where(AuditEntry.subject_type == subject_type)
+    if subject_id:
+        query = query.where(AuditEntry.subject_id == subject_id)
+    if start:
+        query = query.where(AuditEntry.at >= start)
+    if end:
+        query = query.where(AuditEntry.at < end)
+    return query
+
+
+def verify(session: Session) -> list[Fault]:
+    """Walk the whole chain and return every broken place; an empty list means that it is whole."""
+    rows = session.execute(text("SELECT seq, fault FROM audit_verify()"))
+    return [Fault(row.seq, row.fault) for row in rows]

@@ -1,0 +1,60 @@
+"""Makes the application from settings."""
+
+import click
+from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from fleetapp import wiring
+from fleetapp.kit.actor import SYSTEM
+from fleetapp.kit.db import Database, make_engine
+from fleetapp.settings import Settings, load
+from fleetapp.web import display, errors, request, security, shell
+
+
+def create_app(settings: Settings | None = None, database: Database | None = None) -> Flask:
+    """Return the application. Tests pass both arguments; servers pass none and the environment decides."""
+    settings = settings or load()
+    if database is None:
+        database = Database(make_engine(settings.database_url, pool_size=8, max_overflow=8), wiring.CONSTRAINT_ERRORS)
+    app = Flask("fleetapp", template_folder="web/templates", static_folder="web/static")
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=settings.upload_max_mb * 1024 * 1024,
+        SESSION_COOKIE_NAME="fleet_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.cookie_secure,
+        SEND_FILE_MAX_AGE_DEFAULT=365 * 86400,
+        WTF_CSRF_CHECK_DEFAULT=False,
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    request.init_app(app, wiring.shell(database, settings))
+    errors.init_app(app)
+    security.init_app(app)
+    display.init_app(app)
+    app.register_blueprint(shell.blueprint)
+    wiring.register(app)
+
+    @app.cli.command("db-check")
+    def db_check() -> None:
+        """Exit silently when the database is reachable and its schema is the newest."""
+        try:
+            with database.transaction(SYSTEM) as session:
+                found = session.scalar(text("SELECT version_num FROM alembic_version"))
+        except OperationalError as error:
+            raise click.ClickException(
+                f"数据库无法连接，请检查 FLEET_DATABASE_URL。The database cannot be reached; check FLEET_DATABASE_URL ({str(error.orig).splitlines()[0]})."
+            ) from error
+        except Exception as error:
+            raise click.ClickException(
+                "数据库尚未初始化，请运行迁移。The database is empty: run the migrations."
+            ) from error
+        if found != shell.newest_revision():
+            raise click.ClickException(
+                f"数据库结构版本为 {found}，程序需要 {shell.newest_revision()}，请运行迁移。"
+                f"The schema is at {found}, this program needs {shell.newest_revision()}: run the migrations."
+            )
+
+    return app

@@ -1,0 +1,1 @@
+"""Shared kernel without business words: who acts, when, in which transaction, and how things fail."""

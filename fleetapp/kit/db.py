@@ -1,0 +1,93 @@
+"""The one database, the one place that commits.
+
+Every transaction tells PostgreSQL who acts (``fleet.actor_id``) and what part of the organisation tree that person
+may see (``fleet.scope``); row-level security reads both. The connection works as the role ``fleet_app``, which owns
+nothing and cannot bypass row-level security.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from fleetapp.kit.actor import Actor
+from fleetapp.kit.errors import Conflict
+
+APP_ROLE = "fleet_app"
+
+
+class Base(DeclarativeBase):
+    """Base of every table of the application; constraint names are stable so that errors can be told apart."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def driver_url(url: str) -> str:
+    """Return the address with SQLAlchemy's driver named: ``postgresql://`` becomes ``postgresql+psycopg://``."""
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def make_engine(url: str, *, role: str | None = APP_ROLE, **options: Any) -> Engine:
+    """Make an engine whose connections work as ``role``; ``None`` keeps the role of the address (set-up only)."""
+    engine = create_engine(driver_url(url), pool_pre_ping=True, **options)
+    if role is not None:
+
+        @event.listens_for(engine, "connect")
+        def work_as_role(connection: Any, _record: Any) -> None:
+            connection.autocommit = True
+            connection.execute(f'SET ROLE "{role}"')
+            connection.execute("SET TIME ZONE 'UTC'")
+            connection.autocommit = False
+
+    return engine
+
+
+class Database:
+    """An engine (or one connection) with its sessions. ``constraint_errors`` maps a constraint's name to the error code it means."""
+
+    def __init__(self, engine: Engine | Connection, constraint_errors: dict[str, str] | None = None) -> None:
+        self.engine = engine
+        self.constraint_errors = constraint_errors or {}
+        # On a connection with a transaction of its own (tests) each of ours becomes a savepoint of it.
+        self._sessions = sessionmaker(engine, expire_on_commit=False, join_transaction_mode="create_savepoint")
+
+    @contextmanager
+    def transaction(self, actor: Actor) -> Iterator[Session]:
+        """Open a transaction as ``actor``; commits at the end of the block, rolls back on any error.
+
+        :raises Conflict: a constraint that has an error code refused a row.
+        """
+        with self._sessions() as session:
+            try:
+                become(session, actor)
+                yield session
+                session.commit()
+            except IntegrityError as error:
+                session.rollback()
+                name = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
+                if name in self.constraint_errors:
+                    raise Conflict(self.constraint_errors[name]) from error
+                raise
+
+
+def become(session: Session, actor: Actor) -> None:
+    """Tell the database who acts for the rest of this transaction."""
+    session.execute(
+        text(
+            "SELECT set_config('fleet.scope', :scope, true), set_config('fleet.actor_id', :actor, true),"
+            " set_config('fleet.actor_name', :name, true)"
+        ),
+        {"scope": ",".join(actor.paths()), "actor": str(actor.user_id or ""), "name": actor.name},
+    )
+    session.info["actor"] = actor

@@ -1,0 +1,159 @@
+"""Orders, their stops, what happened to them, and their slips."""
+
+from enum import StrEnum
+
+from geoalchemy2 import Geometry, WKBElement
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
+from fleetapp.kit.db import Base
+
+
+class OrderState(StrEnum):
+    """States of a travel order; who may move it where is ``rules.TRANSITIONS``."""
+
+    SUBMITTED = "SUBMITTED"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+    CANCELLED = "CANCELLED"
+    DISPATCHED = "DISPATCHED"
+    DRIVER_ACCEPTED = "DRIVER_ACCEPTED"
+    CHECKED_OUT = "CHECKED_OUT"
+    EN_ROUTE = "EN_ROUTE"
+    RETURNED = "RETURNED"
+    CLOSED = "CLOSED"
+    NO_SHOW = "NO_SHOW"
+
+
+class OrderKind(StrEnum):
+    """Ordinary, urgent, and service orders (fuel, wash, repair, relocation) so that every movement has an order."""
+
+    ORDINARY = "ordinary"
+    EMERGENCY = "emergency"
+    SERVICE = "service"
+
+
+class Purpose(StrEnum):
+    """What the trip is for."""
+
+    MEETING = "meeting"
+    INSPECTION = "inspection"
+    RESEARCH = "research"
+    RECEPTION = "reception"
+    TRAINING = "training"
+    DOCUMENTS = "documents"
+    EMERGENCY = "emergency"
+    ENFORCEMENT = "enforcement"
+    VETERANS = "veterans"
+    MAINTENANCE = "maintenance"
+    OTHER = "other"
+
+
+class TravelOrder(Base):
+    """One application for a vehicle over ``[start_at, end_at)``.
+
+    ``org_id`` is the applicant's unit, ``serving_org_id`` the holder of the assigned vehicle. ``body`` is the class
+    wanted. ``passengers`` are names as the applicant typed them. The version guards against lost updates.
+    """
+
+    __tablename__ = "travel_order"
+    __table_args__ = (
+        one_of("state", OrderState),
+        one_of("kind", OrderKind),
+        one_of("purpose", Purpose),
+        CheckConstraint("start_at < end_at", name="window"),
+        CheckConstraint("passenger_count BETWEEN 0 AND 60", name="passenger_count"),
+        CheckConstraint(
+            "state NOT IN ('REJECTED', 'CANCELLED', 'NO_SHOW') OR length(closing_reason) > 0", name="closing_reason"
+        ),
+        CheckConstraint("approver_id IS NULL OR approver_id <> applicant_id", name="no_self_approval"),
+        Index("ix_travel_order_start_at", "start_at"),
+        Index("ix_travel_order_state", "state"),
+    )
+
+    id: Mapped[Id]
+    org_id: Mapped[OrgId]
+    serving_org_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("organisation.id"), index=True)
+    number: Mapped[Str] = mapped_column(unique=True)
+    kind: Mapped[Str]
+    purpose: Mapped[Str]
+    reason: Mapped[Str]
+    applicant_id: Mapped[UserId] = mapped_column(index=True)
+    approver_id: Mapped[OptionalUserId]
+    passengers: Mapped[Str]
+    passenger_count: Mapped[int] = mapped_column(Integer)
+    contact: Mapped[Str]
+    body: Mapped[Str]
+    start_at: Mapped[Moment]
+    end_at: Mapped[Moment]
+    state: Mapped[Str]
+    supplementary: Mapped[bool]
+    closing_reason: Mapped[OptionalStr]
+    created_at: Mapped[Moment]
+    approved_at: Mapped[OptionalMoment]
+    version: Mapped[int] = mapped_column(Integer)
+
+    org: Mapped[Organisation] = relationship(foreign_keys="TravelOrder.org_id")
+    applicant: Mapped[UserAccount] = relationship(foreign_keys="TravelOrder.applicant_id")
+    approver: Mapped[UserAccount | None] = relationship(foreign_keys="TravelOrder.approver_id")
+    stops: Mapped[list["OrderStop"]] = relationship(order_by="OrderStop.position", cascade="all")
+    events: Mapped[list["OrderEvent"]] = relationship(order_by="OrderEvent.id")
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 -- SQLAlchemy's own form
+
+
+class OrderStop(Base):
+    """Position 0 is the origin, the last one the farthest the applicant named; the car then returns."""
+
+    __tablename__ = "order_stop"
+    __table_args__ = (
+        UniqueConstraint("order_id", "position"),
+        CheckConstraint("position BETWEEN 0 AND 9", name="position"),
+    )
+
+    id: Mapped[Id]
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("travel_order.id"))
+    position: Mapped[int] = mapped_column(Integer)
+    name: Mapped[Str]
+    point: Mapped[WKBElement] = mapped_column(Geometry("POINT", srid=4326))
+    tolerance_m: Mapped[int] = mapped_column(Integer)
+
+
+class OrderEvent(Base):
+    """One change of an order's state, append-only."""
+
+    __tablename__ = "order_event"
+
+    id: Mapped[Id]
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("travel_order.id"), index=True)
+    action: Mapped[Str]
+    from_state: Mapped[OptionalStr]
+    to_state: Mapped[Str]
+    actor_id: Mapped[OptionalUserId]
+    at: Mapped[Moment]
+    note: Mapped[OptionalStr]
+
+    actor: Mapped[UserAccount | None] = relationship()
+
+
+class DispatchSlip(Base):
+    """A slip number (unit code - year - running number), issued once; a cancelled one is void, never reused."""
+
+    __tablename__ = "dispatch_slip"
+    __table_args__ = (
+        UniqueConstraint("org_id", "year", "seq"),
+        CheckConstraint("(void_at IS NULL) = (void_reason IS NULL)", name="void"),
+    )
+
+    id: Mapped[Id]
+    org_id: Mapped[OrgId]
+    year: Mapped[int] = mapped_column(Integer)
+    seq: Mapped[int] = mapped_column(Integer)
+    number: Mapped[Str] = mapped_column(unique=True)
+    issued_at: Mapped[Moment]
+    issued_by: Mapped[OptionalUserId]
+    void_at: Mapped[OptionalMoment]
+    void_reason: Mapped[OptionalStr]

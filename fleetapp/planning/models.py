@@ -1,0 +1,102 @@
+"""Assignments and optimizer runs."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from fleetapp.drivers.models import Driver
+from fleetapp.kit.columns import (
+    Id,
+    Json,
+    Moment,
+    OptionalMoment,
+    OptionalStr,
+    OptionalUserId,
+    OrgId,
+    Str,
+    UserId,
+    one_of,
+)
+from fleetapp.kit.db import Base
+from fleetapp.orders.models import DispatchSlip, TravelOrder
+from fleetapp.vehicles.models import Vehicle
+
+
+class AssignmentState(StrEnum):
+    """A released assignment keeps its row as history and no longer blocks the vehicle."""
+
+    ACTIVE = "ACTIVE"
+    RELEASED = "RELEASED"
+
+
+IS_ACTIVE = text("state = 'ACTIVE'")
+
+
+class Assignment(Base):
+    """Vehicle and driver of an order; ``during`` is the order's window with its buffers and blocks both.
+
+    ``org_id`` is the holder of the vehicle (and so of the driver), ``order_org_id`` the applicant's unit.
+    """
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        one_of("state", AssignmentState),
+        ExcludeConstraint(
+            ("vehicle_id", "="), ("during", "&&"), where=IS_ACTIVE, name="ex_assignment_vehicle", using="gist"
+        ),
+        ExcludeConstraint(
+            ("driver_id", "="), ("during", "&&"), where=IS_ACTIVE, name="ex_assignment_driver", using="gist"
+        ),
+        Index("uq_assignment_order_active", "order_id", unique=True, postgresql_where=IS_ACTIVE),
+        CheckConstraint("state = 'ACTIVE' OR released_at IS NOT NULL", name="released"),
+    )
+
+    id: Mapped[Id]
+    org_id: Mapped[OrgId]
+    order_org_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("organisation.id"), index=True)
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("travel_order.id"), index=True)
+    vehicle_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("vehicle.id"), index=True)
+    driver_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("driver.id"), index=True)
+    slip_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("dispatch_slip.id"))
+    during: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    state: Mapped[Str]
+    assigned_at: Mapped[Moment]
+    assigned_by: Mapped[OptionalUserId]
+    run_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plan_run.id"))
+    released_at: Mapped[OptionalMoment]
+    release_reason: Mapped[OptionalStr]
+
+    order: Mapped[TravelOrder] = relationship()
+    vehicle: Mapped[Vehicle] = relationship()
+    driver: Mapped[Driver] = relationship()
+    slip: Mapped[DispatchSlip] = relationship()
+
+
+class RunState(StrEnum):
+    """A run proposes; confirming it makes the assignments."""
+
+    DONE = "DONE"
+    CONFIRMED = "CONFIRMED"
+    FAILED = "FAILED"
+
+
+class PlanRun(Base):
+    """One optimizer run over a window: the instance it solved, the plan it gave, what was accepted."""
+
+    __tablename__ = "plan_run"
+    __table_args__ = (one_of("state", RunState),)
+
+    id: Mapped[Id]
+    org_id: Mapped[OrgId]
+    requested_by: Mapped[UserId]
+    requested_at: Mapped[Moment]
+    start_at: Mapped[Moment]
+    end_at: Mapped[Moment]
+    state: Mapped[Str]
+    instance: Mapped[Json]
+    plan: Mapped[Json]
+    failure: Mapped[OptionalStr]
+    confirmed_at: Mapped[OptionalMoment]

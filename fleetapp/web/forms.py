@@ -1,0 +1,38 @@
+"""HTML forms through the same schemas as the API."""
+
+from typing import Any
+
+from flask import request
+from marshmallow import Schema, ValidationError
+from marshmallow.fields import List
+
+from fleetapp.kit.errors import Invalid
+
+
+def load_form(schema: Schema) -> dict[str, Any]:
+    """Load ``request.form`` with a schema; empty inputs count as not given, repeated ones as a list.
+
+    :raises Invalid: with the messages of each field.
+    """
+    data: dict[str, Any] = {}
+    for name in request.form:
+        if name == "csrf_token":
+            continue
+        values = [value for value in request.form.getlist(name) if value != ""]
+        if isinstance(schema.fields.get(name), List):
+            data[name] = values
+        elif values:
+            data[name] = values[-1]
+    return load(schema, data)
+
+
+def load(schema: Schema, data: Any) -> dict[str, Any]:
+    """Load any mapping with a schema.
+
+    :raises Invalid: with the messages of each field.
+    """
+    try:
+        loaded: dict[str, Any] = schema.load(data)
+    except ValidationError as error:
+        raise Invalid(fields=dict(error.messages_dict)) from error
+    return loaded

@@ -1,0 +1,98 @@
+"""The request's actor, clock reading and transaction. Views and APIs get these here and pass them on."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, current_app, g, request, session
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.orm import Session
+
+from fleetapp.kit import clock, permits
+from fleetapp.kit.actor import Actor
+from fleetapp.kit.db import Database
+from fleetapp.kit.errors import NotSignedIn
+from fleetapp.settings import Settings
+
+SESSION_TOKEN = "token"  # noqa: S105 -- the name of the cookie's entry
+csrf = CSRFProtect()
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What wiring gives to every request. ``resume(session, token, now)`` turns a token into its actor, or None."""
+
+    database: Database
+    settings: Settings
+    resume: Callable[..., Actor | None]
+    menu: tuple[Any, ...]
+
+
+def shell() -> Shell:
+    """Return the running application's parts."""
+    found: Shell = current_app.extensions["fleet"]
+    return found
+
+
+def now() -> datetime:
+    """Return the moment of this request: the same for everything it does."""
+    if "now" not in g:
+        g.now = clock.now()
+    moment: datetime = g.now
+    return moment
+
+
+def bearer() -> str | None:
+    """Return the token of an ``Authorization: Bearer`` header."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def find_actor() -> Actor | None:
+    """Return who is signed in, or None."""
+    if "actor" not in g:
+        token = bearer() or session.get(SESSION_TOKEN)
+        g.actor = shell().resume(shell().database, token=token, now=now()) if token else None
+    actor: Actor | None = g.actor
+    return actor
+
+
+def actor() -> Actor:
+    """Return who is signed in.
+
+    :raises NotSignedIn: nobody, or the sign-in has expired.
+    """
+    found = find_actor()
+    if found is None:
+        raise NotSignedIn("kit.not_signed_in")
+    return found
+
+
+def transaction() -> AbstractContextManager[Session]:
+    """Open the transaction of this request as its actor; it commits at the end of the block."""
+    return shell().database.transaction(actor())
+
+
+def allowed(action: str, **where: Any) -> bool:
+    """Tell a template whether to show a button."""
+    found = find_actor()
+    return found is not None and permits.may(action, found, **where)
+
+
+PUBLIC = frozenset({"static", "accounts.sign_in", "accounts.sign_in_post", "accounts.language", "shell.healthz"})
+
+
+def init_app(app: Flask, parts: Shell) -> None:
+    """Ask everybody to sign in except on public pages; check CSRF on everything a browser's cookie could send."""
+    app.extensions["fleet"] = parts
+    csrf.init_app(app)
+
+    @app.before_request
+    def guard() -> None:
+        endpoint = request.endpoint or ""
+        if bearer() is None and request.method not in {"GET", "HEAD", "OPTIONS"} and endpoint != "api_accounts.Tokens":
+            csrf.protect()
+        if endpoint and endpoint not in PUBLIC and not endpoint.startswith(("api-docs", "api_accounts.Tokens")):
+            actor()

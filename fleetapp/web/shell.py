@@ -1,0 +1,38 @@
+"""Pages that belong to no slice: health, root."""
+
+import functools
+from pathlib import Path
+
+from flask import Blueprint, jsonify, redirect, url_for
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug import Response
+
+from fleetapp.kit.actor import SYSTEM
+from fleetapp.web import request as web_request
+
+blueprint = Blueprint("shell", __name__)
+
+
+@functools.cache
+def newest_revision() -> str:
+    """Return the newest migration that this program brings."""
+    names = sorted(path.stem for path in (Path(__file__).parents[2] / "migrations" / "versions").glob("*.py"))
+    return names[-1].split("_")[1]
+
+
+@blueprint.get("/")
+def root() -> Response:
+    """Go to the first page of the role."""
+    return redirect(url_for(web_request.shell().menu[0].endpoint))
+
+
+@blueprint.get("/healthz")
+def healthz() -> tuple[Response, int]:
+    """Tell whether the program and its database are alive."""
+    try:
+        with web_request.shell().database.transaction(SYSTEM) as session:
+            session.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return jsonify(ok=False, database=False), 503
+    return jsonify(ok=True, database=True), 200

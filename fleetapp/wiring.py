@@ -1,0 +1,96 @@
+"""The only file that knows every slice: tables, pages, APIs, jobs, commands, menu and the names of constraints."""
+
+import functools
+from dataclasses import dataclass
+
+from flask import Flask
+
+import fleetapp.accounts.models
+import fleetapp.audit.models
+import fleetapp.drivers.models
+import fleetapp.duty.models
+import fleetapp.findings.models
+import fleetapp.orders.models
+import fleetapp.places.models
+import fleetapp.planning.models
+import fleetapp.policies.models
+import fleetapp.reports.models
+import fleetapp.trips.models
+import fleetapp.vehicles.models
+import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
+from fleetapp.accounts import service as accounts_service
+from fleetapp.kit.actor import Actor
+from fleetapp.kit.db import Base, Database
+from fleetapp.settings import Settings
+from fleetapp.web import api as web_api
+from fleetapp.web.request import Shell
+from fleetapp.web.texts import language
+
+metadata = Base.metadata
+
+CONSTRAINT_ERRORS = {
+    "uq_vehicle_plate_active": "vehicles.plate_taken",
+    "uq_vehicle_vin_active": "vehicles.vin_taken",
+    "ex_terminal_binding_vehicle": "vehicles.terminal_present",
+    "ex_terminal_binding_terminal": "vehicles.terminal_elsewhere",
+    "ck_vehicle_odometer_back": "vehicles.odometer_back",
+    "ex_assignment_vehicle": "planning.vehicle_booked",
+    "ex_assignment_driver": "planning.driver_booked",
+    "uq_assignment_order_active": "planning.already_assigned",
+    "uq_duty_event_idempotency_key": "duty.already_received",
+    "uq_user_account_username": "accounts.username_taken_now",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MenuItem:
+    """An entry of the side menu, shown to whoever may do ``action`` anywhere."""
+
+    endpoint: str
+    text: str
+    icon: str
+    action: str | None = None
+
+
+MENU = (
+    MenuItem("reports.home", "web.menu.home", "home"),
+    MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read"),
+    MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve"),
+    MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read"),
+    MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read"),
+    MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live"),
+    MenuItem("trips.index", "web.menu.trips", "route", "trips.read"),
+    MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read"),
+    MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export"),
+    MenuItem("vehicles.index", "web.menu.vehicles", "car", "vehicles.read"),
+    MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
+    MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
+    MenuItem("policies.index", "web.menu.policies", "book", "policies.read"),
+    MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read"),
+    MenuItem("audit.index", "web.menu.audit", "shield-check", "audit.read"),
+)
+
+
+def _resume(settings: Settings, database: Database, **asked: object) -> Actor | None:
+    return accounts_service.resume(database, **asked, idle_min=settings.session_idle_min, language=language())  # type: ignore[arg-type]
+
+
+def shell(database: Database, settings: Settings) -> Shell:
+    """Return the parts that every request needs."""
+    return Shell(database, settings, functools.partial(_resume, settings), MENU)
+
+
+def register(app: Flask) -> None:
+    """Plug the slices' pages, APIs and commands into an application."""
+    import fleetapp.accounts.api
+    import fleetapp.accounts.views
+    import fleetapp.audit.cli
+    import fleetapp.audit.views
+
+    for views in (fleetapp.accounts.views, fleetapp.audit.views):
+        app.register_blueprint(views.blueprint)
+    api = web_api.init_app(app)
+    for endpoints in (fleetapp.accounts.api,):
+        api.register_blueprint(endpoints.blueprint)
+    for commands in (fleetapp.audit.cli,):
+        app.cli.add_command(commands.group)
