@@ -1,7 +1,9 @@
 """The only file that knows every slice: tables, pages, APIs, jobs, commands, menu and the names of constraints."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import Flask
 
@@ -69,6 +71,10 @@ MENU = (
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read"),
     MenuItem("audit.index", "web.menu.audit", "shield-check", "audit.read"),
 )
+
+
+JOBS: tuple[tuple[str, int, Callable[[Database, datetime], object]], ...] = ()
+"""Scheduled work: name, seconds between runs, function of the database and the moment."""
 
 
 def _resume(settings: Settings, database: Database, **asked: object) -> Actor | None:

@@ -1,0 +1,99 @@
+"""``python -m fleetapp.scheduler``: runs every slice's jobs on time; of several schedulers one works, the rest wait.
+
+The jobs are fixed intervals listed in ``wiring.JOBS`` and idempotent by cursor, so nothing needs to be remembered
+between runs: a missed run is made good by the next. Leadership is a session-level advisory lock: it falls free by
+itself when the leader dies.
+"""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from types import FrameType
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from fleetapp import settings as app_settings
+from fleetapp import wiring
+from fleetapp.kit import clock
+from fleetapp.kit.db import Database, make_engine
+
+LEADER_LOCK = 808_2026
+WAIT_FOR_LEADER_S = 5
+
+log = structlog.get_logger()
+
+
+def run_job(name: str, job: Callable[[Database, datetime], object], database: Database) -> None:
+    """Run one job and log how it went; a failure is logged and the next run tries again."""
+    began = time.monotonic()
+    try:
+        result = job(database, clock.now())
+    except Exception as error:  # noqa: BLE001 -- a job's failure must not stop the others
+        log.error("job_failed", job=name, error=str(error).splitlines()[0], kind=type(error).__name__)
+        return
+    log.info("job_done", job=name, result=result, elapsed_s=round(time.monotonic() - began, 3))
+
+
+def lead(database: Database, stop: threading.Event) -> None:
+    """Wait for leadership, then run the jobs until told to stop or the database goes away."""
+    engine = database.engine
+    with engine.connect() as connection:
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LEADER_LOCK}):
+            connection.rollback()
+            if stop.wait(WAIT_FOR_LEADER_S):
+                return
+        connection.commit()
+        log.info("scheduler_leads", jobs=[name for name, _, _ in wiring.JOBS])
+        scheduler = BackgroundScheduler(
+            timezone="UTC",
+            executors={"default": ThreadPoolExecutor(2)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        for name, seconds, job in wiring.JOBS:
+            scheduler.add_job(run_job, "interval", args=(name, job, database), seconds=seconds, id=name,
+                              next_run_time=clock.now())  # fmt: skip
+        scheduler.start()
+        try:
+            while not stop.wait(WAIT_FOR_LEADER_S):
+                connection.execute(text("SELECT 1"))  # the lock lives on this connection: notice when it is gone
+                connection.commit()
+        finally:
+            scheduler.shutdown(wait=True)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    try:
+        settings = app_settings.load()
+    except app_settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    engine = make_engine(settings.database_url, pool_size=4)
+    database = Database(engine, wiring.CONSTRAINT_ERRORS)
+    print("scheduler ready", flush=True)
+    while not stop.is_set():
+        try:
+            lead(database, stop)
+        except OperationalError as error:
+            log.warning("database_unavailable", error=str(error.orig).splitlines()[0])
+            stop.wait(WAIT_FOR_LEADER_S)
+    engine.dispose()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
