@@ -16,7 +16,7 @@ from types import FrameType
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from fleetapp import settings as app_settings
@@ -35,15 +35,15 @@ def run_job(name: str, job: Callable[[Database, datetime], object], database: Da
     began = time.monotonic()
     try:
         result = job(database, clock.now())
-    except Exception as error:  # noqa: BLE001 -- a job's failure must not stop the others
-        log.error("job_failed", job=name, error=str(error).splitlines()[0], kind=type(error).__name__)
+    except Exception as error:
+        log.exception("job_failed", job=name, kind=type(error).__name__)
         return
     log.info("job_done", job=name, result=result, elapsed_s=round(time.monotonic() - began, 3))
 
 
-def lead(database: Database, stop: threading.Event) -> None:
+def lead(engine: Engine, stop: threading.Event) -> None:
     """Wait for leadership, then run the jobs until told to stop or the database goes away."""
-    engine = database.engine
+    database = Database(engine, wiring.CONSTRAINT_ERRORS)
     with engine.connect() as connection:
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LEADER_LOCK}):
             connection.rollback()
@@ -83,11 +83,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     engine = make_engine(settings.database_url, pool_size=4)
-    database = Database(engine, wiring.CONSTRAINT_ERRORS)
     print("scheduler ready", flush=True)
     while not stop.is_set():
         try:
-            lead(database, stop)
+            lead(engine, stop)
         except OperationalError as error:
             log.warning("database_unavailable", error=str(error.orig).splitlines()[0])
             stop.wait(WAIT_FOR_LEADER_S)
