@@ -31,11 +31,11 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     request.init_app(app, wiring.shell(database, settings))
-    errors.init_app(app)
     security.init_app(app)
     display.init_app(app)
     app.register_blueprint(shell.blueprint)
     wiring.register(app)
+    errors.init_app(app)  # after the API, whose own handler for HTTP errors would win otherwise
 
     @app.cli.command("db-check")
     def db_check() -> None:

@@ -92,8 +92,9 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.reports.views
 
-    for views in (fleetapp.accounts.views, fleetapp.audit.views):
+    for views in (fleetapp.accounts.views, fleetapp.audit.views, fleetapp.reports.views):
         app.register_blueprint(views.blueprint)
     api = web_api.init_app(app)
     for endpoints in (fleetapp.accounts.api,):

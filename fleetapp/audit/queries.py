@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from fleetapp.audit.models import AuditEntry
 from fleetapp.kit.actor import Actor, Role
 
-
 ORGANISATION = table("organisation", column("id"), column("path"))
 """The tree as plain columns: accounts stand on this slice, not the other way round."""
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug import Response
 
 from fleetapp.kit.actor import SYSTEM
+from fleetapp.web import display
 from fleetapp.web import request as web_request
 
 blueprint = Blueprint("shell", __name__)
@@ -23,8 +24,9 @@ def newest_revision() -> str:
 
 @blueprint.get("/")
 def root() -> Response:
-    """Go to the first page of the role."""
-    return redirect(url_for(web_request.shell().menu[0].endpoint))
+    """Go to the first page that the person may open."""
+    entries = display.menu()
+    return redirect(entries[0]["href"] if entries else url_for("accounts.sign_in"))
 
 
 @blueprint.get("/healthz")
