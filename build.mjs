@@ -96,7 +96,7 @@ async function main() {
   const draft = join(DIST, ".manifest.json");
   writeFileSync(draft, `${JSON.stringify(manifest, Object.keys(manifest).sort(), 1)}\n`);
   renameSync(draft, join(DIST, "manifest.json"));
-  const kept = new Set(["manifest.json", ...Object.values(manifest)]);
+  const kept = new Set(["manifest.json", ".stamp", ...Object.values(manifest)]);
   for (const old of readdirSync(DIST).filter((name) => !kept.has(name))) rmSync(join(DIST, old), { recursive: true });
   for (const { file, bytes } of outputs) console.log(`${String(bytes.length).padStart(9)}  ${file}`);
 }
