@@ -46,6 +46,8 @@ class Rejection(StrEnum):
     JUMP = "jump"
     FUTURE = "future"
     NO_TIME = "no_time"
+    NO_ZONE = "no_zone"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,9 @@ class Stop:
 class Trip:
     """One compliance trip ``[start_at, end_at)``: movement cut only by a long stop, a GAP or an order boundary.
 
-    ``coverage`` is sum(min(step, 60 s)) / duration, 0..1. ``stops`` are the shorter stays inside the trip.
+    ``coverage`` is sum(min(step, 60 s)) / duration, 0..1. ``stops`` are the shorter stays inside the trip, ``gaps``
+    the GAPs that touch its start or its end (they lie outside it). Where an order boundary cuts the movement, both
+    trips keep the fix nearest to the boundary, so that their distances add up to that of the uncut movement.
     """
 
     start_at: datetime
