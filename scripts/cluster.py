@@ -245,7 +245,8 @@ def launch(cluster: Cluster) -> bool:
     wait_until(lambda: not has_leftovers(cluster), limit_s=10)
     if not has_leftovers(cluster):
         # Its process number may have gone to another program by now, which PostgreSQL would take for a running server.
-        (cluster.data / "postmaster.pid").unlink(missing_ok=True)
+        for left in [cluster.data / "postmaster.pid", *cluster.socket.glob(".s.PGSQL.*")]:
+            left.unlink(missing_ok=True)
     command = [programs(cluster) / "pg_ctl", "start", "-w", "-s", "-t", "60", "-D", cluster.data, "-l", cluster.log]
     return run_as(cluster.user, [str(word) for word in command]).returncode == 0
 
