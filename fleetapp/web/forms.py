@@ -1,5 +1,9 @@
 """HTML forms through the same schemas as the API."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from flask import request
@@ -36,3 +40,18 @@ def load(schema: Schema, data: Any) -> dict[str, Any]:
     except ValidationError as error:
         raise Invalid(fields=dict(error.messages_dict)) from error
     return loaded
+
+
+@contextmanager
+def received_file(field: str) -> Iterator[tuple[Path, str]]:
+    """Yield an uploaded file as a path that is gone afterwards, and the name its sender gave it.
+
+    :raises Invalid: no file came.
+    """
+    file = request.files.get(field)
+    if file is None or not file.filename:
+        raise Invalid("web.file_missing")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "upload"
+        file.save(path)
+        yield path, Path(file.filename).name[:120]

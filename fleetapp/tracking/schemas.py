@@ -1,0 +1,92 @@
+"""Positions, tracks, uploads and terminals outside."""
+
+from marshmallow import fields, validate
+
+from fleetapp.kit.schema import Moment, StrictSchema, Text
+
+
+class LiveQuery(StrictSchema):
+    """Only what was received since then."""
+
+    since = Moment(load_default=None)
+
+
+class PositionOut(StrictSchema):
+    """A vehicle's newest position, WGS-84."""
+
+    vehicle_id = fields.Integer()
+    plate = fields.String()
+    org = fields.String()
+    lat = fields.Float()
+    lon = fields.Float()
+    at = Moment()
+    speed_kmh = fields.Float(allow_none=True)
+    direction_deg = fields.Integer(allow_none=True)
+    acc = fields.Boolean(allow_none=True)
+    state = fields.String()
+    state_text = fields.String()
+    text = fields.String()
+    href = fields.String()
+
+
+class LiveOut(StrictSchema):
+    """Positions with the value of ``since`` for the next call."""
+
+    next = Moment()
+    as_of_text = fields.String()
+    positions = fields.List(fields.Nested(PositionOut))
+
+
+class TrackQuery(StrictSchema):
+    """Which window, and why: reading a track needs a purpose and is logged."""
+
+    start = Moment(required=True)
+    end = Moment(required=True)
+    purpose = Text(required=True, validate=validate.Length(2, 200))
+
+
+class FixOut(StrictSchema):
+    """A fix as received."""
+
+    at = Moment()
+    lat = fields.Float()
+    lon = fields.Float()
+    speed_kmh = fields.Float(allow_none=True)
+    direction_deg = fields.Integer(allow_none=True)
+    acc = fields.Boolean(allow_none=True)
+    odometer_m = fields.Integer(allow_none=True)
+    source = fields.String()
+
+
+class UploadOut(StrictSchema):
+    """What became of an upload."""
+
+    read = fields.Integer()
+    stored = fields.Integer()
+    known = fields.Integer()
+    rejected = fields.List(fields.Dict())
+
+
+class TerminalIn(StrictSchema):
+    """A device to allow."""
+
+    phone = Text(required=True, validate=validate.Regexp(r"^[0-9A-Za-z_-]{4,30}$"))
+    kind = fields.String(load_default="jt808", validate=validate.OneOf(["jt808", "phone"]))
+    speed_unit = fields.String(load_default="knots", validate=validate.OneOf(["knots", "ms", "kmh"]))
+    note = Text(load_default="", validate=validate.Length(max=200))
+
+
+class TerminalOut(StrictSchema):
+    """A device; the token of a phone is shown only in the answer that made it."""
+
+    id = fields.Integer()
+    phone = fields.String()
+    kind = fields.String()
+    token = fields.String(allow_none=True)
+    last_seen_at = Moment(allow_none=True)
+
+
+class PageQuery(StrictSchema):
+    """Which page."""
+
+    page = fields.Integer(load_default=1, validate=validate.Range(min=1, max=100_000))
