@@ -41,6 +41,7 @@ CONSTRAINT_ERRORS = {
     "uq_assignment_order_active": "planning.already_assigned",
     "uq_duty_event_idempotency_key": "duty.already_received",
     "uq_user_account_username": "accounts.username_taken_now",
+    "uq_travel_order_applicant_id_request_key": "orders.received_already",
 }
 
 
@@ -92,12 +93,28 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.places.api
+    import fleetapp.places.views
+    import fleetapp.policies.api
+    import fleetapp.policies.views
     import fleetapp.reports.views
+    import fleetapp.workdays.api
 
-    for views in (fleetapp.accounts.views, fleetapp.audit.views, fleetapp.reports.views):
+    for views in (
+        fleetapp.accounts.views,
+        fleetapp.audit.views,
+        fleetapp.places.views,
+        fleetapp.policies.views,
+        fleetapp.reports.views,
+    ):
         app.register_blueprint(views.blueprint)
     api = web_api.init_app(app)
-    for endpoints in (fleetapp.accounts.api,):
+    for endpoints in (
+        fleetapp.accounts.api,
+        fleetapp.places.api,
+        fleetapp.policies.api,
+        fleetapp.workdays.api,
+    ):
         api.register_blueprint(endpoints.blueprint)
     for commands in (fleetapp.audit.cli,):
         app.cli.add_command(commands.group)

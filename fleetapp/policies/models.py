@@ -5,8 +5,9 @@ from decimal import Decimal
 
 from sqlalchemy import BigInteger, Date, ForeignKey, Numeric, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from fleetapp.accounts.models import Organisation
 from fleetapp.kit.columns import Id, OptionalStr, Str
 from fleetapp.kit.db import Base
 
@@ -34,3 +35,5 @@ class PolicyValue(Base):
     valid_to: Mapped[date | None] = mapped_column(Date)
     source: Mapped[Str]
     article: Mapped[OptionalStr]
+
+    org: Mapped[Organisation | None] = relationship()

@@ -1,0 +1,131 @@
+"""Policy figures: in force by day and scope, loaded once, never overwritten."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from fleetapp.accounts.queries import get_org_by_code
+from fleetapp.kit.actor import SYSTEM
+from fleetapp.kit.errors import NotAllowed, RuleBroken
+from fleetapp.policies import queries, rules, service
+from fleetapp.policies.models import PolicyValue
+
+ON = date(2026, 11, 18)
+ROW = """["order.lead_min"]
+value = "{value}"
+unit = "min"
+valid_from = {valid_from}
+source = "test"
+"""
+
+
+@pytest.fixture
+def loaded(database, now):
+    with database.transaction(SYSTEM) as session:
+        return service.load_file(session, actor=SYSTEM, now=now)
+
+
+def test_loading_the_file_again_adds_nothing(database, loaded, now):
+    with database.transaction(SYSTEM) as session:
+        assert loaded > 30
+        assert service.load_file(session, actor=SYSTEM, now=now) == 0
+
+
+def test_match_weights_sum_to_one(database, loaded):
+    with database.transaction(SYSTEM) as session:
+        assert sum(queries.values(session, "match.weight_", ON).values()) == Decimal(1)
+
+
+def test_every_figure_has_words_in_both_languages(database, loaded):
+    from fleetapp.web.texts import catalogue
+
+    with database.transaction(SYSTEM) as session:
+        rows = session.scalars(queries.listed(ON)).all()
+    assert [row.code for row in rows if f"policies.code.{row.code}" not in catalogue()] == []
+    assert [row.code for row in rows if f"policies.unit.{row.unit}" not in catalogue()] == []
+    assert all(row.source for row in rows)
+
+
+def test_a_new_figure_takes_over_on_its_first_day(database, loaded, now, tmp_path):
+    newer = tmp_path / "policy.toml"
+    newer.write_text(ROW.format(value=45, valid_from="2026-11-18"), encoding="utf-8")
+    with database.transaction(SYSTEM) as session:
+        assert service.load_file(session, actor=SYSTEM, now=now, path=newer) == 1
+        assert queries.value(session, "order.lead_min", ON) == 45
+        assert queries.value(session, "order.lead_min", ON - timedelta(days=1)) == 30
+        assert service.load_file(session, actor=SYSTEM, now=now) == 0  # the older row is still in the file
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        (ROW.format(value=31, valid_from="2023-01-01"), "policies.changed"),
+        (ROW.format(value=31, valid_from="2022-01-01"), "policies.backdated"),
+        (ROW.format(value="many", valid_from="2026-01-01"), "policies.row"),
+        (ROW.format(value=31, valid_from="'soon'"), "policies.row"),
+        (ROW.format(value=31, valid_from="2026-01-01") + 'colour = "red"\n', "policies.row"),
+    ],
+)
+def test_a_faulty_or_altered_figure_is_refused(database, loaded, now, tmp_path, row, code):
+    path = tmp_path / "policy.toml"
+    path.write_text(row, encoding="utf-8")
+    with database.transaction(SYSTEM) as session, pytest.raises(RuleBroken) as refused:
+        service.load_file(session, actor=SYSTEM, now=now, path=path)
+    assert refused.value.code == code
+
+
+def test_the_most_specific_scope_wins(database, loaded):
+    with database.transaction(SYSTEM) as session:
+        district, unit = get_org_by_code(session, code="330106"), get_org_by_code(session, code="330106-EDU")
+        other = get_org_by_code(session, code="330108")
+        for org, value in ((district, 40), (unit, 50)):
+            session.add(PolicyValue(code="order.lead_min", org_id=org.id, value=Decimal(value), unit="min",
+                                    valid_from=date(2024, 1, 1), source="test"))  # fmt: skip
+        session.flush()
+        lead_min = [
+            queries.value(session, "order.lead_min", ON, path) for path in (unit.path, district.path, other.path, None)
+        ]
+        assert lead_min == [50, 40, 30, 30]
+        assert queries.values(session, "order.", ON, unit.path)["order.lead_min"] == 50
+        assert queries.value(session, "order.lead_min", date(2023, 6, 1), unit.path) == 30
+
+
+def test_a_missing_figure_is_named(database):
+    with database.transaction(SYSTEM) as session, pytest.raises(RuleBroken) as refused:
+        queries.value(session, "order.lead_min", ON)
+    assert refused.value.params == {"figure": "order.lead_min", "on": "2026-11-18"}
+
+
+def test_two_values_in_force_on_one_day_are_refused_by_the_database(database, loaded):
+    from sqlalchemy.exc import IntegrityError
+
+    with pytest.raises(IntegrityError, match="ex_policy_value_one_in_force"), database.transaction(SYSTEM) as session:
+        session.add(PolicyValue(code="order.lead_min", value=Decimal(1), unit="min", valid_from=ON, source="test"))
+
+
+def test_only_set_up_loads_figures(session_as, acting, now):
+    with session_as("vehicle_office.city") as session, pytest.raises(NotAllowed):
+        service.load_file(session, actor=acting("vehicle_office.city"), now=now)
+
+
+def test_rows_of_several_periods_come_in_order_of_time():
+    rows = {"a.b": [{"value": "2", "unit": "h", "valid_from": date(2026, 1, 1), "source": "s"},
+                    {"value": "1", "unit": "h", "valid_from": date(2025, 1, 1), "source": "s"}]}  # fmt: skip
+    assert [figure.value for figure in rules.figures(rows)] == [1, 2]
+
+
+def test_the_page_shows_figures_of_the_day_asked_for(loaded, browse):
+    page = browse("auditor.binjiang").get("/policies?q=A-01&on=2026-11-18").get_data(as_text=True)
+    assert "A-01.min_km" in page
+    assert "0.5 公里" in page
+    assert "order.lead_min" not in page
+    assert "暂无数据" in browse("auditor.binjiang").get("/policies?on=2020-01-01").get_data(as_text=True)
+
+
+def test_an_applicant_may_not_open_the_page(loaded, browse, api):
+    assert browse("applicant.xhedu").get("/policies").status_code == 403
+    assert api("applicant.xhedu")("GET", "/policies").status_code == 403
+    answer = api("auditor.city")("GET", "/policies?q=match.")
+    assert {row["code"].split(".")[0] for row in answer.json} == {"match"}
+    assert answer.headers["X-Total-Count"] == str(len(answer.json))
