@@ -44,11 +44,11 @@ def run_main(main: Callable[[], int]) -> None:
         sys.exit(130)
 
 
-def tail(path: Path, lines: int = 15) -> str:
-    """Return the last lines of a log, at most 16 KiB of it."""
+def tail(path: Path, lines: int = 15, *, since: int = 0) -> str:
+    """Return the last lines of a log after byte ``since``, at most 16 KiB of it."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 16384))
+            file.seek(max(since, path.stat().st_size - 16384))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
@@ -65,15 +65,16 @@ def run_step(
     log.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     with log.open("ab") as out:
+        since = out.tell()
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(env) if env else None
         )
         try:
             while True:
                 try:
-                    return process.wait(timeout=every_s), tail(log)
+                    return process.wait(timeout=every_s), tail(log, since=since)
                 except subprocess.TimeoutExpired:
-                    print(f"    {time.monotonic() - begun:4.0f} s  {tail(log, 1)[:100]}", flush=True)
+                    print(f"    {time.monotonic() - begun:4.0f} s  {tail(log, 1, since=since)[:100]}", flush=True)
         finally:
             if process.poll() is None:
                 process.terminate()
