@@ -1,21 +1,11 @@
 """What drivers report."""
 
-from enum import StrEnum
-
 from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
+from fleetapp.duty.rules import DutyAction
 from fleetapp.kit.columns import Id, Moment, OptionalStr, OrgId, Str, one_of
 from fleetapp.kit.db import Base
-
-
-class DutyAction(StrEnum):
-    """Steps of a duty in their order; ARRIVE may repeat, one per stop."""
-
-    ACCEPT = "ACCEPT"
-    CHECK_OUT = "CHECK_OUT"
-    ARRIVE = "ARRIVE"
-    CHECK_IN = "CHECK_IN"
 
 
 class DutyEvent(Base):
