@@ -74,6 +74,7 @@ class RoadGraph:
             self.neighbours[edge.start].append((edge.end, index))
             self.neighbours[edge.end].append((edge.start, index))
         self._routes: dict[tuple[LonLat, LonLat], Route] = {}
+        self._feet: dict[LonLat, _Foot] = {}
         # A compound has its gate on a street; nobody drives out onto a viaduct.
         segments = [
             (index, *a, *b)
@@ -124,7 +125,10 @@ class RoadGraph:
         return self._routes[key]
 
     def _find(self, origin: LonLat, destination: LonLat) -> Route:
-        a, b = self.foot(origin), self.foot(destination)
+        for at in (origin, destination):
+            if at not in self._feet:
+                self._feet[at] = self.foot(at)
+        a, b = self._feet[origin], self._feet[destination]
         edge = self.edges[a.edge]
         if a.edge == b.edge:
             pieces = [(edge, _between(edge, a.share, b.share))]
