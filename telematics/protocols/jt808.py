@@ -73,8 +73,11 @@ def escape(data: bytes) -> bytes:
 
 
 def unescape(data: bytes) -> bytes:
-    """Undo :func:`escape`; raises FrameError where 7d is followed by anything but 01 or 02."""
-    escapes = data.count(b"\x7d")
+    """Undo :func:`escape`; raises FrameError where 7d is followed by anything but 01 or 02.
+
+    A 7d at the very end stands for itself: some terminals forget to escape the check byte, which proves itself.
+    """
+    escapes = data.count(b"\x7d") - data.endswith(b"\x7d")
     if not escapes:
         return data
     if escapes != data.count(b"\x7d\x01") + data.count(b"\x7d\x02"):

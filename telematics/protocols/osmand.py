@@ -34,14 +34,14 @@ MAX_ACCURACY_M = 1_000_000
 MAX_PARAMETERS = 200
 MAX_POINTS = 10_000
 IDENTITY_KEYS = ("id", "deviceid", "device_id")
-KNOWN_KEYS = frozenset(
+READ_KEYS = frozenset(
     (
         *IDENTITY_KEYS,
         *("token", "timestamp", "lat", "lon", "location", "valid", "speed", "bearing", "heading", "altitude"),
-        *("accuracy", "hdop", "mock"),
+        *("accuracy", "hdop", "mock", "batt", "charge"),
     )
 )
-RENAMED = {"batt": "battery_percent", "charge": "charging"}
+"""What has a field of its own in a fix; everything else is kept under ``items``."""
 
 
 class RequestError(ValueError):
@@ -110,7 +110,8 @@ def _report(query: str, body: bytes, *, received_at: datetime, speed_unit: Speed
     else:
         parameters |= _form(body.decode("utf-8", errors="replace"))
         points = [parameters]
-    devices = {_text(value) for source in (parameters, *points) for key in IDENTITY_KEYS if (value := source.get(key))}
+    named = [source[key] for source in (parameters, *points) for key in IDENTITY_KEYS if key in source]
+    devices = {text for value in named if value is not None and (text := _text(value).strip())}
     if len(devices) != 1:
         found = "no device: give its id as parameter 'id'" if not devices else "more than one device id"
         raise RequestError(f"the request names {found}")
@@ -152,7 +153,7 @@ def _json_points(text: bytes) -> list[Mapping[str, Any]]:
     points: list[Mapping[str, Any]] = []
     for item in objects:
         location = item.get("location")
-        if isinstance(location, list):  # several positions of one phone
+        if isinstance(location, list) and location:  # several positions of one phone
             points += [{**item, "location": one} for one in location]
         else:
             points.append(item)
@@ -202,7 +203,7 @@ def _flat_fix(
     altitude = _measure(point, "altitude", -MAX_ALTITUDE_M, MAX_ALTITUDE_M)
     accuracy = _measure(point, "accuracy", 0, MAX_ACCURACY_M)
     items = {
-        **{_text(key): _clean(value) for key, value in point.items() if key not in KNOWN_KEYS},
+        **{_text(key): _clean(value) for key, value in point.items() if key not in READ_KEYS},
         "at_from": "receipt" if at is None else None,
         "battery_percent": _measure(point, "batt", 0, 100),
         "charging": None if _blank(point.get("charge")) else _truth(point["charge"]),
