@@ -81,7 +81,7 @@ def _first_events(session: Session, assignment_ids: Sequence[int]) -> dict[tuple
 def _order_of_vehicle(assignment: Assignment, events: dict[tuple[int, str], DutyEvent]) -> OrderOfVehicle:
     out = events.get((assignment.id, DutyAction.CHECK_OUT))
     back = events.get((assignment.id, DutyAction.CHECK_IN))
-    points = [(stop, to_shape(stop.point)) for stop in assignment.order.stops]
+    points = [(stop, to_shape(stop.point).centroid) for stop in assignment.order.stops]
     return OrderOfVehicle(
         order_id=assignment.order_id,
         order_kind=assignment.order.kind,

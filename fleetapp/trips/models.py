@@ -1,7 +1,7 @@
 """Derived trips and matches; a recomputation supersedes rows, it never edits them."""
 
 from geoalchemy2 import Geometry, WKBElement
-from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, text
+from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, Text, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -94,3 +94,12 @@ class TripMatch(Base):
 
     trip: Mapped[Trip] = relationship(viewonly=True)
     order: Mapped[TravelOrder | None] = relationship()
+
+
+class DeriveCursor(Base):
+    """Up to when changes of assignments and duties have been taken into the matches."""
+
+    __tablename__ = "derive_cursor"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[Moment]

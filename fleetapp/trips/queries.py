@@ -1,0 +1,121 @@
+"""Reading of trips and of what they belong to."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from fleetapp.accounts.models import Organisation
+from fleetapp.duty.models import DutyEvent
+from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.errors import NotFound
+from fleetapp.planning.models import Assignment
+from fleetapp.trips.models import DeriveCursor, Trip, TripMatch
+from fleetapp.vehicles.models import TerminalBinding, Vehicle
+from fleetapp.vehicles.rules import Secrecy
+
+READERS = frozenset(
+    {Role.UNIT_ADMIN, Role.DISPATCHER, Role.FLEET_MANAGER, Role.VEHICLE_OFFICE, Role.AUDITOR, Role.SYSTEM}
+)
+
+
+def visible_to(actor: Actor) -> Select[Trip]:
+    """Return the current trips of normal vehicles inside the actor's sub-trees, newest first."""
+    paths = actor.paths(READERS)
+    return (
+        select(Trip)
+        .join(Vehicle, Vehicle.id == Trip.vehicle_id)
+        .join(Organisation, Organisation.id == Trip.org_id)
+        .where(
+            Trip.superseded_at.is_(None),
+            Vehicle.secrecy == Secrecy.NORMAL,
+            or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)),
+        )
+        .options(
+            joinedload(Trip.vehicle).joinedload(Vehicle.org), selectinload(Trip.matches).joinedload(TripMatch.order)
+        )
+        .order_by(Trip.start_at.desc(), Trip.id)
+    )
+
+
+def filtered(
+    query: Select[Trip],
+    *,
+    plate: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    kind: str = "",
+    vehicle_id: int | None = None,
+    order_id: int | None = None,
+) -> Select[Trip]:
+    """Narrow trips by plate, start within ``[start, end)``, kind of match, vehicle or order."""
+    if plate:
+        query = query.where(Vehicle.plate.icontains(plate.strip().upper(), autoescape=True))
+    if start:
+        query = query.where(Trip.start_at >= start)
+    if end:
+        query = query.where(Trip.start_at < end)
+    if vehicle_id is not None:
+        query = query.where(Trip.vehicle_id == vehicle_id)
+    part = exists().where(TripMatch.trip_id == Trip.id, TripMatch.superseded_at.is_(None))
+    if kind:
+        query = query.where(part.where(TripMatch.kind == kind))
+    if order_id is not None:
+        query = query.where(part.where(TripMatch.order_id == order_id))
+    return query
+
+
+def get_trip(session: Session, *, trip_id: int, actor: Actor) -> Trip:
+    """Return a trip the actor may read; a superseded one is still found by its id, for old links and evidence.
+
+    :raises NotFound: none, or out of scope.
+    """
+    trip = session.scalar(visible_to(actor).where(Trip.id == trip_id))
+    if trip is None:
+        raise NotFound("kit.not_found")
+    return trip
+
+
+def current_in(session: Session, *, vehicle_id: int, start: datetime, end: datetime) -> Sequence[Trip]:
+    """Return a vehicle's current trips that touch ``[start, end)``, in time order."""
+    return session.scalars(
+        select(Trip)
+        .where(
+            Trip.vehicle_id == vehicle_id,
+            Trip.superseded_at.is_(None),
+            func.tstzrange(Trip.start_at, Trip.end_at).op("&&")(func.tstzrange(start, end)),
+        )
+        .options(selectinload(Trip.matches))
+        .order_by(Trip.start_at)
+    ).all()
+
+
+def bindings(session: Session, *, terminal_id: int, start: datetime, end: datetime) -> Sequence[TerminalBinding]:
+    """Return who carried a terminal over ``[start, end)``."""
+    touching = TerminalBinding.during.op("&&")(func.tstzrange(start, end, "[]"))
+    return session.scalars(select(TerminalBinding).where(TerminalBinding.terminal_id == terminal_id, touching)).all()
+
+
+def vehicle_with_parking(session: Session, *, vehicle_id: int) -> Vehicle:
+    """Return a vehicle with its designated parking and organisation."""
+    return session.scalars(
+        select(Vehicle).where(Vehicle.id == vehicle_id).options(joinedload(Vehicle.parking), joinedload(Vehicle.org))
+    ).one()
+
+
+def cursor_at(session: Session, *, name: str) -> datetime | None:
+    """Return up to when a cursor has read."""
+    row = session.get(DeriveCursor, name)
+    return row.at if row else None
+
+
+def changed_windows(session: Session, *, since: datetime) -> list[tuple[int, datetime, datetime]]:
+    """Return (vehicle, start, end) of assignments made, released or reported on since a moment."""
+    reported = exists().where(DutyEvent.assignment_id == Assignment.id, DutyEvent.received_at >= since)
+    rows = session.execute(
+        select(Assignment.vehicle_id, func.min(func.lower(Assignment.during)), func.max(func.upper(Assignment.during)))
+        .where(or_(Assignment.assigned_at >= since, Assignment.released_at >= since, reported))
+        .group_by(Assignment.vehicle_id)
+    )
+    return [(vehicle_id, start, end) for vehicle_id, start, end in rows]

@@ -1,0 +1,144 @@
+"""Deriving trips and matches: recompute a vehicle's window, supersede what changed, keep what did not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from geoalchemy2.shape import to_shape
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from fleetapp.audit import service as audit
+from fleetapp.duty import queries as duty_queries
+from fleetapp.kit import clock
+from fleetapp.kit.actor import Actor
+from fleetapp.kit.errors import NotFound
+from fleetapp.places import queries as place_queries
+from fleetapp.policies import queries as policy_queries
+from fleetapp.tracking import queries as tracking_queries
+from fleetapp.trips import bridge, queries
+from fleetapp.trips.models import DeriveCursor, Trip, TripMatch
+from fleetapp.vehicles.rules import Secrecy
+
+NEAR_M = 500.0
+"""A trip's end is named after the nearest known place within this distance."""
+
+
+@dataclass(slots=True)
+class Derived:
+    """What a recomputation changed."""
+
+    added: int = 0
+    superseded: int = 0
+    matches: int = 0
+
+
+def derive_window(
+    session: Session, *, vehicle_id: int, start: datetime, end: datetime, now: datetime, osrm_url: str = ""
+) -> Derived:
+    """Recompute the trips and matches of a vehicle that touch ``[start, end]``.
+
+    The fixes are read with a quiet margin on both sides, so that the result is the same whatever order the fixes
+    arrived in. Rows whose content is unchanged stay as they are; others are superseded, never edited.
+    """
+    session.execute(text("SELECT pg_advisory_xact_lock(808, :vehicle)"), {"vehicle": vehicle_id % 2**31})
+    vehicle = queries.vehicle_with_parking(session, vehicle_id=vehicle_id)
+    done = Derived()
+    if vehicle.secrecy == Secrecy.SECRET:
+        return done
+    first, last = start - bridge.QUIET, end + bridge.QUIET
+    fixes = tracking_queries.track(session, vehicle_id=vehicle_id, start=first, end=last)
+    orders = duty_queries.orders_of_vehicle(session, vehicle_id=vehicle_id, start=first, end=last)
+    events = [at for order in orders for at in (order.checked_out_at, order.returned_at) if at]
+    parking = to_shape(vehicle.parking.area) if vehicle.parking else None
+    found = bridge.derive(fixes, parking=parking, boundaries=events, now=now)  # type: ignore[arg-type]
+    present = {
+        trip.content_digest: trip for trip in queries.current_in(session, vehicle_id=vehicle_id, start=first, end=last)
+    }
+    touched = [trip for trip in found if trip.end_at >= start and trip.start_at <= end]
+    values = [bridge.trip_values(trip) for trip in touched]
+    wanted = {row["content_digest"] for row in values}
+    for digest, old in present.items():
+        overlaps = any(row["start_at"] < old.end_at and old.start_at < row["end_at"] for row in values)
+        if digest not in wanted and (overlaps or (old.end_at >= start and old.start_at <= end)):
+            old.superseded_at = now
+            for part in old.matches:
+                part.superseded_at = now
+            done.superseded += 1
+    session.flush()
+    terminals = tracking_queries.bindings_of(session, vehicle_id=vehicle_id, start=first, end=last)
+    rows: list[Trip] = []
+    for trip, row in zip(touched, values, strict=True):
+        kept = present.get(row["content_digest"])
+        if kept is None:
+            terminal = next(binding.terminal_id for binding in terminals if binding.during.contains(trip.start_at))
+            distance = bridge.matched_distance(trip, osrm_url=osrm_url)
+            kept = Trip(
+                org_id=vehicle.org_id, vehicle_id=vehicle_id, terminal_id=terminal, derived_at=now,
+                matched_m=round(distance.metres, 1), matched_source=distance.source,
+                start_place=place_name(session, trip.fixes[0]), end_place=place_name(session, trip.fixes[-1]), **row,
+            )  # fmt: skip
+            session.add(kept)
+            done.added += 1
+        rows.append(kept)
+    session.flush()
+    figures = policy_queries.values(session, "match.", clock.local_date(start), vehicle.org.path)
+    parts = bridge.match(touched, orders, params=bridge.match_params(figures))
+    done.matches = _store_matches(session, rows, parts, now)
+    return done
+
+
+def place_name(session: Session, fix: bridge.Fix) -> str | None:
+    """Return the Chinese name of the nearest known place, if one is near."""
+    found = place_queries.nearest(session, fix.lat, fix.lon, NEAR_M)
+    return found.name_zh if found else None
+
+
+def _store_matches(
+    session: Session, trips: Sequence[Trip], parts: Sequence[tuple[bridge.Match, float]], now: datetime
+) -> int:
+    """Replace the matches that changed; returns how many are new."""
+    added = 0
+    for index, trip in enumerate(trips):
+        wanted = [_match_values(part, metres) for part, metres in parts if part.trip_index == index]
+        current = [part for part in trip.matches if part.superseded_at is None] if trip.id else []
+        if [{name: getattr(part, name) for name in wanted[0]} for part in current] == wanted if wanted else not current:
+            continue
+        for part in current:
+            part.superseded_at = now
+        session.add_all(TripMatch(org_id=trip.org_id, trip_id=trip.id, derived_at=now, **row) for row in wanted)
+        added += len(wanted)
+    session.flush()
+    return added
+
+
+def _match_values(part: bridge.Match, metres: float) -> dict[str, Any]:
+    return {
+        "start_at": part.start_at,
+        "end_at": part.end_at,
+        "order_id": part.order_id,
+        "kind": part.kind.value,
+        "distance_m": round(metres, 1),
+        "margin": round(part.margin, 4),
+        "candidates": [{"order_id": order_id, **bridge.score_values(score)} for order_id, score in part.candidates],
+        **bridge.score_values(part.score),
+    }
+
+
+def move_cursor(session: Session, *, name: str, at: datetime) -> None:
+    """Remember up to when a job has read."""
+    session.merge(DeriveCursor(name=name, at=at))
+
+
+def view_fixes(session: Session, *, trip: Trip, purpose: str, actor: Actor, now: datetime) -> list[bridge.Fix]:
+    """Return a trip's fixes and log who looked and why.
+
+    :raises NotFound: the vehicle's tracks are not shown.
+    """
+    if trip.vehicle.secrecy != Secrecy.NORMAL:
+        raise NotFound("kit.not_found")
+    fixes = tracking_queries.track(session, vehicle_id=trip.vehicle_id, start=trip.start_at, end=trip.end_at)
+    audit.record(session, actor=actor, now=now, action="tracking.viewed", subject_type="trip", subject_id=trip.id,
+                 org_id=trip.org_id, purpose=purpose, fixes=len(fixes))  # fmt: skip
+    return fixes
