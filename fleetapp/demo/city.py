@@ -12,12 +12,11 @@ from fleetapp.demo.places import (
     SEATS,
     KnownPlace,
     Point,
-    distance_m,
     load_places,
     shifted,
 )
-from fleetapp.demo.roads import RoadGraph
 from fleetapp.kit.actor import Role
+from fleetapp.places.roads import RoadGraph, distance_m
 
 CITY = "330100"
 OPERATOR = "330100-operator"

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetapp.demo.places import METRES_PER_DEGREE
-from fleetapp.demo.roads import Route
+from fleetapp.places.roads import METRES_PER_DEGREE, Route
 from telematics.model import Fix
 
 Floats = NDArray[np.float64]

@@ -9,9 +9,9 @@ from fleetapp.demo.city import City
 from fleetapp.demo.drive import drive, park
 from fleetapp.demo.fleet import Vehicle
 from fleetapp.demo.records import Leg, Story
-from fleetapp.demo.roads import RoadGraph
 from fleetapp.demo.tours import pace_at
 from fleetapp.demo.tracks import fixes_between
+from fleetapp.places.roads import RoadGraph
 from telematics.model import Fix
 
 BEAT_S = 300

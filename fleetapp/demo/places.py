@@ -5,10 +5,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-PLACES_FILE = Path(__file__).parents[2] / "config" / "places" / "hangzhou.csv"
-METRES_PER_DEGREE = 111_195.0
-"""Metres of one degree of latitude on a sphere of 6,371,008.8 m."""
+from fleetapp.places.roads import METRES_PER_DEGREE
 
+PLACES_FILE = Path(__file__).parents[2] / "config" / "places" / "hangzhou.csv"
 DISTRICTS = {
     "330102": ("上城区", "Shangcheng", "shangcheng"),
     "330105": ("拱墅区", "Gongshu", "gongshu"),
@@ -90,12 +89,6 @@ def load_places(path: Path = PLACES_FILE) -> tuple[KnownPlace, ...]:
                 )
                 raise ValueError(message) from error
     return tuple(places)
-
-
-def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Distance of two (lon, lat) points on a local plane, metres; good to 0.1 % over the city."""
-    scale = math.cos(math.radians((a[1] + b[1]) / 2))
-    return math.hypot((a[0] - b[0]) * scale, a[1] - b[1]) * METRES_PER_DEGREE
 
 
 def shifted(lonlat: tuple[float, float], *, east_m: float, north_m: float) -> tuple[float, float]:

@@ -9,11 +9,11 @@ from random import Random
 from fleetapp.demo.city import CITY, City, Driver, Org
 from fleetapp.demo.drive import LOCAL
 from fleetapp.demo.fleet import Vehicle
-from fleetapp.demo.places import Point, distance_m
+from fleetapp.demo.places import Point
 from fleetapp.demo.purposes import PURPOSES, Purpose
 from fleetapp.demo.records import Label, Leg, Order
-from fleetapp.demo.roads import RoadGraph
 from fleetapp.demo.tours import Ledger, ceil_to, floor_to, local_moment, tour
+from fleetapp.places.roads import RoadGraph, distance_m
 
 LICENCES = {"coach": ("A1",), "minibus": ("A1", "B1")}
 BODIES_BY_SEATS = ((4, "sedan"), (6, "mpv"), (13, "minibus"), (60, "coach"))

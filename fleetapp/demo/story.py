@@ -10,13 +10,12 @@ from random import Random
 from fleetapp.demo.city import CITY, City
 from fleetapp.demo.drive import LOCAL, Quirks
 from fleetapp.demo.fleet import Vehicle
-from fleetapp.demo.places import distance_m
 from fleetapp.demo.planner import Planner, Wish
 from fleetapp.demo.purposes import CANCELLATIONS, REJECTIONS, SERVICE_DWELL_MIN, SERVICE_REASONS
 from fleetapp.demo.records import Label, Leg, Order, Story
-from fleetapp.demo.roads import RoadGraph
 from fleetapp.demo.today import today
 from fleetapp.demo.tours import ceil_to, local_moment
+from fleetapp.places.roads import RoadGraph, distance_m
 
 DEVIATION_SHARE = 0.04
 DEVIATION_CYCLE = ("A-01", "A-03", "E-01", "B", "E-02", "A-01", "A-03", "E-01", "A-01", "A-03")

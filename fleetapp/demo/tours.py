@@ -8,7 +8,7 @@ from random import Random
 from fleetapp.demo.drive import LOCAL, profile
 from fleetapp.demo.places import Point
 from fleetapp.demo.records import Leg
-from fleetapp.demo.roads import RoadGraph
+from fleetapp.places.roads import RoadGraph
 
 BUFFER = timedelta(minutes=20)
 PACES = ((7.0, 0.95), (9.25, 0.66), (16.5, 0.82), (18.75, 0.66), (22.0, 0.85), (24.0, 0.95))

@@ -8,8 +8,8 @@ from fleetapp.demo.city import City
 from fleetapp.demo.drive import drive, park
 from fleetapp.demo.places import Point
 from fleetapp.demo.records import Leg, Story
-from fleetapp.demo.roads import RoadGraph
 from fleetapp.demo.tours import local_moment
+from fleetapp.places.roads import RoadGraph
 from telematics.model import Fix
 
 AWAY_BEAT_S = 300

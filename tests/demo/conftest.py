@@ -3,8 +3,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from fleetapp.demo.city import build
-from fleetapp.demo.roads import load_roads
 from fleetapp.demo.story import month
+from fleetapp.places.roads import load_roads
 
 MONDAY_AFTERNOON = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
 

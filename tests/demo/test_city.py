@@ -10,8 +10,9 @@ from shapely.geometry import Polygon
 
 from fleetapp.demo.city import CITY, OPERATOR, build
 from fleetapp.demo.fleet import NEV, VIN_LETTERS, vin_check_digit
-from fleetapp.demo.places import DISTRICTS, METRES_PER_DEGREE, distance_m
+from fleetapp.demo.places import DISTRICTS
 from fleetapp.kit.actor import Role
+from fleetapp.places.roads import METRES_PER_DEGREE, distance_m
 
 ORDINARY = re.compile(r"浙A[A-HJ-NP-Z0-9]{5}")
 SMALL_BEV, SMALL_OTHER = (

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleetapp.demo.drive import Quirks, drive, park, profile
-from fleetapp.demo.places import distance_m, load_places
+from fleetapp.demo.places import load_places
+from fleetapp.places.roads import distance_m
 
 START = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 POINTS = [place.point.lonlat for place in load_places()]

@@ -3,8 +3,8 @@ from datetime import timedelta
 from itertools import islice, pairwise, takewhile
 
 from fleetapp.demo.live import position_stream
-from fleetapp.demo.places import distance_m
 from fleetapp.demo.tracks import fixes_between
+from fleetapp.places.roads import distance_m
 
 
 def until(city, story, roads, minutes):

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from fleetapp.demo.drive import LOCAL, PLAIN
-from fleetapp.demo.places import distance_m
 from fleetapp.demo.purposes import PURPOSES
 from fleetapp.demo.story import month
 from fleetapp.demo.tours import Ledger
 from fleetapp.demo.tracks import fixes_between, repeated, vehicle_day
+from fleetapp.places.roads import distance_m
 
 ROOT = Path(__file__).parents[2]
 MOVED = ("done", "driving")
@@ -265,7 +265,7 @@ import hashlib, sys
 from datetime import UTC, date, datetime
 from fleetapp.demo.city import build
 from fleetapp.demo.live import position_stream
-from fleetapp.demo.roads import load_roads
+from fleetapp.places.roads import load_roads
 from fleetapp.demo.story import month
 roads = load_roads()
 city = build(seed=3, as_of=date(2026, 11, 1), roads=roads)

@@ -5,8 +5,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleetapp.demo.places import CITY_SEAT, DISTRICTS, SEATS, distance_m, load_places, shifted
-from fleetapp.demo.roads import ROADS_FILE, load_roads
+from fleetapp.demo.places import CITY_SEAT, DISTRICTS, SEATS, load_places, shifted
+from fleetapp.places.roads import ROADS_FILE, distance_m, load_roads
+
+
+@pytest.fixture(scope="module")
+def roads():
+    return load_roads()
+
 
 PLACES = load_places()
 AT = {place.point.name: place.point.lonlat for place in PLACES}

@@ -1,24 +1,32 @@
-"""The demo road graph: nearest road, shortest-time route with speed limits."""
+"""A small graph of main roads: the ground of every map, nearest road, shortest-time route with speed limits."""
 
+import functools
 import heapq
 import json
 import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fleetapp.demo.places import METRES_PER_DEGREE, distance_m
 
 ROADS_FILE = Path(__file__).parents[2] / "config" / "roads" / "hangzhou.json"
 CLASSES = ("expressway", "arterial", "street")
 ACCESS_KMH = 20.0
 SHAPE_EVERY_M = 450.0
 MOST_SHAPE_POINTS = 6
+METRES_PER_DEGREE = 111_195.0
+"""Metres of one degree of latitude on a sphere of 6,371,008.8 m."""
 LonLat = tuple[float, float]
 Floats = NDArray[np.float64]
+
+
+def distance_m(a: LonLat, b: LonLat) -> float:
+    """Distance of two (lon, lat) points on a local plane, metres; good to 0.1 % over the city."""
+    scale = math.cos(math.radians((a[1] + b[1]) / 2))
+    return math.hypot((a[0] - b[0]) * scale, a[1] - b[1]) * METRES_PER_DEGREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,3 +293,20 @@ def _joined(
         length_m=float(steps.sum()),
         seconds=float((steps / speeds * 3.6).sum()),
     )
+
+
+@functools.cache
+def as_geojson() -> dict[str, Any]:
+    """Return the roads as a GeoJSON FeatureCollection of lines with ``class``, ``name`` and ``name_en``."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {
+                "type": "LineString",
+                "coordinates": [[round(lon, 5), round(lat, 5)] for lon, lat in edge.shape],
+            },
+            "properties": {"class": edge.road_class, "name": edge.name, "name_en": edge.name_en},
+        }
+        for edge in load_roads().edges
+    ]
+    return {"type": "FeatureCollection", "features": features}
