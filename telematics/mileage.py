@@ -36,6 +36,7 @@ class MileageParams:
     gps_share: float = 0.005
     odometer_share: float = 0.02
     speed_share: float = 0.03
+    clearly_better: float = 0.7
     max_patched: float = 0.10
     max_speed_median_s: float = 30.0
     rollovers_m: tuple[float, ...] = (1_000_000_000.0, 429_496_729_600.0)
@@ -60,35 +61,36 @@ def measure(fixes: Sequence[Fix], *, params: MileageParams = DEFAULT) -> Distanc
 def measure_track(track: Track, *, params: MileageParams = DEFAULT) -> Distance:
     """Distance by every method and the best of them.
 
-    The best is the method with the smallest estimated standard error:
+    Positions are the best by default, because every metre of them can be shown on a map; another method is better
+    if its estimated standard error is below ``clearly_better`` of theirs. The errors are:
 
     * positions: chords cut corners, the more the sparser the fixes. The loss shows in the data: leaving out every
-      second fix loses the same kind of distance again. Half of that further loss is taken as the error (a third of it
-      would hold for smooth curves, all of it for sharp corners), plus 10 m for the ends and a floor of 0.5 %;
+      second fix loses as much again on streets with corners (three times as much on smooth curves), so that further
+      loss is the error, plus 10 m for the ends and a floor of 0.5 %;
     * odometer: 2 %, plus the rounding of its resolution at both ends. It counts wheel turns whatever the sampling,
-      so it wins over sparse positions and loses to dense ones;
+      so it beats sparse positions and not dense ones;
     * speed integral: 3 % and the error of its trapezoids. It is not believed where steps are usually longer than
       30 s: a speed says nothing about the half minute next to it, while two positions are evidence of all that
       happened between them. Where it covers less than 90 % of the time it is not believed either.
 
     The last two must be plausible: not shorter than the chords (less 10 %) and not 35 % longer, else the counter or
     the sensor is wrong and its figure is reported but not believed.
-    Without a believable alternative it is the positions, the method every figure of which can be shown on a map.
     """
     along_m, nodes = _along_gps(track, params)
     gps_m = float(along_m[-1]) if len(along_m) else 0.0
-    gps_error_m = sqrt((_decimation_loss_m(nodes) / 2) ** 2 + 10.0**2 + (params.gps_share * gps_m) ** 2)
+    gps_error_m = sqrt(_decimation_loss_m(nodes) ** 2 + 10.0**2 + (params.gps_share * gps_m) ** 2)
     odometer_m, odometer_error_m = _odometer(track, along_m, params)
     speed_m, speed_error_m = _speed(track, params)
-    candidates = [(gps_error_m, "gps", gps_m)]
+    error_m, best_source, best_m = gps_error_m, "gps", gps_m
     for source, other_m, other_error_m in (
         ("odometer", odometer_m, odometer_error_m),
         ("speed", speed_m, speed_error_m),
     ):
-        if other_m is not None and 0.90 * gps_m - 200 <= other_m <= 1.35 * gps_m + 500:
-            candidates.append((other_error_m, source, other_m))
-    error_m, source, best_m = min(candidates, key=lambda candidate: candidate[0])
-    return Distance(gps_m, odometer_m, speed_m, best_m, source, error_m)
+        if other_m is None or not 0.90 * gps_m - 200 <= other_m <= 1.35 * gps_m + 500:
+            continue
+        if other_error_m < min(error_m, params.clearly_better * gps_error_m):
+            error_m, best_source, best_m = other_error_m, source, other_m
+    return Distance(gps_m, odometer_m, speed_m, best_m, best_source, error_m)
 
 
 def gps_distance_m(track: Track, *, params: MileageParams = DEFAULT) -> float:

@@ -105,8 +105,9 @@ def motion(track: Track, params: SegmentParams) -> Motion:
     teleport = step_m > params.clean.slack_m + step_s * params.clean.max_implied_kmh / 3.6
     gap = (silent & ~silent_stop) | teleport
 
-    after_m, after_s = _displacement(track, params, forward=True)
-    before_m, before_s = _displacement(track, params, forward=False)
+    unseen = gap | silent_stop
+    after_m, after_s = _displacement(track, unseen, params, forward=True)
+    before_m, before_s = _displacement(track, unseen, params, forward=False)
     pace_ms = params.pace_m_per_min / 60.0
     # With the ignition off only a real change of place counts: the vehicle is being towed or ferried.
     least_m = np.where(track.acc == 0, params.min_trip_m, pace_ms * params.pace_window_s)
@@ -114,30 +115,26 @@ def motion(track: Track, params: SegmentParams) -> Motion:
     displaced = (np.minimum(after_m, before_m) >= least_m) & (after_m >= pace_ms * after_s)
     displaced &= before_m >= pace_ms * before_s
     fix = (track.speed_kmh >= params.moving_kmh) | displaced
-    seen = ~(gap | silent_stop)
     step = (fix[:-1] & fix[1:]) | ((fix[:-1] | fix[1:]) & (step_m > params.mileage.hold_m))
     step |= (step_m > params.min_trip_m) & (step_m >= pace_ms * step_s)
     own_m = step_s * (track.speed_kmh[:-1] + track.speed_kmh[1:]) / 7.2
-    creeping = (step_m > params.mileage.hold_m) & (own_m >= step_m / 2) & (track.acc[1:] != 0) & seen
+    creeping = (step_m > params.mileage.hold_m) & (own_m >= step_m / 2) & (track.acc[1:] != 0) & ~unseen
     pace_kmh = np.divide(after_m * 3.6, after_s, out=np.zeros_like(after_m), where=after_s > 0)
-    return Motion(fix, (step & seen) | creeping, creeping, step_m, step_s, pace_kmh, gap, silent_stop)
+    return Motion(fix, (step & ~unseen) | creeping, creeping, step_m, step_s, pace_kmh, gap, silent_stop)
 
 
-def _displacement(track: Track, params: SegmentParams, *, forward: bool) -> tuple[Floats, Floats]:
-    """Distance and time ``(n,)`` from each fix to the one a window later or earlier; 0 where a GAP is in between."""
-    n = len(track)
-    here = np.arange(n)
+def _displacement(track: Track, unseen: Bools, params: SegmentParams, *, forward: bool) -> tuple[Floats, Floats]:
+    """Distance and time ``(n,)`` from each fix to the one a window later or earlier, at most to the next unseen step."""
+    here = np.arange(len(track))
+    breaks = np.flatnonzero(unseen)
     if forward:
         there = np.searchsorted(track.at_s, track.at_s + params.pace_window_s, side="left")
-        there = np.minimum(there, n - 1)
+        there = np.minimum(there, np.append(breaks, len(track) - 1)[np.searchsorted(breaks, here, side="left")])
     else:
         there = np.searchsorted(track.at_s, track.at_s - params.pace_window_s, side="right") - 1
-        there = np.maximum(there, 0)
-    time_s = np.abs(track.at_s[there] - track.at_s)
-    far = time_s > params.mileage.gap_s
-    there = np.where(far, here, there)
+        there = np.maximum(there, np.append(0, breaks + 1)[np.searchsorted(breaks + 1, here, side="right")])
     distance_m = haversine_m(track.lat, track.lon, track.lat[there], track.lon[there])
-    return distance_m, np.where(far, 0.0, time_s)
+    return distance_m, np.abs(track.at_s[there] - track.at_s)
 
 
 def stays(track: Track, moved: Motion, params: SegmentParams) -> list[Span]:
