@@ -21,11 +21,12 @@ BEGIN
     IF to_regclass(name) IS NOT NULL THEN
         RETURN;
     END IF;
-    IF day < date '2000-01-01' OR day > current_date + 2 THEN
-        RAISE EXCEPTION 'no partition for %: before 2000 or in the future', day USING ERRCODE = 'invalid_parameter_value';
+    IF day NOT BETWEEN date '2000-01-01' AND date '2099-12-31' THEN
+        RAISE EXCEPTION 'no partition for %: outside 2000 to 2099', day USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('gps_ensure_partition', 0));
-    IF to_regclass(name) IS NOT NULL THEN -- another connection made it while this one waited
+    -- Another connection may have made it while this one waited. A query sees that, to_regclass's cache does not yet.
+    IF EXISTS (SELECT FROM pg_class WHERE relname = name AND relnamespace = 'public'::regnamespace) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE gps_fix INCLUDING ALL)', name);
