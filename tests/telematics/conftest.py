@@ -1,0 +1,39 @@
+"""A database of its own with the GPS tables for each test module that needs one."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine
+
+from telematics import tables
+
+
+@pytest.fixture(scope="module")
+def gps_dsn() -> Iterator[str]:
+    """Address of a fresh database with the GPS tables, dropped after the module."""
+    cluster = os.environ.get("FLEET_TEST_DATABASE_URL")
+    if not cluster:
+        pytest.fail("FLEET_TEST_DATABASE_URL is not set: run `make test`, which starts a private cluster.")
+    name = f"gps_test_{uuid.uuid4().hex[:12]}"
+    dsn = urlunsplit(urlsplit(cluster)._replace(path=f"/{name}"))
+    with psycopg.connect(cluster, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.begin() as connection:
+        tables.create_all(connection)
+    engine.dispose()
+    yield dsn
+    with psycopg.connect(cluster, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def gps_conn(gps_dsn: str) -> Iterator[psycopg.Connection]:
+    """A connection to it whose work is rolled back after the test."""
+    with psycopg.connect(gps_dsn, options="-c timezone=UTC") as connection:
+        yield connection
+        connection.rollback()

@@ -1,0 +1,134 @@
+"""A gateway at work for the tests, in this process or as a real one."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+
+from telematics import store
+from telematics.gateway.limits import Limits
+from telematics.gateway.process import running
+from telematics.gateway.terminal import Terminal
+from telematics.model import Fix
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2024, 5, 20, 4, 0, tzinfo=UTC)
+START = datetime(2024, 5, 20, 1, 0, tzinfo=UTC)
+
+
+def fix(second: int = 0, **changes) -> Fix:
+    at = START + timedelta(seconds=second)
+    return Fix(**{"at": at, "lat": 30.25 + second / 1e5, "lon": 120.15, "speed_kmh": 36.0, "acc": True} | changes)
+
+
+def new_phone() -> str:
+    return f"1{uuid.uuid4().int % 10**10:010}"
+
+
+def add_terminal(dsn: str, **options) -> tuple[int, str]:
+    phone = options.pop("phone", None) or new_phone()
+    with psycopg.connect(dsn) as conn:
+        return store.add_terminal(conn, phone=phone, **options), phone
+
+
+def stored(dsn: str, terminal: int) -> list[Fix]:
+    with psycopg.connect(dsn) as conn:
+        return store.read_fixes(conn, terminal, START - timedelta(days=400), START + timedelta(days=400))
+
+
+def quarantined(dsn: str, phone: str) -> list[tuple[str, bytes]]:
+    with psycopg.connect(dsn) as conn:
+        return conn.execute("SELECT reason, raw FROM gps_quarantine WHERE phone = %s ORDER BY id", [phone]).fetchall()
+
+
+@asynccontextmanager
+async def gateway(dsn: str, **limits):
+    """A gateway in this process whose clock stands still at ``NOW``."""
+    async with running(
+        dsn, role="fleet_gateway", clock=lambda: NOW, limits=Limits(**limits), flush_s=limits.get("flush_s", 5.0)
+    ) as found:
+        yield found
+
+
+@asynccontextmanager
+async def logged_in(port: int, phone: str, **options):
+    async with Terminal("127.0.0.1", port, phone, **options) as terminal:
+        await terminal.log_in()
+        yield terminal
+
+
+async def http(port: int, request: bytes) -> tuple[int, str]:
+    """Send bytes, return the status and body of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    await writer.wait_closed()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body.decode().strip()
+
+
+async def get(port: int, target: str, headers: str = "") -> tuple[int, str]:
+    return await http(port, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n".encode())
+
+
+async def post(port: int, body: bytes, *, target: str = "/", headers: str = "") -> tuple[int, str]:
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    return await http(port, head.encode() + body)
+
+
+class Process:
+    """``python -m telematics serve`` as a child; ``port`` and ``http_port`` once it is ready."""
+
+    def __init__(self, dsn: str, *arguments: str) -> None:
+        environment = os.environ | {"FLEET_DATABASE_URL": dsn, "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "telematics", "serve", "--port", "0", "--http-port", "0", *arguments]
+        self.child = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.port = self.http_port = 0
+
+    def ready(self) -> None:
+        line = self.child.stdout.readline()
+        found = re.fullmatch(r"gateway listening on [\d.]+:(\d+) \(JT/T 808\), [\d.]+:(\d+) \(phones\)\n", line)
+        assert found, line + self.child.stderr.read()
+        self.port, self.http_port = map(int, found.groups())
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Send a signal, return exit status and standard error."""
+        self.child.send_signal(number)
+        _, errors = self.child.communicate(timeout=20)
+        return self.child.returncode, errors
+
+
+@contextmanager
+def serving(dsn: str, *arguments: str):
+    process = Process(dsn, *arguments)
+    try:
+        process.ready()
+        yield process
+    finally:
+        process.child.kill()
+        process.child.communicate()
+
+
+def run_command(*arguments: str) -> tuple[int, dict, str]:
+    """``python -m telematics ...``: exit status, the JSON printed, standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "telematics", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout or "{}"), done.stderr
