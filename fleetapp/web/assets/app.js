@@ -4,12 +4,13 @@
 //   data-print                     prints the page
 //   data-href="/path"              on a table row: the whole row is a link
 //   data-autosubmit                on a select: sends its form at once (language switch, filters)
+//   data-toggle-target="#menu"     on a button: shows and hides an element (class "show", aria-expanded)
 //   data-busy="off"                on a form that downloads: leave its button alone
-//   <body data-text-yes data-text-no data-text-failed data-text-offline>   the words, in the page's language
-//   <div id="flash" role="alert">  where a failed htmx request is told
+//   <body data-text-yes data-text-no data-text-offline>   the words, in the page's language
+//   <div id="flash" role="alert">  where a request that did not reach the server is told
+// A refusal of the server comes as a fragment and is shown where the answer would have been.
 // Bundles of slices register Alpine components in document's "alpine:init" event.
 
-import "@tabler/core/dist/js/tabler.esm.min.js";
 import Alpine from "@alpinejs/csp";
 import htmx from "htmx.org";
 import { installBusy } from "./_busy.js";
@@ -25,8 +26,7 @@ Object.assign(htmx.config, {
   responseHandling: [
     { code: "204", swap: false },
     { code: "[23]..", swap: true },
-    { code: "422", swap: true },
-    { code: "[45]..", swap: false, error: true },
+    { code: "[45]..", swap: true, error: true },
   ],
 });
 
@@ -37,18 +37,13 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = csrfToken();
 });
 
-function tell(text) {
+document.addEventListener("htmx:sendError", () => {
   const flash = document.getElementById("flash");
-  if (!flash || !text) return;
+  if (!flash) return;
   flash.className = "alert alert-danger";
-  flash.textContent = text;
+  flash.textContent = document.body.dataset.textOffline ?? "网络不通，请稍后再试 / No connection, please try again";
   flash.scrollIntoView({ block: "nearest" });
-}
-
-document.addEventListener("htmx:responseError", (event) => {
-  tell(event.detail.xhr.getResponseHeader("X-Error-Text") ?? document.body.dataset.textFailed);
 });
-document.addEventListener("htmx:sendError", () => tell(document.body.dataset.textOffline));
 
 function openRow(row, event) {
   if (event.ctrlKey || event.metaKey || event.button === 1) window.open(row.dataset.href, "_blank", "noopener");
@@ -60,7 +55,15 @@ function rowOf(event) {
   return event.target.closest("tr[data-href]");
 }
 
+function toggle(button) {
+  const target = document.querySelector(button.dataset.toggleTarget);
+  const shown = target.classList.toggle("show");
+  button.setAttribute("aria-expanded", String(shown));
+}
+
 document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-toggle-target]");
+  if (button) toggle(button);
   if (event.target.closest("[data-print]")) window.print();
   // Someone who marks text to copy it does not want to leave.
   const row = window.getSelection()?.toString() ? null : rowOf(event);
