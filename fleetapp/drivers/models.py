@@ -1,23 +1,14 @@
 """Drivers of official vehicles."""
 
 from datetime import date
-from enum import StrEnum
 
 from sqlalchemy import Date
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.drivers.rules import Licence
 from fleetapp.kit.columns import Id, OptionalMoment, OrgId, Str, UserId, one_of
 from fleetapp.kit.db import Base
-
-
-class Licence(StrEnum):
-    """Permitted classes (准驾车型) that official vehicles need: A1 coach, B1 minibus, C1 car, C2 automatic car."""
-
-    A1 = "A1"
-    B1 = "B1"
-    C1 = "C1"
-    C2 = "C2"
 
 
 class Driver(Base):

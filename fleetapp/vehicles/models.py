@@ -1,7 +1,6 @@
 """Vehicles and the terminals they carry."""
 
 from datetime import date, datetime
-from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Integer, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
@@ -11,58 +10,7 @@ from fleetapp.accounts.models import Organisation
 from fleetapp.kit.columns import Id, Moment, OrgId, Str, one_of
 from fleetapp.kit.db import Base
 from fleetapp.places.models import ParkingArea
-
-
-class Category(StrEnum):
-    """Legal classes of official vehicles (中办发〔2017〕71号, Art. 3)."""
-
-    JYTX = "JYTX"
-    YJBZ = "YJBZ"
-    ZFZQ = "ZFZQ"
-    TZZY = "TZZY"
-    QT = "QT"
-
-
-class Body(StrEnum):
-    """Body types; also what an applicant may ask for."""
-
-    SEDAN = "sedan"
-    SUV = "suv"
-    MPV = "mpv"
-    MINIBUS = "minibus"
-    COACH = "coach"
-    OFFROAD = "offroad"
-    PICKUP = "pickup"
-    SPECIAL = "special"
-
-
-class Energy(StrEnum):
-    """Energy types; BEV, PHEV and FCEV count as NEV, HEV does not."""
-
-    PETROL = "petrol"
-    DIESEL = "diesel"
-    HEV = "hev"
-    BEV = "bev"
-    PHEV = "phev"
-    FCEV = "fcev"
-
-
-class VehicleState(StrEnum):
-    """Only IN_SERVICE can be dispatched."""
-
-    IN_SERVICE = "IN_SERVICE"
-    MAINTENANCE = "MAINTENANCE"
-    SEALED = "SEALED"
-    RETIRED = "RETIRED"
-
-
-class Secrecy(StrEnum):
-    """Restricted vehicles stay out of normal track views; secret ones have no track at all."""
-
-    NORMAL = "normal"
-    RESTRICTED = "restricted"
-    SECRET = "secret"  # noqa: S105 -- a class of vehicle
-
+from fleetapp.vehicles.rules import Body, Category, Energy, Secrecy, VehicleState
 
 ACTIVE = text("state <> 'RETIRED'")
 

@@ -48,6 +48,15 @@ BEGIN
     END LOOP;
 END $$;
 
+-- A vehicle, driver or parking area may be seen because it serves an order of ours; it is still its holder's to change.
+DO $$
+DECLARE name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['vehicle', 'driver', 'parking_area'] LOOP
+        EXECUTE format('ALTER POLICY scope ON %I WITH CHECK (org_id IN (SELECT fleet_visible_orgs()))', name);
+    END LOOP;
+END $$;
+
 ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY read_scope ON audit_entry FOR SELECT TO fleet_app USING (fleet_sees_all() OR org_id IN (SELECT fleet_visible_orgs()));
 CREATE POLICY append ON audit_entry FOR INSERT TO fleet_app WITH CHECK (true);

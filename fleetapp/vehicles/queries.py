@@ -1,0 +1,116 @@
+"""Reading of the registry."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.orm import Session, contains_eager, joinedload
+
+from fleetapp.accounts.models import Organisation
+from fleetapp.audit import queries as audit
+from fleetapp.audit.models import AuditEntry
+from fleetapp.kit import permits
+from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.errors import NotFound
+from fleetapp.vehicles.models import TerminalBinding, Vehicle
+from fleetapp.vehicles.rules import VehicleState
+
+
+def visible_to(actor: Actor) -> Select[Vehicle]:
+    """Return the vehicles that the actor may read, by plate, with holder and parking area loaded."""
+    paths = actor.paths({*permits.table()["vehicles.read"].roles, Role.SYSTEM})
+    return (
+        select(Vehicle)
+        .join(Vehicle.org)
+        .where(or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)))
+        .options(contains_eager(Vehicle.org), joinedload(Vehicle.parking))
+        .order_by(Vehicle.plate, Vehicle.id)
+    )
+
+
+def filtered(
+    query: Select[Vehicle],
+    *,
+    q: str = "",
+    state: str | None = None,
+    category: str | None = None,
+    energy: str | None = None,
+    org_path: str | None = None,
+) -> Select[Vehicle]:
+    """Narrow vehicles by text in plate, VIN, model or holder (any case), by state, class, energy, sub-tree."""
+    if q:
+        columns = (Vehicle.plate, Vehicle.vin, Vehicle.model, Organisation.name_zh, Organisation.name_en)
+        query = query.where(or_(*(column.icontains(q, autoescape=True) for column in columns)))
+    for column, wanted in ((Vehicle.state, state), (Vehicle.category, category), (Vehicle.energy, energy)):
+        if wanted:
+            query = query.where(column == wanted)
+    if org_path:
+        query = query.where(Organisation.path.startswith(org_path, autoescape=True))
+    return query
+
+
+def count_by_state(session: Session, query: Select[Vehicle]) -> dict[str, int]:
+    """Return how many vehicles of a list are in each state; every state is there."""
+    rows = query.order_by(None).with_only_columns(Vehicle.state, func.count()).group_by(Vehicle.state)
+    found: dict[str, int] = {row[0]: row[1] for row in session.execute(rows)}
+    return {state.value: found.get(state.value, 0) for state in VehicleState}
+
+
+def get_vehicle(session: Session, *, vehicle_id: int, actor: Actor) -> Vehicle:
+    """Return a vehicle that the actor may read.
+
+    :raises NotFound: no such vehicle, or out of reach.
+    """
+    vehicle = session.scalar(visible_to(actor).where(Vehicle.id == vehicle_id))
+    if vehicle is None:
+        raise NotFound("kit.not_found")
+    return vehicle
+
+
+def find_vehicle(session: Session, *, vehicle_id: int) -> Vehicle | None:
+    """Return a vehicle as far as row-level security shows it: for slices whose own row names it (an order's vehicle)."""
+    return session.get(Vehicle, vehicle_id, options=[joinedload(Vehicle.org)])
+
+
+def in_service(actor: Actor) -> Select[Vehicle]:
+    """Return the vehicles within reach that can be dispatched."""
+    return visible_to(actor).where(Vehicle.state == VehicleState.IN_SERVICE)
+
+
+def bindings(
+    session: Session,
+    *,
+    start: datetime,
+    end: datetime,
+    vehicle_ids: Collection[int] | None = None,
+    terminal_ids: Collection[int] | None = None,
+) -> Sequence[TerminalBinding]:
+    """Return which terminal was in which vehicle at any time of ``[start, end)``, by start."""
+    query = select(TerminalBinding).where(TerminalBinding.during.overlaps(Range(start, end)))
+    if vehicle_ids is not None:
+        query = query.where(TerminalBinding.vehicle_id.in_(vehicle_ids))
+    if terminal_ids is not None:
+        query = query.where(TerminalBinding.terminal_id.in_(terminal_ids))
+    return session.scalars(query.order_by(func.lower(TerminalBinding.during), TerminalBinding.id)).all()
+
+
+def binding_history(session: Session, *, vehicle_id: int) -> Sequence[TerminalBinding]:
+    """Return all terminals a vehicle has had, the newest first."""
+    query = select(TerminalBinding).where(TerminalBinding.vehicle_id == vehicle_id)
+    return session.scalars(query.order_by(func.lower(TerminalBinding.during).desc(), TerminalBinding.id.desc())).all()
+
+
+def open_binding(session: Session, *, vehicle_id: int) -> TerminalBinding | None:
+    """Return the binding without an end, if any."""
+    return session.scalar(
+        select(TerminalBinding).where(TerminalBinding.vehicle_id == vehicle_id, func.upper_inf(TerminalBinding.during))
+    )
+
+
+def history(session: Session, *, vehicle_id: int, limit: int = 50) -> Sequence[AuditEntry]:
+    """Return the log of one vehicle, newest first; call it only after ``get_vehicle``: its readers may read its log."""
+    entries = select(AuditEntry).order_by(AuditEntry.seq.desc())
+    return session.scalars(
+        audit.filtered(entries, subject_type="vehicle", subject_id=str(vehicle_id)).limit(limit)
+    ).all()

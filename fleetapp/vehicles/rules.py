@@ -1,0 +1,214 @@
+"""Plates, identification numbers, bodies and the states of a vehicle: values in, values or ``RuleBroken`` out."""
+
+import re
+from datetime import date
+from enum import StrEnum
+
+from fleetapp.kit.errors import RuleBroken
+
+
+class Category(StrEnum):
+    """Legal classes of official vehicles (中办发〔2017〕71号, Art. 3)."""
+
+    JYTX = "JYTX"
+    YJBZ = "YJBZ"
+    ZFZQ = "ZFZQ"
+    TZZY = "TZZY"
+    QT = "QT"
+
+
+class Body(StrEnum):
+    """Body types; also what an applicant may ask for."""
+
+    SEDAN = "sedan"
+    SUV = "suv"
+    MPV = "mpv"
+    MINIBUS = "minibus"
+    COACH = "coach"
+    OFFROAD = "offroad"
+    PICKUP = "pickup"
+    SPECIAL = "special"
+
+
+class Energy(StrEnum):
+    """Energy types; BEV, PHEV and FCEV count as NEV, HEV does not."""
+
+    PETROL = "petrol"
+    DIESEL = "diesel"
+    HEV = "hev"
+    BEV = "bev"
+    PHEV = "phev"
+    FCEV = "fcev"
+
+
+class VehicleState(StrEnum):
+    """Only IN_SERVICE can be dispatched."""
+
+    IN_SERVICE = "IN_SERVICE"
+    MAINTENANCE = "MAINTENANCE"
+    SEALED = "SEALED"
+    RETIRED = "RETIRED"
+
+
+class Secrecy(StrEnum):
+    """Restricted vehicles stay out of normal track views; secret ones have no track at all."""
+
+    NORMAL = "normal"
+    RESTRICTED = "restricted"
+    SECRET = "secret"  # noqa: S105 -- a class of vehicle
+
+
+TRANSITIONS: dict[VehicleState, frozenset[VehicleState]] = {
+    VehicleState.IN_SERVICE: frozenset([VehicleState.MAINTENANCE, VehicleState.SEALED, VehicleState.RETIRED]),
+    VehicleState.MAINTENANCE: frozenset([VehicleState.IN_SERVICE, VehicleState.SEALED, VehicleState.RETIRED]),
+    VehicleState.SEALED: frozenset([VehicleState.IN_SERVICE, VehicleState.MAINTENANCE, VehicleState.RETIRED]),
+    VehicleState.RETIRED: frozenset(),
+}
+"""Where a vehicle may go from each state; a retired one stays in the registry for good."""
+
+NEV = frozenset([Energy.BEV, Energy.PHEV, Energy.FCEV])
+
+SEATS: dict[Body, tuple[int, int]] = {
+    Body.MINIBUS: (10, 19),
+    Body.COACH: (20, 60),
+    Body.SPECIAL: (1, 60),
+}
+"""Seats, driver included, of bodies larger than a car (GA 802-2019); every other body has at most nine."""
+CAR_SEATS = (2, 9)
+
+
+class PlateForm(StrEnum):
+    """Forms of GA 36-2018 that official vehicles carry."""
+
+    ORDINARY = "ordinary"
+    NEV_SMALL = "nev_small"
+    NEV_LARGE = "nev_large"
+    POLICE = "police"
+
+
+PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+LETTER = "A-HJ-NP-Z"  # I and O are never used: they look like 1 and 0
+BEV_LETTERS, OTHER_NEV_LETTERS = "DABCE", "FGHJK"
+_NEV_LETTER = f"[{BEV_LETTERS}{OTHER_NEV_LETTERS}]"
+_AREA = f"[{PROVINCES}][{LETTER}]"
+PLATE_FORMS: dict[PlateForm, re.Pattern[str]] = {
+    # at most two letters among the five
+    PlateForm.ORDINARY: re.compile(rf"{_AREA}(?=[0-9]*(?:[{LETTER}][0-9]*){{0,2}}$)[{LETTER}0-9]{{5}}"),
+    PlateForm.NEV_SMALL: re.compile(rf"{_AREA}{_NEV_LETTER}[{LETTER}0-9][0-9]{{4}}"),
+    PlateForm.NEV_LARGE: re.compile(rf"{_AREA}[0-9]{{5}}{_NEV_LETTER}"),
+    PlateForm.POLICE: re.compile(rf"{_AREA}[{LETTER}0-9][0-9]{{3}}警"),
+}
+NEV_PLATES_SINCE = date(2018, 7, 1)
+"""From the middle of 2018 the new-energy plate is issued in every city; older vehicles may keep an ordinary one."""
+
+VIN_VALUES: dict[str, int] = {
+    **{str(digit): digit for digit in range(10)},
+    **dict(zip("ABCDEFGH", range(1, 9), strict=True)),
+    **dict(zip("JKLMN", range(1, 6), strict=True)),
+    "P": 7,
+    "R": 9,
+    **dict(zip("STUVWXYZ", range(2, 10), strict=True)),
+}
+VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+
+TERMINAL_PHONE = re.compile(r"[1-9A-Za-z][0-9A-Za-z_-]{3,19}")
+
+
+def normal_plate(text: str) -> str:
+    """Return a plate as it is kept: capitals, without blanks and the dot after the area."""
+    return re.sub(r"[\s·•.\-]", "", text).upper()
+
+
+def plate_form(plate: str) -> PlateForm:
+    """Return the form of a normal plate.
+
+    :raises RuleBroken: ``vehicles.plate_form``, it fits none.
+    """
+    for form, pattern in PLATE_FORMS.items():
+        if pattern.fullmatch(plate):
+            return form
+    raise RuleBroken("vehicles.plate_form", plate=plate)
+
+
+def nev_letter(plate: str, form: PlateForm) -> str:
+    """Return the letter of a new-energy plate that names its energy: third character, or last on large vehicles."""
+    return plate[2] if form is PlateForm.NEV_SMALL else plate[-1]
+
+
+def check_plate(plate: str, *, energy: Energy, category: Category, registered_on: date) -> None:
+    """Refuse a plate that does not fit the vehicle's energy or class (GA 36-2018).
+
+    :raises RuleBroken: ``vehicles.plate_form``, ``plate_energy`` or ``plate_police``.
+    """
+    form = plate_form(plate)
+    if form is PlateForm.POLICE:
+        if category is not Category.ZFZQ:
+            raise RuleBroken("vehicles.plate_police", plate=plate)
+        return
+    if form is PlateForm.ORDINARY:
+        fits = energy not in NEV or registered_on < NEV_PLATES_SINCE
+    else:
+        fits = energy in NEV and (nev_letter(plate, form) in BEV_LETTERS) == (energy is Energy.BEV)
+    if not fits:
+        raise RuleBroken("vehicles.plate_energy", plate=plate)
+
+
+def vin_check_digit(vin: str) -> str:
+    """Return the check digit (position 9) that 17 characters must have, GB 16735-2019."""
+    rest = sum(VIN_VALUES[char] * weight for char, weight in zip(vin, VIN_WEIGHTS, strict=True)) % 11
+    return "X" if rest == 10 else str(rest)
+
+
+def check_vin(vin: str) -> None:
+    """Refuse an identification number of the wrong form.
+
+    :raises RuleBroken: ``vehicles.vin_form`` for length or letters (I, O, Q are never used), ``vehicles.vin_check``
+        when a character was mistyped.
+    """
+    if len(vin) != 17 or any(char not in VIN_VALUES for char in vin):
+        raise RuleBroken("vehicles.vin_form", vin=vin)
+    if vin[8] != vin_check_digit(vin):
+        raise RuleBroken("vehicles.vin_check", vin=vin)
+
+
+def check_seats(body: Body, seats: int) -> None:
+    """Refuse a number of seats, driver included, that the body cannot have.
+
+    :raises RuleBroken: ``vehicles.seats``.
+    """
+    least, most = SEATS.get(body, CAR_SEATS)
+    if not least <= seats <= most:
+        raise RuleBroken("vehicles.seats", least=least, most=most)
+
+
+def check_range(energy: Energy, range_km: int | None) -> None:
+    """Refuse an electric vehicle without its range (dispatch needs it) and a range on one that has no battery to charge.
+
+    :raises RuleBroken: ``vehicles.range_needed`` or ``vehicles.range_odd``.
+    """
+    if energy is Energy.BEV and range_km is None:
+        raise RuleBroken("vehicles.range_needed")
+    if energy not in NEV and range_km is not None:
+        raise RuleBroken("vehicles.range_odd")
+
+
+def check_move(state: VehicleState, to: VehicleState, reason: str) -> None:
+    """Refuse a change of state that the table does not have, or one without a reason.
+
+    :raises RuleBroken: ``vehicles.state_move`` or ``vehicles.state_reason``.
+    """
+    if to not in TRANSITIONS[state]:
+        raise RuleBroken("vehicles.state_move", state=state.value, to=to.value)
+    if len(reason.strip()) < 2:
+        raise RuleBroken("vehicles.state_reason")
+
+
+def terminal_phone(text: str) -> str:
+    """Return a terminal's identity as the gateway keeps it: blanks and leading zeros removed.
+
+    :raises RuleBroken: ``vehicles.terminal_form``.
+    """
+    phone = re.sub(r"\s", "", text).lstrip("0")
+    if not TERMINAL_PHONE.fullmatch(phone):
+        raise RuleBroken("vehicles.terminal_form", phone=text)
+    return phone

@@ -1,0 +1,235 @@
+"""Writing of the registry: register, correct, change state, fit a terminal, advance the odometer."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.orm import Session
+
+from fleetapp.accounts import queries as accounts
+from fleetapp.audit import service as audit
+from fleetapp.kit import permits
+from fleetapp.kit.actor import Actor
+from fleetapp.kit.errors import Conflict, NotFound, RuleBroken
+from fleetapp.places import queries as places
+from fleetapp.vehicles import bridge, queries, rules
+from fleetapp.vehicles.models import TerminalBinding, Vehicle
+from fleetapp.vehicles.rules import Body, Category, Energy, Secrecy, VehicleState
+
+EDITABLE = frozenset(
+    [
+        "plate",
+        "vin",
+        "category",
+        "body",
+        "energy",
+        "seats",
+        "model",
+        "secrecy",
+        "range_km",
+        "registered_on",
+        "parking_id",
+    ]
+)
+
+
+def _check(vehicle: Vehicle) -> None:
+    energy, category = Energy(vehicle.energy), Category(vehicle.category)
+    rules.check_plate(vehicle.plate, energy=energy, category=category, registered_on=vehicle.registered_on)
+    rules.check_vin(vehicle.vin)
+    rules.check_seats(Body(vehicle.body), vehicle.seats)
+    rules.check_range(energy, vehicle.range_km)
+
+
+def register(
+    session: Session,
+    *,
+    org_id: int,
+    plate: str,
+    vin: str,
+    category: Category,
+    body: Body,
+    energy: Energy,
+    seats: int,
+    model: str,
+    registered_on: date,
+    actor: Actor,
+    now: datetime,
+    secrecy: Secrecy = Secrecy.NORMAL,
+    range_km: int | None = None,
+    odometer_m: int = 0,
+    parking_id: int | None = None,
+    terminal_phone: str | None = None,
+) -> Vehicle:
+    """Enter a vehicle of a unit, in service; with ``terminal_phone`` its terminal is known and fitted from ``now``.
+
+    :raises NotAllowed: the unit is outside the actor's reach.
+    :raises RuleBroken: plate, VIN, seats or range do not fit (``rules``).
+    :raises Conflict: at the end of the transaction, ``vehicles.plate_taken``, ``vin_taken``, ``terminal_elsewhere``.
+    """
+    org = accounts.get_org(session, org_id=org_id)
+    permits.require("vehicles.register", actor, org_path=org.path)
+    if parking_id is not None:
+        places.get_parking(session, parking_id=parking_id, actor=actor)
+    vehicle = Vehicle(
+        org_id=org_id, org=org, plate=rules.normal_plate(plate), vin=vin.upper(), category=category, body=body, energy=energy,
+        seats=seats, model=model, state=VehicleState.IN_SERVICE, secrecy=secrecy, range_km=range_km, odometer_m=odometer_m,
+        registered_on=registered_on, parking_id=parking_id, created_at=now,
+    )  # fmt: skip
+    _check(vehicle)
+    session.add(vehicle)
+    session.flush()
+    if terminal_phone:
+        _fit(session, vehicle, rules.terminal_phone(terminal_phone), now)
+    audit.record(session, actor=actor, now=now, action="vehicles.registered", subject_type="vehicle", subject_id=vehicle.id,
+                 org_id=org_id, plate=vehicle.plate, vin=vehicle.vin, category=category, body=body, energy=energy, seats=seats,
+                 model=model, odometer_m=odometer_m, parking_id=parking_id, terminal=terminal_phone)  # fmt: skip
+    return vehicle
+
+
+def edit(
+    session: Session,
+    *,
+    vehicle_id: int,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+    version: int | None = None,
+) -> Vehicle:
+    """Correct facts of a vehicle (``EDITABLE``); with ``version`` only if nobody changed it since that was read.
+
+    :raises NotAllowed: out of reach or retired.
+    :raises RuleBroken: the facts do not fit together (``rules``).
+    :raises Conflict: ``kit.changed_meanwhile``; at the end ``vehicles.plate_taken`` or ``vin_taken``.
+    """
+    vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
+    permits.require("vehicles.edit", actor, org_path=vehicle.org.path, state=vehicle.state)
+    if version is not None and version != vehicle.version:
+        raise Conflict("kit.changed_meanwhile")
+    if unknown := changes.keys() - EDITABLE:
+        raise ValueError(f"not editable: {sorted(unknown)}")
+    wanted = dict(changes)
+    if "plate" in wanted:
+        wanted["plate"] = rules.normal_plate(wanted["plate"])
+    if "vin" in wanted:
+        wanted["vin"] = wanted["vin"].upper()
+    if wanted.get("parking_id") is not None:
+        places.get_parking(session, parking_id=wanted["parking_id"], actor=actor)
+    changed = {
+        name: [getattr(vehicle, name), value] for name, value in wanted.items() if getattr(vehicle, name) != value
+    }
+    if not changed:
+        return vehicle
+    with session.no_autoflush:
+        for name, (_, value) in changed.items():
+            setattr(vehicle, name, value)
+        _check(vehicle)
+    audit.record(session, actor=actor, now=now, action="vehicles.edited", subject_type="vehicle", subject_id=vehicle.id,
+                 org_id=vehicle.org_id, changed=changed)  # fmt: skip
+    session.expire(vehicle, ["parking"])
+    return vehicle
+
+
+def change_state(
+    session: Session,
+    *,
+    vehicle_id: int,
+    to: VehicleState,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    version: int | None = None,
+) -> Vehicle:
+    """Move a vehicle to another state; a retired one gives up its terminal and stays in the registry.
+
+    :raises NotAllowed: out of reach or retired.
+    :raises RuleBroken: ``vehicles.state_move`` or ``vehicles.state_reason``.
+    :raises Conflict: ``kit.changed_meanwhile``.
+    """
+    vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
+    permits.require("vehicles.edit", actor, org_path=vehicle.org.path, state=vehicle.state)
+    if version is not None and version != vehicle.version:
+        raise Conflict("kit.changed_meanwhile")
+    before = VehicleState(vehicle.state)
+    rules.check_move(before, to, reason)
+    vehicle.state = to
+    if to is VehicleState.RETIRED:
+        _unfit(session, vehicle, now)
+    audit.record(session, actor=actor, now=now, action="vehicles.state_changed", subject_type="vehicle",
+                 subject_id=vehicle.id, org_id=vehicle.org_id, before=before, after=to, reason=reason.strip())  # fmt: skip
+    return vehicle
+
+
+def bind_terminal(session: Session, *, vehicle_id: int, phone: str, actor: Actor, now: datetime) -> TerminalBinding:
+    """Fit a terminal from ``now`` on, taking out the one before; the same one again changes nothing.
+
+    :raises NotAllowed: out of reach or retired.
+    :raises RuleBroken: ``vehicles.terminal_form``, or ``vehicles.binding_later`` when a binding starts after ``now``.
+    :raises Conflict: ``vehicles.terminal_elsewhere`` at the end: it is in another vehicle; take it out there first.
+    """
+    vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
+    permits.require("vehicles.edit", actor, org_path=vehicle.org.path, state=vehicle.state)
+    wanted = rules.terminal_phone(phone)
+    present = queries.open_binding(session, vehicle_id=vehicle.id)
+    if present is not None and present.terminal_id == bridge.terminal_id(session, wanted, create=False):
+        return present
+    binding = _fit(session, vehicle, wanted, now)
+    audit.record(session, actor=actor, now=now, action="vehicles.terminal_bound", subject_type="vehicle",
+                 subject_id=vehicle.id, org_id=vehicle.org_id, terminal=wanted)  # fmt: skip
+    return binding
+
+
+def unbind_terminal(session: Session, *, vehicle_id: int, actor: Actor, now: datetime) -> None:
+    """Take the terminal out from ``now`` on; without one nothing happens.
+
+    :raises NotAllowed: out of reach or retired.
+    """
+    vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
+    permits.require("vehicles.edit", actor, org_path=vehicle.org.path, state=vehicle.state)
+    if _unfit(session, vehicle, now):
+        audit.record(session, actor=actor, now=now, action="vehicles.terminal_unbound", subject_type="vehicle",
+                     subject_id=vehicle.id, org_id=vehicle.org_id)  # fmt: skip
+
+
+def _unfit(session: Session, vehicle: Vehicle, now: datetime) -> bool:
+    present = queries.open_binding(session, vehicle_id=vehicle.id)
+    if present is None:
+        return False
+    if present.during.lower is not None and present.during.lower > now:
+        raise RuleBroken("vehicles.binding_later")
+    present.during = Range(present.during.lower, now)
+    session.flush()  # the old period must be closed before a new one opens
+    return True
+
+
+def _fit(session: Session, vehicle: Vehicle, phone: str, now: datetime) -> TerminalBinding:
+    _unfit(session, vehicle, now)
+    terminal_id = bridge.terminal_id(session, phone, create=True)
+    binding = TerminalBinding(
+        org_id=vehicle.org_id, vehicle_id=vehicle.id, terminal_id=terminal_id, during=Range(now, None)
+    )
+    session.add(binding)
+    session.flush()
+    return binding
+
+
+def advance_odometer(session: Session, *, vehicle_id: int, odometer_m: int, actor: Actor, now: datetime) -> Vehicle:
+    """Set the odometer to a later reading; the same reading again changes nothing.
+
+    For slices that have already checked that the actor may report this reading (a driver at check-in), so it asks
+    for no permission of its own; row-level security still holds.
+
+    :raises NotFound: no such vehicle within reach.
+    :raises RuleBroken: ``vehicles.odometer_back``, the reading is lower than the last one.
+    """
+    vehicle = session.get(Vehicle, vehicle_id, with_for_update={"of": Vehicle}, populate_existing=True)
+    if vehicle is None:
+        raise NotFound("kit.not_found")
+    if odometer_m < vehicle.odometer_m:
+        raise RuleBroken("vehicles.odometer_back", last_km=vehicle.odometer_m / 1000)
+    if odometer_m > vehicle.odometer_m:
+        before, vehicle.odometer_m = vehicle.odometer_m, odometer_m
+        audit.record(session, actor=actor, now=now, action="vehicles.odometer_advanced", subject_type="vehicle",
+                     subject_id=vehicle.id, org_id=vehicle.org_id, before_m=before, after_m=odometer_m)  # fmt: skip
+    return vehicle
