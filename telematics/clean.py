@@ -9,7 +9,7 @@ from math import isfinite
 
 import numpy as np
 
-from telematics.geo import haversine_m
+from telematics.geo import distance_m, haversine_m
 from telematics.model import Fix, Rejected, Rejection
 from telematics.track import Bools, Track, columns
 
@@ -126,7 +126,7 @@ def _inconsistent(track: Track, params: CleanParams) -> dict[int, Rejection]:
             continue
         insort(spans, (chain[0], chain[-1]))
         kept.extend(chain)
-    kept = _without_loose_ends(track, sorted(kept), params)
+    kept = _without_loose_ends(track, _with_fitting(track, sorted(kept), params), params)
     reasons = dict.fromkeys(set(range(len(track))) - set(kept), Rejection.JUMP)
     return reasons | _same_time(track, kept)
 
@@ -134,13 +134,14 @@ def _inconsistent(track: Track, params: CleanParams) -> dict[int, Rejection]:
 def _chains(track: Track, params: CleanParams) -> list[list[int]]:
     ended: list[list[int]] = []
     extended_last: list[list[int]] = [[0]]
+    possible = _Possible(track, params)
     possible_from_previous = [False, *_steps_possible(track, params).tolist()]
     for i in range(1, len(track)):
         newest = extended_last[0]
         if newest[-1] == i - 1 and possible_from_previous[i]:
             newest.append(i)
             continue
-        home = next((chain for chain in extended_last if _possible(track, chain[-1], i, params)), None)
+        home = next((chain for chain in extended_last if possible(chain[-1], i)), None)
         if home is None:
             home = []
         else:
@@ -158,16 +159,31 @@ def _overlaps(spans: list[tuple[int, int]], first: int, last: int) -> bool:
     return (i < len(spans) and spans[i][0] <= last) or (i > 0 and spans[i - 1][1] >= first)
 
 
+def _with_fitting(track: Track, kept: list[int], params: CleanParams) -> list[int]:
+    """Take back every fix of a losing chain that contradicts neither neighbour: noise splits chains now and then."""
+    possible = _Possible(track, params)
+    chosen = set(kept)
+    fitting: list[int] = []
+    for i in range(len(track)):
+        following = bisect_left(kept, i)
+        if i in chosen or (
+            (not fitting or possible(fitting[-1], i)) and (following == len(kept) or possible(i, kept[following]))
+        ):
+            fitting.append(i)
+    return fitting
+
+
 def _without_loose_ends(track: Track, kept: list[int], params: CleanParams) -> list[int]:
     """Take out one or two fixes at a joint of two chains if the joint becomes possible without them."""
     keep = np.zeros(len(track), dtype=np.bool_)
     keep[kept] = True
+    possible = _Possible(track, params)
     loose: set[int] = set()
     for joint in np.flatnonzero(~_steps_possible(track.kept(keep), params)):
         k = int(joint) + 1
         for before, after in ((0, 1), (1, 0), (0, 2), (2, 0)):
             left, right = k - 1 - before, k + after
-            if left >= 0 and right < len(kept) and _possible(track, kept[left], kept[right], params):
+            if left >= 0 and right < len(kept) and possible(kept[left], kept[right]):
                 loose.update(kept[left + 1 : right])
                 break
     return [i for i in kept if i not in loose]
@@ -184,6 +200,16 @@ def _steps_possible(track: Track, params: CleanParams) -> Bools:
     return np.asarray(chord_m <= reach_m, dtype=np.bool_)
 
 
-def _possible(track: Track, i: int, j: int, params: CleanParams) -> bool:
-    chord_m = haversine_m(track.lat[i], track.lon[i], track.lat[j], track.lon[j])
-    return bool(chord_m <= params.slack_m + (track.at_s[j] - track.at_s[i]) * params.max_implied_kmh / 3.6)
+class _Possible:
+    """Whether a vehicle can have come from one fix of a track to a later one; on plain lists, for loops."""
+
+    def __init__(self, track: Track, params: CleanParams) -> None:
+        self.at_s: list[float] = track.at_s.tolist()
+        self.lat: list[float] = track.lat.tolist()
+        self.lon: list[float] = track.lon.tolist()
+        self.slack_m = params.slack_m
+        self.max_ms = params.max_implied_kmh / 3.6
+
+    def __call__(self, i: int, j: int) -> bool:
+        reach_m = self.slack_m + (self.at_s[j] - self.at_s[i]) * self.max_ms
+        return distance_m(self.lat[i], self.lon[i], self.lat[j], self.lon[j]) <= reach_m

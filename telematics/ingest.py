@@ -51,6 +51,9 @@ def order_and_dedupe(fixes: Iterable[Fix]) -> list[Fix]:
 
 
 def _distinct(same_time: list[Fix]) -> list[Fix]:
+    first = same_time[0]
+    if all(fix == first for fix in same_time):
+        return [first]
     best: dict[int, Fix] = {}
     for fix in same_time:
         key = digest(fix)

@@ -78,8 +78,8 @@ class Motion:
     """Evidence of movement on a track of n fixes.
 
     ``fix`` ``(n,)`` and ``step`` ``(n - 1,)`` say where it moves; ``creeping`` ``(n - 1,)`` are the steps beyond
-    jitter for which the terminal's own speed accounts at least by half: two independent witnesses, so even a slow
-    one is movement, and it interrupts a stay. ``step_m`` and ``step_s`` are the steps' chords and
+    jitter for which the terminal's own speed, walking pace or more, accounts at least by half: two independent
+    witnesses, so even a slow one is movement, and it interrupts a stay. ``step_m`` and ``step_s`` are the steps' chords and
     times, ``pace_kmh`` ``(n,)`` the speed by displacement over the window after each fix. Where ``gap`` ``(n - 1,)``
     is true nothing is known of the step, where ``silent_stop`` is true it was a long silence at one place.
     """
@@ -118,7 +118,9 @@ def motion(track: Track, params: SegmentParams) -> Motion:
     step = (fix[:-1] & fix[1:]) | ((fix[:-1] | fix[1:]) & (step_m > params.mileage.hold_m))
     step |= (step_m > params.min_trip_m) & (step_m >= pace_ms * step_s)
     own_m = step_s * (track.speed_kmh[:-1] + track.speed_kmh[1:]) / 7.2
-    creeping = (step_m > params.mileage.hold_m) & (own_m >= step_m / 2) & (track.acc[1:] != 0) & ~unseen
+    # A receiver's drift shows 1 or 2 km/h too; the pace of P2 is 3 km/h.
+    own_pace = np.maximum(track.speed_kmh[:-1], track.speed_kmh[1:]) >= pace_ms * 3.6 - 0.01
+    creeping = (step_m > params.mileage.hold_m) & (own_m >= step_m / 2) & own_pace & (track.acc[1:] != 0) & ~unseen
     pace_kmh = np.divide(after_m * 3.6, after_s, out=np.zeros_like(after_m), where=after_s > 0)
     return Motion(fix, (step & ~unseen) | creeping, creeping, step_m, step_s, pace_kmh, gap, silent_stop)
 

@@ -1,5 +1,6 @@
 """Trips, stops and gaps of one terminal's fixes."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from telematics.clean import clean_track
-from telematics.geo import haversine_m
+from telematics.geo import distance_m, haversine_m
 from telematics.ingest import order_and_dedupe
 from telematics.mileage import gps_distance_m, measure_track
 from telematics.model import Fix, Gap, Segmentation, Stop, Trip
@@ -73,8 +74,11 @@ def segment(
     gaps = _gaps(track, moved, params)
     cutter = _Cutter(track, moved, standing, gaps, params)
     cuts_at_s = sorted({boundary.timestamp() for boundary in boundaries})
-    trips = [cutter.trip(piece) for span in _between(track, moved, cutting) for piece in cutter.pieces(span, cuts_at_s)]
-    stops = (_stop(track, span) for span in standing)
+    pieces = [piece for span in _between(track, moved, cutting) for piece in cutter.pieces(span, cuts_at_s)]
+    trips = map(cutter.trip, pieces)
+    stops = _stops(
+        track, standing, [*((piece.first, piece.last) for piece in pieces), *((k, k + 1) for k in gaps)], params
+    )
     return Segmentation(tuple(trips), tuple(stops), tuple(gaps.values()), tuple(rejected))
 
 
@@ -168,6 +172,25 @@ def _at(fix: Fix, cut_s: float | None) -> datetime:
 
 def _duration_s(track: Track, span: Span) -> float:
     return float(track.at_s[span[1]] - track.at_s[span[0]])
+
+
+def _stops(track: Track, standing: Sequence[Span], away: Sequence[Span], params: SegmentParams) -> Iterator[Stop]:
+    """Stops of the stays; neighbours at one place with no trip and no GAP between them are one stop."""
+    separators = sorted(away)
+    merged: list[Span] = []
+    for span in standing:
+        if merged:
+            before = merged[-1]
+            i = bisect_left(separators, (span[0], 0))
+            # They are disjoint, so the nearest one before this stay ends last.
+            apart = i > 0 and separators[i - 1][1] > before[1]
+            one, other = _stop(track, before), _stop(track, span)
+            if not apart and distance_m(one.lat, one.lon, other.lat, other.lon) <= params.stay_radius_m:
+                merged[-1] = before[0], span[1]
+                continue
+        merged.append(span)
+    for span in merged:
+        yield _stop(track, span)
 
 
 def _stop(track: Track, span: Span) -> Stop:

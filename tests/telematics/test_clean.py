@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -116,6 +117,14 @@ def test_a_second_fix_of_the_same_second_is_a_duplicate_if_near_and_a_jump_if_fa
     near, far = replace(second, lat=second.lat + 1e-5), moved(second, 50_000)
     assert [one.reason for one in clean([first, second, near, third])[1]] == [Rejection.DUPLICATE]
     assert [one.reason for one in clean([first, second, far, third])[1]] == [Rejection.JUMP]
+
+
+def test_noise_that_looks_like_a_jump_costs_a_few_fixes_not_a_rival_half():
+    rng = Random(5)
+    parked = [moved(fix, rng.gauss(0, 35)) for fix in straight(2_000, step_m=0, every_s=1)]
+    kept, rejected = clean(parked)
+    assert len(rejected) < 0.05 * len(parked)
+    assert len(kept) + len(rejected) == len(parked)
 
 
 def test_noise_at_one_fix_a_second_is_not_a_jump():

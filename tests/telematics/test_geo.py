@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telematics.geo import EARTH_RADIUS_M, bearing_deg, haversine_m, local_xy_m, point_segment_m
+from telematics.geo import EARTH_RADIUS_M, bearing_deg, distance_m, haversine_m, local_xy_m, point_segment_m
 
 latitudes = st.floats(-89, 89)
 longitudes = st.floats(-180, 180)
@@ -41,6 +41,7 @@ def test_bearings_of_the_four_winds(to, bearing):
 @settings(max_examples=60)
 def test_distance_is_symmetric_and_bearing_in_range(lat1, lon1, lat2, lon2):
     assert isclose(haversine_m(lat1, lon1, lat2, lon2), haversine_m(lat2, lon2, lat1, lon1), abs_tol=1e-6)
+    assert isclose(distance_m(lat1, lon1, lat2, lon2), haversine_m(lat1, lon1, lat2, lon2), abs_tol=1e-6)
     assert 0 <= float(bearing_deg(lat1, lon1, lat2, lon2)) < 360
 
 

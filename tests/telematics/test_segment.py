@@ -93,6 +93,31 @@ def test_a_night_of_jitter_is_one_stop_and_no_trip(every_s, noise_m, speeds):
     assert result.stops[0].end_at - result.stops[0].start_at > timedelta(hours=hours - 0.25)
 
 
+@pytest.mark.parametrize(("every_s", "noise_m"), [(15, 5), (15, 10), (60, 5), (60, 10)])
+def test_a_receiver_that_drifts_at_walking_pace_makes_no_trip_and_does_not_prolong_one(every_s, noise_m):
+    """Parked for ten hours after a drive, with positions and speeds of up to 2 km/h that are nothing but noise."""
+    seconds = drive(OUT, start_at=MORNING)
+    fixes = reported(seconds + park(seconds[-1], 10 * 3600), every_s=every_s, noise_m=noise_m)
+    drifting = [
+        replace(fix, acc=None, speed_kmh=float(k % 3)) if fix.at > seconds[-1].at else fix
+        for k, fix in enumerate(fixes)
+    ]
+    result = segment(drifting)
+    (trip,) = result.trips
+    assert seconds_between(trip.end_at, arrival(seconds)) <= 2 * every_s + 15
+    assert len(result.stops) == 1
+
+
+def test_one_stay_seen_in_pieces_is_one_stop():
+    """Half-way through the night the receiver drifts out and back at 4 km/h by its own account."""
+    night = reported(parked_at(OUT[0], MORNING, 4 * 3600), every_s=60, noise_m=3)
+    lat, lon = at_metres(0, 60)
+    night[120] = replace(night[120], lat=lat, lon=lon, speed_kmh=4.0)
+    result = segment(night)
+    assert result.trips == ()
+    assert [(stop.start_at, stop.end_at) for stop in result.stops] == [(night[0].at, night[-1].at)]
+
+
 def test_a_parked_terminal_may_report_every_five_minutes_or_not_at_all():
     seconds = day(pause_s=2 * 3600)
     every_five = segment(reported(seconds, parked_every_s=300))
@@ -217,10 +242,10 @@ def test_moving_the_car_in_the_yard_is_no_trip(way_m, trips):
 
 
 def test_a_queue_that_creeps_is_movement_if_the_speed_says_so():
-    """Half an hour at 2 km/h is a kilometre; the same steps without any speed would be drift."""
-    rows = [Fix(MORNING + timedelta(minutes=k), *at_metres(35.0 * k, 0.0), speed_kmh=2.0, acc=True) for k in range(31)]
+    """Half an hour below the pace that displacement alone would have to show."""
+    rows = [Fix(MORNING + timedelta(minutes=k), *at_metres(45.0 * k, 0.0), speed_kmh=3.0, acc=True) for k in range(31)]
     (trip,) = segment(rows).trips
-    assert trip.distance.gps_m == pytest.approx(1050, rel=0.01)
+    assert trip.distance.gps_m == pytest.approx(1350, rel=0.01)
 
 
 def test_a_vehicle_towed_with_the_ignition_off_still_moves():
