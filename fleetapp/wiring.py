@@ -93,26 +93,46 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.drivers.api
+    import fleetapp.drivers.views
+    import fleetapp.duty.api
+    import fleetapp.duty.views
+    import fleetapp.orders.api
+    import fleetapp.orders.views
     import fleetapp.places.api
     import fleetapp.places.views
     import fleetapp.policies.api
     import fleetapp.policies.views
     import fleetapp.reports.views
+    import fleetapp.tracking.api
+    import fleetapp.tracking.views
+    import fleetapp.vehicles.api
+    import fleetapp.vehicles.views
     import fleetapp.workdays.api
 
     for views in (
         fleetapp.accounts.views,
         fleetapp.audit.views,
+        fleetapp.drivers.views,
+        fleetapp.duty.views,
+        fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.policies.views,
         fleetapp.reports.views,
+        fleetapp.tracking.views,
+        fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
+        fleetapp.drivers.api,
+        fleetapp.duty.api,
+        fleetapp.orders.api,
         fleetapp.places.api,
         fleetapp.policies.api,
+        fleetapp.tracking.api,
+        fleetapp.vehicles.api,
         fleetapp.workdays.api,
     ):
         api.register_blueprint(endpoints.blueprint)

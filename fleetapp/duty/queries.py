@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from geoalchemy2.shape import to_shape
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
+from fleetapp.drivers.models import Driver
 from fleetapp.duty.models import DutyEvent
 from fleetapp.duty.rules import DutyAction
+from fleetapp.kit.actor import Actor
+from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import TravelOrder
 from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.vehicles.models import Vehicle
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +100,52 @@ def _order_of_vehicle(assignment: Assignment, events: dict[tuple[int, str], Duty
         returned_at=back.at if back else None,
         returned_odometer_m=back.odometer_m if back else None,
     )
+
+
+def visible_to(actor: Actor) -> Select[Assignment]:
+    """Return the actor's own duties: active assignments where he is the driver, the earliest first."""
+    return (
+        select(Assignment)
+        .join(Driver, Driver.id == Assignment.driver_id)
+        .join(TravelOrder, TravelOrder.id == Assignment.order_id)
+        .where(Driver.user_id == actor.user_id, Assignment.state == AssignmentState.ACTIVE)
+        .options(
+            joinedload(Assignment.order).selectinload(TravelOrder.stops),
+            joinedload(Assignment.order).joinedload(TravelOrder.org),
+            joinedload(Assignment.order).joinedload(TravelOrder.applicant),
+            joinedload(Assignment.vehicle).joinedload(Vehicle.parking),
+            joinedload(Assignment.slip),
+            joinedload(Assignment.driver),
+        )
+        .order_by(TravelOrder.start_at, Assignment.id)
+    )
+
+
+def between(query: Select[Assignment], *, start: datetime, end: datetime) -> Select[Assignment]:
+    """Narrow duties to those whose order touches ``[start, end)``."""
+    return query.where(TravelOrder.start_at < end, TravelOrder.end_at > start)
+
+
+def get_duty(session: Session, *, assignment_id: int, actor: Actor) -> Assignment:
+    """Return one of the actor's own duties.
+
+    :raises NotFound: none, released, or somebody else's.
+    """
+    duty = session.scalar(visible_to(actor).where(Assignment.id == assignment_id))
+    if duty is None:
+        raise NotFound("kit.not_found")
+    return duty
+
+
+def events_of(session: Session, *, assignment_ids: Sequence[int]) -> dict[int, list[DutyEvent]]:
+    """Return what was reported on each duty, in order."""
+    found: dict[int, list[DutyEvent]] = {assignment_id: [] for assignment_id in assignment_ids}
+    rows = select(DutyEvent).where(DutyEvent.assignment_id.in_(assignment_ids)).order_by(DutyEvent.id)
+    for event in session.scalars(rows):
+        found[event.assignment_id].append(event)
+    return found
+
+
+def find_event(session: Session, *, idempotency_key: str) -> DutyEvent | None:
+    """Return the event that a key has already made, if any."""
+    return session.scalar(select(DutyEvent).where(DutyEvent.idempotency_key == idempotency_key))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask import Flask
 from flask_smorest import Api
 from webargs.flaskparser import FlaskParser
@@ -14,6 +16,14 @@ FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION = {  # an unknown query parameter is an 
     "form": None,
     "files": None,
 }
+
+
+def schema_name(schema: Any) -> str:
+    """Return a schema's name in the API document with its slice, so that two slices may both have a ``StopOut``."""
+    kind = resolve_schema_cls(schema)
+    if isinstance(kind, list):
+        kind = kind[0]
+    return f"{kind.__module__.split('.')[1].capitalize()}{kind.__name__}"
 
 
 def page_headers(page: Page[Any]) -> dict[str, str]:
@@ -34,4 +44,4 @@ def init_app(app: Flask) -> Api:
             "security": [{"bearer": []}],
         },
     )
-    return Api(app)
+    return Api(app, spec_kwargs={"marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=schema_name)})

@@ -1,0 +1,81 @@
+"""Duties and steps outside."""
+
+from typing import Any
+
+from marshmallow import fields, pre_load, validate
+
+from fleetapp.duty.rules import DutyAction
+from fleetapp.kit.schema import Moment, StrictSchema, Text
+
+
+class StepIn(StrictSchema):
+    """One step of a duty; ``odometer_km`` as the dashboard shows it."""
+
+    action = fields.Enum(DutyAction, by_value=True, required=True)
+    idempotency_key = Text(required=True, validate=validate.Regexp(r"^[0-9A-Za-z-]{8,64}$"))
+    at = Moment()
+    odometer_km = fields.Float(validate=validate.Range(min=0, max=9_999_999))
+    lat = fields.Float(validate=validate.Range(min=-90, max=90))
+    lon = fields.Float(validate=validate.Range(min=-180, max=180))
+    accuracy_m = fields.Float(validate=validate.Range(min=0, max=100_000))
+    note = Text(validate=validate.Length(max=200))
+
+    @pre_load
+    def without_commas(self, data: Any, **_: Any) -> Any:
+        """Take ``12,345.6`` as a person types it."""
+        if isinstance(data, dict) and isinstance(data.get("odometer_km"), str):
+            return {**data, "odometer_km": data["odometer_km"].replace(",", "").strip()}
+        return data
+
+
+def as_arguments(step: dict[str, Any]) -> dict[str, Any]:
+    """Return a loaded step as the service's arguments: kilometres become metres."""
+    arguments = dict(step)
+    if "odometer_km" in arguments:
+        arguments["odometer_m"] = round(arguments.pop("odometer_km") * 1000)
+    return arguments
+
+
+class EventOut(StrictSchema):
+    """A step as stored."""
+
+    id = fields.Integer()
+    assignment_id = fields.Integer()
+    action = fields.String()
+    at = Moment()
+    received_at = Moment()
+    odometer_m = fields.Integer(allow_none=True)
+    lat = fields.Float(allow_none=True)
+    lon = fields.Float(allow_none=True)
+    note = fields.String(allow_none=True)
+
+
+class StopOut(StrictSchema):
+    """A stop of a duty, WGS-84."""
+
+    name = fields.String()
+    lat = fields.Float()
+    lon = fields.Float()
+
+
+class DutyOut(StrictSchema):
+    """A duty of the signed-in driver."""
+
+    assignment_id = fields.Integer()
+    order_id = fields.Integer()
+    order_number = fields.String()
+    slip = fields.String()
+    state = fields.String()
+    plate = fields.String()
+    start_at = Moment()
+    end_at = Moment()
+    passenger_count = fields.Integer()
+    contact = fields.String()
+    stops = fields.List(fields.Nested(StopOut))
+    next_steps = fields.List(fields.String())
+
+
+class DutyQuery(StrictSchema):
+    """Which local day; today if none."""
+
+    on = fields.Date(load_default=None)
