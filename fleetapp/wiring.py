@@ -40,6 +40,7 @@ CONSTRAINT_ERRORS = {
     "ex_assignment_driver": "planning.driver_booked",
     "uq_assignment_order_active": "planning.already_assigned",
     "uq_duty_event_idempotency_key": "duty.already_received",
+    "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
 }

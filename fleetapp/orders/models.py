@@ -1,62 +1,32 @@
 """Orders, their stops, what happened to them, and their slips."""
 
-from enum import StrEnum
-
 from geoalchemy2 import Geometry, WKBElement
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from fleetapp.accounts.models import Organisation, UserAccount
 from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
 from fleetapp.kit.db import Base
+from fleetapp.orders.rules import OrderKind, OrderState, Purpose
 
-
-class OrderState(StrEnum):
-    """States of a travel order; who may move it where is ``rules.TRANSITIONS``."""
-
-    SUBMITTED = "SUBMITTED"
-    APPROVED = "APPROVED"
-    REJECTED = "REJECTED"
-    WITHDRAWN = "WITHDRAWN"
-    CANCELLED = "CANCELLED"
-    DISPATCHED = "DISPATCHED"
-    DRIVER_ACCEPTED = "DRIVER_ACCEPTED"
-    CHECKED_OUT = "CHECKED_OUT"
-    EN_ROUTE = "EN_ROUTE"
-    RETURNED = "RETURNED"
-    CLOSED = "CLOSED"
-    NO_SHOW = "NO_SHOW"
-
-
-class OrderKind(StrEnum):
-    """Ordinary, urgent, and service orders (fuel, wash, repair, relocation) so that every movement has an order."""
-
-    ORDINARY = "ordinary"
-    EMERGENCY = "emergency"
-    SERVICE = "service"
-
-
-class Purpose(StrEnum):
-    """What the trip is for."""
-
-    MEETING = "meeting"
-    INSPECTION = "inspection"
-    RESEARCH = "research"
-    RECEPTION = "reception"
-    TRAINING = "training"
-    DOCUMENTS = "documents"
-    EMERGENCY = "emergency"
-    ENFORCEMENT = "enforcement"
-    VETERANS = "veterans"
-    MAINTENANCE = "maintenance"
-    OTHER = "other"
+__all__ = [
+    "DispatchSlip",
+    "NumberSeries",
+    "OrderEvent",
+    "OrderKind",
+    "OrderState",
+    "OrderStop",
+    "Purpose",
+    "TravelOrder",
+]
 
 
 class TravelOrder(Base):
     """One application for a vehicle over ``[start_at, end_at)``.
 
     ``org_id`` is the applicant's unit, ``serving_org_id`` the holder of the assigned vehicle. ``body`` is the class
-    wanted. ``passengers`` are names as the applicant typed them. The version guards against lost updates.
+    wanted. ``passengers`` are names as the applicant typed them. ``request_key`` is the sender's own name for the
+    request: sent again it finds this order. The version guards against lost updates.
     """
 
     __tablename__ = "travel_order"
@@ -67,9 +37,11 @@ class TravelOrder(Base):
         CheckConstraint("start_at < end_at", name="window"),
         CheckConstraint("passenger_count BETWEEN 0 AND 60", name="passenger_count"),
         CheckConstraint(
-            "state NOT IN ('REJECTED', 'CANCELLED', 'NO_SHOW') OR length(closing_reason) > 0", name="closing_reason"
+            "state NOT IN ('REJECTED', 'CANCELLED', 'NO_SHOW') OR coalesce(length(closing_reason), 0) > 0",
+            name="closing_reason",
         ),
         CheckConstraint("approver_id IS NULL OR approver_id <> applicant_id", name="no_self_approval"),
+        UniqueConstraint("applicant_id", "request_key"),
         Index("ix_travel_order_start_at", "start_at"),
         Index("ix_travel_order_state", "state"),
     )
@@ -94,6 +66,7 @@ class TravelOrder(Base):
     closing_reason: Mapped[OptionalStr]
     created_at: Mapped[Moment]
     approved_at: Mapped[OptionalMoment]
+    request_key: Mapped[OptionalStr]
     version: Mapped[int] = mapped_column(Integer)
 
     org: Mapped[Organisation] = relationship(foreign_keys="TravelOrder.org_id")
@@ -120,6 +93,8 @@ class OrderStop(Base):
     name: Mapped[Str]
     point: Mapped[WKBElement] = mapped_column(Geometry("POINT", srid=4326))
     tolerance_m: Mapped[int] = mapped_column(Integer)
+    lat: Mapped[float] = column_property(func.ST_Y(point))
+    lon: Mapped[float] = column_property(func.ST_X(point))
 
 
 class OrderEvent(Base):
@@ -157,3 +132,16 @@ class DispatchSlip(Base):
     issued_by: Mapped[OptionalUserId]
     void_at: Mapped[OptionalMoment]
     void_reason: Mapped[OptionalStr]
+
+
+class NumberSeries(Base):
+    """The last number given of a series; its row lock puts takers in order, and the database lets it go up by one only.
+
+    ``key`` is what stands before the running number, such as ``YC20261118`` or ``330106-EDU-2026``.
+    """
+
+    __tablename__ = "number_series"
+    __table_args__ = (CheckConstraint("last > 0", name="last"),)
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    last: Mapped[int] = mapped_column(Integer)

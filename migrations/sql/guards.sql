@@ -13,7 +13,7 @@ BEGIN
         EXECUTE format('CREATE TRIGGER append_only_all BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION fleet_refuse()', name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['travel_order', 'order_stop', 'dispatch_slip', 'assignment', 'vehicle', 'terminal_binding',
-                                'driver', 'trip', 'trip_match', 'finding', 'plan_run', 'user_account', 'organisation'] LOOP
+                                'driver', 'trip', 'trip_match', 'finding', 'plan_run', 'user_account', 'organisation', 'number_series'] LOOP
         EXECUTE format('CREATE TRIGGER keep BEFORE DELETE ON %I FOR EACH ROW EXECUTE FUNCTION fleet_refuse()', name);
         EXECUTE format('CREATE TRIGGER keep_all BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION fleet_refuse()', name);
     END LOOP;
@@ -54,6 +54,16 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER frozen BEFORE UPDATE ON dispatch_slip FOR EACH ROW EXECUTE FUNCTION dispatch_slip_frozen();
+
+-- A running number goes up by one: none is left out, none is given twice.
+CREATE FUNCTION number_series_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' AND NEW.last <> 1 OR TG_OP = 'UPDATE' AND (NEW.key, NEW.last) IS DISTINCT FROM (OLD.key, OLD.last + 1) THEN
+        RAISE EXCEPTION 'series %: numbers start at 1 and go up by one', NEW.key USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER step BEFORE INSERT OR UPDATE ON number_series FOR EACH ROW EXECUTE FUNCTION number_series_step();
 
 -- A vehicle's odometer does not go back.
 CREATE FUNCTION vehicle_odometer() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 FUNCTIONS = (
     "audit_verify", "audit_entry_chain", "audit_entry_hash", "fleet_refuse", "travel_order_frozen", "order_stop_frozen",
-    "dispatch_slip_frozen", "vehicle_odometer", "fleet_visible_orgs", "fleet_sees_all", "fleet_actor_id",
+    "dispatch_slip_frozen", "number_series_step", "vehicle_odometer", "fleet_visible_orgs", "fleet_sees_all", "fleet_actor_id",
 )  # fmt: skip
 
 

@@ -1,0 +1,199 @@
+"""Reading of orders, their stops, events and slips."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
+
+from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.kit import permits
+from fleetapp.kit.actor import SYSTEM, Actor, Role
+from fleetapp.kit.errors import NotFound
+from fleetapp.orders import rules
+from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
+
+Orders = Select[TravelOrder]
+
+
+def _reach(action: str, actor: Actor) -> ColumnElement[bool]:
+    """Return the condition under which the permission table opens a row to the actor for ``action``."""
+    if actor.has(Role.SYSTEM):
+        return TravelOrder.id.is_not(None)
+    scopes = permits.table()[action].roles
+    parts: list[ColumnElement[bool]] = [TravelOrder.id.is_(None)]
+    for grant in actor.grants:
+        match scopes.get(grant.role):
+            case "own":
+                parts.append(TravelOrder.applicant_id == actor.user_id)
+            case "unit":
+                parts.append(TravelOrder.org_id == grant.org_id)
+            case "subtree":
+                inside = select(Organisation.id).where(Organisation.path.startswith(grant.org_path, autoescape=True))
+                parts.append(or_(TravelOrder.org_id.in_(inside), TravelOrder.serving_org_id.in_(inside)))
+    return or_(*parts)
+
+
+def visible_to(actor: Actor) -> Orders:
+    """Return the orders that the permission table opens to the actor, newest journey first, with what lists show.
+
+    A sub-tree reaches orders of its units and orders that its vehicles serve. Drivers find theirs through duty.
+    """
+    return (
+        select(TravelOrder)
+        .where(_reach("orders.read", actor))
+        .options(
+            joinedload(TravelOrder.org),
+            joinedload(TravelOrder.applicant),
+            joinedload(TravelOrder.approver),
+            selectinload(TravelOrder.stops),
+        )
+        .order_by(TravelOrder.start_at.desc(), TravelOrder.id.desc())
+    )
+
+
+def filtered(
+    rows: Orders,
+    *,
+    group: str = "all",
+    state: str | None = None,
+    kind: str | None = None,
+    q: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Orders:
+    """Narrow a list: a tab, one state, a kind, a text in number, reason, people or applicant, a start in ``[start, end)``."""
+    conditions: list[ColumnElement[bool]] = []
+    if group in rules.GROUPS:
+        conditions.append(TravelOrder.state.in_(rules.GROUPS[group]))
+    if state:
+        conditions.append(TravelOrder.state == state)
+    if kind:
+        conditions.append(TravelOrder.kind == kind)
+    if start:
+        conditions.append(TravelOrder.start_at >= start)
+    if end:
+        conditions.append(TravelOrder.start_at < end)
+    if q:
+        person = aliased(UserAccount)
+        fields: tuple[Any, ...] = (TravelOrder.number, TravelOrder.reason, TravelOrder.passengers)
+        named = select(person.id).where(
+            or_(*(field.icontains(q, autoescape=True) for field in (person.name_zh, person.name_en, person.username)))
+        )
+        conditions.append(
+            or_(*(field.icontains(q, autoescape=True) for field in fields), TravelOrder.applicant_id.in_(named))
+        )
+    return rows.where(and_(True, *conditions))
+
+
+def count_by_group(session: Session, rows: Orders) -> dict[str, int]:
+    """Return how many of the rows are in each tab, and in ``all``; run it before narrowing to one tab."""
+    inside = rows.order_by(None).subquery()
+    states = session.execute(select(inside.c.state, func.count()).group_by(inside.c.state))
+    found = {str(state): int(number) for state, number in states}
+    counts = {name: sum(found.get(state, 0) for state in group) for name, group in rules.GROUPS.items()}
+    return {**counts, "all": sum(found.values())}
+
+
+def inbox(actor: Actor) -> Orders:
+    """Return the orders waiting for a decision that the actor may take, soonest journey first; never the actor's own."""
+    return (
+        visible_to(actor)
+        .where(
+            TravelOrder.state == rules.OrderState.SUBMITTED,
+            _reach("orders.approve", actor),
+            TravelOrder.applicant_id.is_distinct_from(actor.user_id),
+        )
+        .order_by(None)
+        .order_by(TravelOrder.start_at, TravelOrder.id)
+    )
+
+
+def approved_waiting(
+    session: Session, *, actor: Actor, start: datetime, end: datetime, limit: int = 500
+) -> Sequence[TravelOrder]:
+    """Return the orders that wait for a vehicle and whose window overlaps ``[start, end)``, soonest first."""
+    return session.scalars(
+        visible_to(actor)
+        .where(TravelOrder.state == rules.OrderState.APPROVED, TravelOrder.start_at < end, TravelOrder.end_at > start)
+        .order_by(None)
+        .order_by(TravelOrder.start_at, TravelOrder.id)
+        .limit(limit)
+    ).all()
+
+
+def get_order(session: Session, *, order_id: int, actor: Actor) -> TravelOrder:
+    """Return an order that the actor may see, with stops and events.
+
+    :raises NotFound: no such order, or out of reach.
+    """
+    order = session.scalar(
+        visible_to(actor)
+        .where(TravelOrder.id == order_id)
+        .options(selectinload(TravelOrder.events).joinedload(OrderEvent.actor))
+    )
+    if order is None:
+        raise NotFound("kit.not_found")
+    return order
+
+
+def lock_order(session: Session, *, order_id: int, actor: Actor) -> TravelOrder:
+    """Return an order that the actor may see as everybody ahead has left it; nobody else changes it until the end.
+
+    :raises NotFound: no such order, or out of reach.
+    """
+    return _locked(session, order_id, visible_to(actor))
+
+
+def hold_order(session: Session, *, order_id: int) -> TravelOrder:
+    """Return a locked order of the actor's part of the tree, for higher slices that check the permission themselves.
+
+    A driver, for one, reaches an order through the duty, not through the list.
+
+    :raises NotFound: no such order, or out of scope.
+    """
+    return _locked(session, order_id, visible_to(SYSTEM))
+
+
+def _locked(session: Session, order_id: int, rows: Orders) -> TravelOrder:
+    # Locking and reading are two statements: the second one sees what the transaction waited for has left.
+    session.scalar(select(TravelOrder.id).where(TravelOrder.id == order_id).with_for_update())
+    order = session.scalar(rows.where(TravelOrder.id == order_id).execution_options(populate_existing=True))
+    if order is None:
+        raise NotFound("kit.not_found")
+    return order
+
+
+def find_by_request_key(session: Session, *, applicant_id: int, request_key: str) -> TravelOrder | None:
+    """Return the order that this request has already made, if any."""
+    return session.scalar(
+        select(TravelOrder)
+        .where(TravelOrder.applicant_id == applicant_id, TravelOrder.request_key == request_key)
+        .options(selectinload(TravelOrder.stops))
+    )
+
+
+def recent_stops(session: Session, *, actor: Actor, limit: int = 8) -> list[dict[str, Any]]:
+    """Return the places that the actor named last, newest first, each once: ``{name, lat, lon}``."""
+    newest = func.max(OrderStop.id)
+    rows = session.execute(
+        select(OrderStop.name, func.max(OrderStop.lat), func.max(OrderStop.lon))
+        .join(TravelOrder, TravelOrder.id == OrderStop.order_id)
+        .where(TravelOrder.applicant_id == actor.user_id)
+        .group_by(OrderStop.name)
+        .order_by(newest.desc())
+        .limit(limit)
+    )
+    return [{"name": name, "lat": lat, "lon": lon} for name, lat, lon in rows]
+
+
+def get_slip(session: Session, *, slip_id: int) -> DispatchSlip:
+    """Return a slip of the actor's part of the tree.
+
+    :raises NotFound: no such slip, or out of scope.
+    """
+    slip = session.get(DispatchSlip, slip_id)
+    if slip is None:
+        raise NotFound("kit.not_found")
+    return slip

@@ -1,0 +1,256 @@
+"""What an order may be and which way it may go: values in, values or ``RuleBroken`` out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from fleetapp.kit.errors import RuleBroken
+
+
+class OrderState(StrEnum):
+    """States of a travel order; who may move it where is ``TRANSITIONS``."""
+
+    SUBMITTED = "SUBMITTED"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+    CANCELLED = "CANCELLED"
+    DISPATCHED = "DISPATCHED"
+    DRIVER_ACCEPTED = "DRIVER_ACCEPTED"
+    CHECKED_OUT = "CHECKED_OUT"
+    EN_ROUTE = "EN_ROUTE"
+    RETURNED = "RETURNED"
+    CLOSED = "CLOSED"
+    NO_SHOW = "NO_SHOW"
+
+
+class OrderAction(StrEnum):
+    """What moves an order. Approvers and applicants do the first group, planning the second, drivers the third."""
+
+    SUBMIT = "submit"
+    WITHDRAW = "withdraw"
+    APPROVE = "approve"
+    REJECT = "reject"
+    CANCEL = "cancel"
+    CLOSE = "close"
+    DISPATCH = "dispatch"
+    RELEASE = "release"
+    NO_SHOW = "no_show"
+    ACCEPT = "accept"
+    CHECK_OUT = "check_out"
+    ARRIVE = "arrive"
+    CHECK_IN = "check_in"
+
+
+class OrderKind(StrEnum):
+    """Ordinary, urgent, and service orders (fuel, wash, repair, relocation) so that every movement has an order."""
+
+    ORDINARY = "ordinary"
+    EMERGENCY = "emergency"
+    SERVICE = "service"
+
+
+class Purpose(StrEnum):
+    """What the trip is for."""
+
+    MEETING = "meeting"
+    INSPECTION = "inspection"
+    RESEARCH = "research"
+    RECEPTION = "reception"
+    TRAINING = "training"
+    DOCUMENTS = "documents"
+    EMERGENCY = "emergency"
+    ENFORCEMENT = "enforcement"
+    VETERANS = "veterans"
+    MAINTENANCE = "maintenance"
+    OTHER = "other"
+
+
+TRANSITIONS: Mapping[tuple[OrderState | None, OrderAction], OrderState] = {
+    (None, OrderAction.SUBMIT): OrderState.SUBMITTED,
+    (OrderState.SUBMITTED, OrderAction.WITHDRAW): OrderState.WITHDRAWN,
+    (OrderState.SUBMITTED, OrderAction.APPROVE): OrderState.APPROVED,
+    (OrderState.SUBMITTED, OrderAction.REJECT): OrderState.REJECTED,
+    (OrderState.APPROVED, OrderAction.CANCEL): OrderState.CANCELLED,
+    (OrderState.APPROVED, OrderAction.DISPATCH): OrderState.DISPATCHED,
+    (OrderState.DISPATCHED, OrderAction.CANCEL): OrderState.CANCELLED,
+    (OrderState.DISPATCHED, OrderAction.RELEASE): OrderState.APPROVED,
+    (OrderState.DISPATCHED, OrderAction.ACCEPT): OrderState.DRIVER_ACCEPTED,
+    (OrderState.DRIVER_ACCEPTED, OrderAction.CANCEL): OrderState.CANCELLED,
+    (OrderState.DRIVER_ACCEPTED, OrderAction.RELEASE): OrderState.APPROVED,
+    (OrderState.DRIVER_ACCEPTED, OrderAction.NO_SHOW): OrderState.NO_SHOW,
+    (OrderState.DRIVER_ACCEPTED, OrderAction.CHECK_OUT): OrderState.CHECKED_OUT,
+    (OrderState.CHECKED_OUT, OrderAction.ARRIVE): OrderState.EN_ROUTE,
+    (OrderState.CHECKED_OUT, OrderAction.CHECK_IN): OrderState.RETURNED,
+    (OrderState.EN_ROUTE, OrderAction.ARRIVE): OrderState.EN_ROUTE,
+    (OrderState.EN_ROUTE, OrderAction.CHECK_IN): OrderState.RETURNED,
+    (OrderState.RETURNED, OrderAction.CLOSE): OrderState.CLOSED,
+}
+"""Where an action leads from a state; a pair that is not here is refused."""
+
+ASSIGNED = frozenset({OrderState.DISPATCHED, OrderState.DRIVER_ACCEPTED})
+"""A vehicle is held for the order and can still be given back."""
+
+NEEDS_REASON = frozenset({OrderAction.REJECT, OrderAction.CANCEL, OrderAction.RELEASE, OrderAction.NO_SHOW})
+"""Actions that take something away from somebody: a reason is required and kept."""
+
+GROUPS: Mapping[str, frozenset[OrderState]] = {
+    "to_approve": frozenset({OrderState.SUBMITTED}),
+    "to_dispatch": frozenset({OrderState.APPROVED}),
+    "under_way": frozenset(
+        {*ASSIGNED, OrderState.CHECKED_OUT, OrderState.EN_ROUTE, OrderState.RETURNED},
+    ),
+    "over": frozenset(
+        {OrderState.CLOSED, OrderState.REJECTED, OrderState.WITHDRAWN, OrderState.CANCELLED, OrderState.NO_SHOW}
+    ),
+}
+"""The tabs of a list; each state is in exactly one."""
+
+PURPOSES: Mapping[OrderKind, frozenset[Purpose]] = {
+    OrderKind.ORDINARY: frozenset(Purpose) - {Purpose.EMERGENCY, Purpose.MAINTENANCE},
+    OrderKind.EMERGENCY: frozenset({Purpose.EMERGENCY, Purpose.ENFORCEMENT, Purpose.DOCUMENTS, Purpose.OTHER}),
+    OrderKind.SERVICE: frozenset({Purpose.MAINTENANCE, Purpose.OTHER}),
+}
+
+LONGEST_WINDOW = timedelta(days=15)
+FARTHEST_AHEAD = timedelta(days=366)
+MOST_STOPS = 8
+LAT_BOUNDS = (3.8, 53.6)
+LON_BOUNDS = (73.5, 135.1)
+"""Degrees WGS-84 that hold all of China; swapped or foreign coordinates fall outside."""
+DEFAULT_TOLERANCE_M = 300
+EARTH_RADIUS_M = 6_371_008.8
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Policy figures in force where and when the order is made."""
+
+    lead_time: timedelta
+    supplementary: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A place of the journey, WGS-84 degrees; being within ``tolerance_m`` of it counts as being there."""
+
+    name: str
+    lat: float
+    lon: float
+    tolerance_m: int = DEFAULT_TOLERANCE_M
+
+
+def next_state(state: OrderState | str | None, action: OrderAction | str) -> OrderState:
+    """Return where an action leads.
+
+    :raises RuleBroken: ``orders.wrong_step``, the action does not start from that state.
+    """
+    found = TRANSITIONS.get((OrderState(state) if state else None, OrderAction(action)))
+    if found is None:
+        raise RuleBroken("orders.wrong_step", state=str(state), action=str(action))
+    return found
+
+
+def check_reason(action: OrderAction, reason: str | None) -> None:
+    """Refuse an action that needs a reason without one."""
+    if action in NEEDS_REASON and not (reason or "").strip():
+        raise RuleBroken("orders.reason_needed")
+
+
+def check_purpose(kind: OrderKind, purpose: Purpose) -> None:
+    """Refuse a purpose that does not go with the kind of order."""
+    if purpose not in PURPOSES[kind]:
+        raise RuleBroken("orders.purpose_not_for_kind")
+
+
+def check_window(
+    start_at: datetime, end_at: datetime, *, kind: OrderKind, supplementary: bool, limits: Limits, now: datetime
+) -> None:
+    """Refuse a window that is reversed, too long, too late to ask for, or too far ahead.
+
+    A supplementary order (补单) records a journey that began on a spoken approval: it starts in the past, at most
+    ``limits.supplementary`` ago. Any other is asked for ``limits.lead_time`` ahead, urgent and service ones at
+    least not afterwards, to the minute because forms send whole minutes.
+    """
+    if start_at >= end_at:
+        raise RuleBroken("orders.window_reversed")
+    if end_at - start_at > LONGEST_WINDOW:
+        raise RuleBroken("orders.window_too_long", days=LONGEST_WINDOW.days)
+    if start_at > now + FARTHEST_AHEAD:
+        raise RuleBroken("orders.too_far_ahead", days=FARTHEST_AHEAD.days)
+    minute = now.replace(second=0, microsecond=0)
+    if supplementary:
+        if start_at > now:
+            raise RuleBroken("orders.not_supplementary")
+        if start_at < minute - limits.supplementary:
+            raise RuleBroken("orders.supplementary_too_late", hours=_number(limits.supplementary / timedelta(hours=1)))
+        return
+    if start_at < minute:
+        raise RuleBroken("orders.in_the_past", hours=_number(limits.supplementary / timedelta(hours=1)))
+    if kind is OrderKind.ORDINARY and start_at < minute + limits.lead_time:
+        raise RuleBroken("orders.too_short_notice", minutes=_number(limits.lead_time / timedelta(minutes=1)))
+
+
+def check_people(kind: OrderKind, passengers: str, passenger_count: int) -> None:
+    """Refuse an order that carries nobody, except service orders, and one that does not say whom."""
+    if kind is OrderKind.SERVICE and passenger_count == 0:
+        return
+    if passenger_count < 1:
+        raise RuleBroken("orders.nobody")
+    if not passengers.strip():
+        raise RuleBroken("orders.passengers_unnamed")
+
+
+def check_stops(stops: Sequence[Stop]) -> None:
+    """Refuse a journey without a destination, with too many, or with a place outside China."""
+    if len(stops) < 2:
+        raise RuleBroken("orders.no_destination")
+    if len(stops) > MOST_STOPS + 1:
+        raise RuleBroken("orders.too_many_stops", most=MOST_STOPS)
+    for stop in stops:
+        if not (LAT_BOUNDS[0] <= stop.lat <= LAT_BOUNDS[1] and LON_BOUNDS[0] <= stop.lon <= LON_BOUNDS[1]):
+            raise RuleBroken("orders.stop_outside", name=stop.name)
+
+
+def check_still_ahead(end_at: datetime, *, supplementary: bool, now: datetime) -> None:
+    """Refuse to approve a journey whose window is already over, unless it was filled in afterwards."""
+    if end_at <= now and not supplementary:
+        raise RuleBroken("orders.window_over")
+
+
+def is_named(text: str, names: Sequence[str]) -> bool:
+    """Tell whether any of the names stands in a text typed by hand; blanks and letter case do not count."""
+    squeezed = "".join(text.split()).casefold()
+    return any("".join(name.split()).casefold() in squeezed for name in names if name.strip())
+
+
+def round_trip_m(points: Sequence[tuple[float, float]]) -> float:
+    """Return the beeline length through ``(lat, lon)`` points and back to the first, in metres on the mean sphere."""
+    return sum(_beeline_m(a, b) for a, b in zip(points, [*points[1:], *points[:1]], strict=True))
+
+
+def group_of(state: OrderState | str) -> str:
+    """Return the tab that a state belongs to."""
+    return next(name for name, states in GROUPS.items() if state in states)
+
+
+def mermaid() -> str:
+    """Return the table as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2"]
+    for (state, action), target in TRANSITIONS.items():
+        lines.append(f"    {state or '[*]'} --> {target}: {action}")
+    starts = {state for state, _ in TRANSITIONS}
+    lines += [f"    {state} --> [*]" for state in OrderState if state not in starts]
+    return "\n".join(lines) + "\n"
+
+
+def _beeline_m(a: tuple[float, float], b: tuple[float, float]) -> float:
+    lat_a, lon_a, lat_b, lon_b = map(math.radians, (*a, *b))
+    half = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+    return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(half)))
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"

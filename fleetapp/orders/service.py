@@ -1,0 +1,272 @@
+"""Writing of orders and slips: every change of state goes through ``advance``."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from fleetapp.accounts import queries as accounts
+from fleetapp.audit import service as audit
+from fleetapp.kit import clock, permits
+from fleetapp.kit.actor import Actor
+from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
+from fleetapp.orders import queries, rules
+from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
+from fleetapp.policies import queries as policies
+
+NEXT_NUMBER = text(
+    "INSERT INTO number_series (key, last) VALUES (:key, 1)"
+    " ON CONFLICT (key) DO UPDATE SET last = number_series.last + 1 RETURNING last"
+)
+
+PAST_TENSE = {
+    OrderAction.SUBMIT: "submitted",
+    OrderAction.WITHDRAW: "withdrawn",
+    OrderAction.APPROVE: "approved",
+    OrderAction.REJECT: "rejected",
+    OrderAction.CANCEL: "cancelled",
+    OrderAction.CLOSE: "closed",
+    OrderAction.DISPATCH: "dispatched",
+    OrderAction.RELEASE: "released",
+    OrderAction.NO_SHOW: "no_show",
+    OrderAction.ACCEPT: "driver_accepted",
+    OrderAction.CHECK_OUT: "checked_out",
+    OrderAction.ARRIVE: "arrived",
+    OrderAction.CHECK_IN: "checked_in",
+}
+"""What the audit log calls each action, after ``orders.``."""
+
+
+def next_number(session: Session, key: str) -> int:
+    """Return the next running number of a series, from 1, without gaps.
+
+    Holds the series until the transaction ends: who takes several takes them in the order of their keys.
+    """
+    return int(session.execute(NEXT_NUMBER, {"key": key}).scalar_one())
+
+
+def limits(session: Session, *, now: datetime, org_path: str) -> rules.Limits:
+    """Return the policy figures for new orders of a unit."""
+    on = clock.local_date(now)
+    lead_min = policies.value(session, "order.lead_min", on, org_path)
+    supplementary_h = policies.value(session, "order.supplementary_h", on, org_path)
+    return rules.Limits(
+        lead_time=timedelta(minutes=float(lead_min)), supplementary=timedelta(hours=float(supplementary_h))
+    )
+
+
+def advance(
+    session: Session,
+    *,
+    order: TravelOrder,
+    action: OrderAction,
+    actor: Actor,
+    now: datetime,
+    note: str | None = None,
+) -> TravelOrder:
+    """Move an order by ``rules.TRANSITIONS`` and write its event and audit entry.
+
+    The caller holds the order (``queries.hold_order``) and has checked the permission: this one function serves
+    planning and duty, whose actions have rows of their own in the permission table.
+
+    :raises RuleBroken: ``orders.wrong_step``, ``orders.reason_needed``.
+    """
+    before = order.state
+    after = rules.next_state(before, action)
+    rules.check_reason(action, note)
+    order.state = after
+    if after in {OrderState.REJECTED, OrderState.CANCELLED, OrderState.NO_SHOW}:
+        order.closing_reason = note
+    _record(session, order=order, action=action, before=before, actor=actor, now=now, note=note)
+    return order
+
+
+def submit(
+    session: Session,
+    *,
+    kind: OrderKind,
+    purpose: Purpose,
+    reason: str,
+    passengers: str,
+    passenger_count: int,
+    contact: str,
+    body: str,
+    start_at: datetime,
+    end_at: datetime,
+    stops: Sequence[rules.Stop],
+    actor: Actor,
+    now: datetime,
+    supplementary: bool = False,
+    request_key: str | None = None,
+) -> TravelOrder:
+    """Apply for a vehicle over ``[start_at, end_at)``; ``stops`` begins with the origin.
+
+    The order is for the actor's own unit. With a ``request_key`` a repeated request returns the order it made before.
+
+    :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit.
+    """
+    if actor.user_id is None or actor.org_id is None:
+        raise RuleBroken("orders.no_unit")
+    permits.require("orders.create", actor, org_path=actor.org_path)
+    if request_key and (
+        made := queries.find_by_request_key(session, applicant_id=actor.user_id, request_key=request_key)
+    ):
+        return made
+    rules.check_purpose(kind, purpose)
+    rules.check_window(
+        start_at, end_at, kind=kind, supplementary=supplementary, now=now,
+        limits=limits(session, now=now, org_path=actor.org_path),
+    )  # fmt: skip
+    rules.check_people(kind, passengers, passenger_count)
+    rules.check_stops(stops)
+    day = f"YC{clock.local_date(now):%Y%m%d}"
+    order = TravelOrder(
+        org_id=actor.org_id, number=f"{day}-{next_number(session, day):04d}", kind=kind, purpose=purpose, reason=reason,
+        applicant_id=actor.user_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
+        start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
+        created_at=now, request_key=request_key,
+    )  # fmt: skip
+    order.stops = [
+        OrderStop(position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
+                  tolerance_m=stop.tolerance_m)
+        for position, stop in enumerate(stops)
+    ]  # fmt: skip
+    session.add(order)
+    session.flush()
+    session.refresh(order, ["stops"])  # with the coordinates as the database has them
+    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=None)
+    return order
+
+
+def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) -> TravelOrder:
+    """Take an application back before it is decided; a second time does nothing.
+
+    :raises NotAllowed: somebody else's order, or decided already.
+    """
+    order = _held(session, order_id=order_id, action="orders.withdraw", actor=actor, done=OrderState.WITHDRAWN)
+    if order.state == OrderState.WITHDRAWN:
+        return order
+    return advance(session, order=order, action=OrderAction.WITHDRAW, actor=actor, now=now)
+
+
+def approve(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
+    """Approve an application; from here on its content is frozen. Never one's own.
+
+    :raises NotAllowed: not an approver of the unit, own order, or no longer waiting.
+    :raises Conflict: ``orders.decided``, another approver was faster.
+    :raises RuleBroken: ``orders.window_over``.
+    """
+    order = _to_decide(session, order_id=order_id, action="orders.approve", actor=actor, done=OrderState.APPROVED)
+    if order.state != OrderState.SUBMITTED:
+        return order
+    rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
+    order.approver_id, order.approved_at = actor.user_id, now
+    return advance(session, order=order, action=OrderAction.APPROVE, actor=actor, now=now, note=note)
+
+
+def reject(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
+    """Refuse an application with a reason. Never one's own.
+
+    :raises NotAllowed: not an approver of the unit, own order, or no longer waiting.
+    :raises Conflict: ``orders.decided``, another approver was faster.
+    """
+    order = _to_decide(session, order_id=order_id, action="orders.reject", actor=actor, done=OrderState.REJECTED)
+    if order.state != OrderState.SUBMITTED:
+        return order
+    order.approver_id = actor.user_id
+    return advance(session, order=order, action=OrderAction.REJECT, actor=actor, now=now, note=reason)
+
+
+def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
+    """Cancel an approved order that has no vehicle yet; a second time does nothing.
+
+    :raises RuleBroken: ``orders.release_first``, a vehicle is held: planning cancels it and gives the vehicle back.
+    """
+    order = _held(session, order_id=order_id, action="orders.cancel", actor=actor, done=OrderState.CANCELLED)
+    if order.state == OrderState.CANCELLED:
+        return order
+    if order.state in rules.ASSIGNED:
+        raise RuleBroken("orders.release_first", number=order.number)
+    return advance(session, order=order, action=OrderAction.CANCEL, actor=actor, now=now, note=reason)
+
+
+def close(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
+    """Confirm a finished journey and file it; a second time does nothing."""
+    order = _held(session, order_id=order_id, action="orders.close", actor=actor, done=OrderState.CLOSED)
+    if order.state == OrderState.CLOSED:
+        return order
+    return advance(session, order=order, action=OrderAction.CLOSE, actor=actor, now=now, note=note)
+
+
+def issue_slip(session: Session, *, org_id: int, actor: Actor, now: datetime) -> DispatchSlip:
+    """Issue the next slip of a unit and year, ``330106-EDU-2026-00012``, without gaps, safe under concurrency.
+
+    The caller (planning) has checked the permission. Who issues for several units goes by ascending unit code.
+    """
+    org = accounts.get_org(session, org_id=org_id)
+    year = clock.local_date(now).year
+    seq = next_number(session, f"{org.code}-{year}")
+    slip = DispatchSlip(org_id=org_id, year=year, seq=seq, number=f"{org.code}-{year}-{seq:05d}", issued_at=now,
+                        issued_by=actor.user_id)  # fmt: skip
+    session.add(slip)
+    session.flush()
+    audit.record(session, actor=actor, now=now, action="orders.slip_issued", subject_type="dispatch_slip",
+                 subject_id=slip.id, org_id=org_id, number=slip.number)  # fmt: skip
+    return slip
+
+
+def void_slip(session: Session, *, slip: DispatchSlip, reason: str, actor: Actor, now: datetime) -> DispatchSlip:
+    """Make a slip void; its number stays taken. A second time does nothing.
+
+    :raises RuleBroken: ``orders.reason_needed``.
+    """
+    if slip.void_at is not None:
+        return slip
+    rules.check_reason(OrderAction.CANCEL, reason)
+    slip.void_at, slip.void_reason = now, reason
+    audit.record(session, actor=actor, now=now, action="orders.slip_voided", subject_type="dispatch_slip",
+                 subject_id=slip.id, org_id=slip.org_id, number=slip.number, reason=reason)  # fmt: skip
+    return slip
+
+
+def _held(session: Session, *, order_id: int, action: str, actor: Actor, done: OrderState) -> TravelOrder:
+    """Lock an order for an action; already being ``done`` is no reason to refuse."""
+    order = queries.lock_order(session, order_id=order_id, actor=actor)
+    state = None if order.state == done else order.state
+    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id, state=state)
+    return order
+
+
+def _to_decide(session: Session, *, order_id: int, action: str, actor: Actor, done: OrderState) -> TravelOrder:
+    """Lock an order for a decision; the same decision by the same person again is not refused."""
+    order = queries.lock_order(session, order_id=order_id, actor=actor)
+    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id)
+    if actor.user_id is None:
+        raise NotAllowed("kit.not_allowed", action=action)  # a decision has a person
+    if order.state == done and order.approver_id == actor.user_id:
+        return order
+    if order.approver_id is not None:
+        raise Conflict("orders.decided", number=order.number)
+    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
+    return order
+
+
+def _record(
+    session: Session,
+    *,
+    order: TravelOrder,
+    action: OrderAction,
+    before: str | None,
+    actor: Actor,
+    now: datetime,
+    note: str | None,
+) -> None:
+    session.add(OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state,
+                           actor_id=actor.user_id, at=now, note=note))  # fmt: skip
+    session.flush()
+    session.expire(order, ["events"])
+    audit.record(session, actor=actor, now=now, action=f"orders.{PAST_TENSE[action]}", subject_type="travel_order",
+                 subject_id=order.id, org_id=order.org_id, number=order.number, before=before, after=order.state,
+                 note=note)  # fmt: skip
