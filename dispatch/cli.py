@@ -1,0 +1,94 @@
+"""Command line: solve an instance, check a plan, print an example or the schema. All JSON, one sentence on bad input."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dispatch.bounds import InvalidModel
+from dispatch.check import check
+from dispatch.costs import known_ids, plan_cost
+from dispatch.example import example
+from dispatch.files import FileError, dump_instance, dump_plan, load_instance, load_locked, load_plan, parse, schema
+from dispatch.params import Params
+from dispatch.route import Index
+from dispatch.solve import LockedBroken, Until, solve
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 1 for a plan with violations, 2 for input that cannot be used."""
+    given = _parser().parse_args(argv)
+    try:
+        status: int = given.run(given)
+    except (FileError, InvalidModel, LockedBroken) as error:
+        print(f"dispatch: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dispatch", description="Plan official vehicles, or judge a plan.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    solving = commands.add_parser("solve", help="make a plan and print it")
+    solving.add_argument("instance", metavar="INSTANCE.json")
+    solving.add_argument("--time-limit", type=float, default=30.0, metavar="S", help="seconds, default 30")
+    solving.add_argument("--seed", type=int, default=0, metavar="N")
+    solving.add_argument("--locked", metavar="FILE", help="assignments to keep: an array, or a plan")
+    solving.add_argument("-o", "--output", metavar="PLAN.json", help="write the plan there as well")
+    solving.set_defaults(run=_solve)
+    checking = commands.add_parser("check", help="judge a plan, or only the instance")
+    checking.add_argument("instance", metavar="INSTANCE.json")
+    checking.add_argument("plan", nargs="?", metavar="PLAN.json", help="default: the instance's own 'plan', if any")
+    checking.add_argument("--locked", metavar="FILE", help="assignments the plan must keep")
+    checking.set_defaults(run=_check)
+    showing = commands.add_parser("example", help="print a small valid instance")
+    showing.set_defaults(run=lambda _: _print(dump_instance(example(), Params())))
+    telling = commands.add_parser("schema", help="print the JSON Schema of instance files")
+    telling.set_defaults(run=lambda _: _print(schema()))
+    return parser
+
+
+def _read(path: str) -> Any:
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}. Give the path of a readable JSON file.") from None
+    except UnicodeDecodeError:
+        raise FileError(f"{path} is not UTF-8 text. Save it as UTF-8 JSON.") from None
+    return parse(text, path)
+
+
+def _print(data: Any) -> int:
+    print(json.dumps(data, ensure_ascii=False, indent=1))
+    return 0
+
+
+def _solve(given: argparse.Namespace) -> int:
+    instance, params, _ = load_instance(_read(given.instance))
+    locked = load_locked(_read(given.locked)) if given.locked else ()
+    plan = solve(instance, params=params, stop=Until(given.time_limit), seed=given.seed, locked=locked)
+    data = dump_plan(plan)
+    if given.output:
+        try:
+            Path(given.output).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise FileError(f"cannot write {given.output}: {error.strerror}. Choose a writable path.") from None
+    return _print(data)
+
+
+def _check(given: argparse.Namespace) -> int:
+    instance, params, embedded = load_instance(_read(given.instance))
+    plan = load_plan(_read(given.plan)) if given.plan else embedded
+    locked = load_locked(_read(given.locked)) if given.locked else ()
+    if plan is None:
+        return _print({"ok": True, "violations": [], "cost_fen": None})
+    violations = check(instance, plan, params=params, locked=locked)
+    index = Index(instance, params)
+    cost_fen = plan_cost(index, plan).total_fen if known_ids(index, plan) else None
+    _print({"ok": not violations, "violations": [asdict(v) for v in violations], "cost_fen": cost_fen})
+    return 1 if violations else 0

@@ -1,0 +1,125 @@
+"""The one cost function: every method plans with these prices and every plan is priced by `plan_cost`.
+
+All amounts are integer fen. Each leg, each loaded trip and each wait is rounded half up on its own, so that costs add.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dispatch.model import Assignment, Plan, Request, Vehicle
+from dispatch.params import Params
+from dispatch.route import Index, Outing, by_vehicle, walk
+
+Amount = TypeVar("Amount", int, npt.NDArray[np.int64])
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Cost of a plan by kind, fen."""
+
+    days_fen: int = 0
+    empty_km_fen: int = 0
+    loaded_km_fen: int = 0
+    upgrade_fen: int = 0
+    wait_fen: int = 0
+    rental_fen: int = 0
+    penalty_fen: int = 0
+
+    @property
+    def total_fen(self) -> int:
+        """Sum of all kinds."""
+        return sum(getattr(self, f.name) for f in fields(self))
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+def km_rate(params: Params, vehicle: Vehicle) -> int:
+    """Return the price of driving, in fen per 1,000 km (an integer for every class and energy)."""
+    return params.km_fen[vehicle.vehicle_class] * params.energy_permille[vehicle.energy]
+
+
+def drive_fen(rate: int, distance_m: Amount) -> Amount:
+    """Price a distance (or an array of them) at a rate in fen per 1,000 km."""
+    return (rate * distance_m + 500_000) // 1_000_000
+
+
+def upgrade_fen(params: Params, request: Request, vehicle: Vehicle, loaded_m: int) -> int:
+    """Price the loaded distance in a class above the wanted one."""
+    if vehicle.vehicle_class == request.vehicle_class:
+        return 0
+    return (params.upgrade_km_fen * loaded_m + 500) // 1_000
+
+
+def wait_fen(params: Params, wait_s: int) -> int:
+    """Price waiting away from the yard."""
+    return (params.wait_hour_fen * wait_s + 1_800) // 3_600
+
+
+def rental_fen(params: Params, request: Request, loaded_m: int, busy_s: int) -> int | None:
+    """Price a rented vehicle for a request, or None where the request must not or cannot be rented."""
+    if request.secret or not request.rentable:
+        return None
+    if request.rental_fen is not None:
+        return request.rental_fen
+    table = params.rental.get(request.vehicle_class)
+    if table is None:
+        return None
+    return table.base_fen + (table.km_fen * loaded_m + 500) // 1_000 + (table.hour_fen * busy_s + 1_800) // 3_600
+
+
+def outing_cost(index: Index, outing: Outing) -> Cost:
+    """Price one outing, without the vehicle's day."""
+    rate = km_rate(index.params, outing.vehicle)
+    loaded = upgrade = 0
+    for assignment in outing.assignments:
+        request, distance_m = index.requests[assignment.request_id], index.services[assignment.request_id].distance_m
+        loaded += drive_fen(rate, distance_m)
+        upgrade += upgrade_fen(index.params, request, outing.vehicle, distance_m)
+    return Cost(
+        empty_km_fen=sum(drive_fen(rate, m) for m in outing.empty_m),
+        loaded_km_fen=loaded,
+        upgrade_fen=upgrade,
+        wait_fen=sum(wait_fen(index.params, s) for s in outing.waits_s),
+    )
+
+
+def vehicle_cost(index: Index, vehicle: Vehicle, assignments: Iterable[Assignment]) -> Cost:
+    """Price everything one vehicle does; a vehicle without assignments costs nothing."""
+    outings, _ = walk(index, vehicle, assignments)
+    cost = Cost(days_fen=index.params.day_fen[vehicle.vehicle_class] if outings else 0)
+    for outing in outings:
+        cost += outing_cost(index, outing)
+    return cost
+
+
+def unserved_cost(index: Index, rented: Iterable[str], unassigned: Iterable[str]) -> Cost:
+    """Price the requests no own vehicle serves; one that cannot be rented is priced as left unassigned."""
+    rental = penalty = 0
+    for request_id in rented:
+        request, served = index.requests[request_id], index.services[request_id]
+        price = rental_fen(index.params, request, served.distance_m, served.busy_s)
+        if price is None:
+            penalty += index.params.penalty_fen[request.priority]
+        else:
+            rental += price
+    penalty += sum(index.params.penalty_fen[index.requests[r].priority] for r in unassigned)
+    return Cost(rental_fen=rental, penalty_fen=penalty)
+
+
+def known_ids(index: Index, plan: Plan) -> bool:
+    """Tell whether all requests and vehicles of a plan exist, so that it can be priced."""
+    requests = {*plan.rented, *plan.unassigned, *(a.request_id for a in plan.assignments)}
+    return requests <= index.requests.keys() and {a.vehicle_id for a in plan.assignments} <= index.vehicles.keys()
+
+
+def plan_cost(index: Index, plan: Plan) -> Cost:
+    """Price a whole plan; its ids must be known (`known_ids`)."""
+    cost = unserved_cost(index, plan.rented, plan.unassigned)
+    for vehicle_id, assignments in by_vehicle(plan.assignments).items():
+        cost += vehicle_cost(index, index.vehicles[vehicle_id], assignments)
+    return cost

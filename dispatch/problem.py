@@ -1,0 +1,204 @@
+"""An instance compiled for the solvers: numbers by position instead of values by id.
+
+Requests, vehicles, drivers and yards are positions here. Locked assignments are folded in: their request has a fixed
+start, a known length, one vehicle, one driver, and must be served.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dispatch.check import suitable
+from dispatch.costs import drive_fen, km_rate, rental_fen, upgrade_fen
+from dispatch.model import EMERGENCY, SECRET_TAG, VEHICLE_CLASSES, Assignment, Instance, Matrix, Request, Vehicle
+from dispatch.params import Params
+from dispatch.route import Index, Timeline
+
+Ints = npt.NDArray[np.int64]
+NEVER = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleType:
+    """Vehicles that are alike for planning; a vehicle with locked assignments is a type of its own."""
+
+    id: int
+    yard: int
+    class_no: int
+    rate: int
+    day_fen: int
+    bev: bool
+    range_m: int
+    left_m: int
+    spans: tuple[tuple[int, int], ...]
+    serves: npt.NDArray[np.bool_] = field(repr=False)
+    serve_fen: tuple[int, ...] = field(repr=False)  # loaded km and upgrade per request
+
+
+@dataclass(frozen=True, slots=True)
+class Crewman:
+    """A driver by numbers."""
+
+    yard: int
+    spans: tuple[tuple[int, int], ...]
+    shift_max_s: int
+    classes: frozenset[int]
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request by numbers; `pinned` vehicle and driver positions are -1 where free."""
+
+    earliest_s: int
+    latest_s: int
+    busy_s: int
+    loaded_m: int
+    timeline: Timeline
+    emergency: bool
+    secret: bool
+    pinned_vehicle: int
+    pinned_driver: int
+    else_fen: int  # cost when no own vehicle serves it
+    else_rented: bool
+
+
+def _view(matrix: Matrix) -> Any:
+    """Give quick access to single cells as plain ints, ``view[a, b]``."""
+    return memoryview(matrix) if matrix.size else matrix  # type: ignore[arg-type]
+
+
+class Problem:
+    """Everything a solver looks up, by position; made once per solve."""
+
+    def __init__(self, instance: Instance, params: Params, locked: Sequence[Assignment] = ()) -> None:
+        self.instance, self.params = instance, params
+        self.index = Index(instance, params)
+        self.before_s, self.after_s = instance.before_s, instance.after_s
+        vehicle_no = {v.id: k for k, v in enumerate(instance.vehicles)}
+        driver_no = {d.id: k for k, d in enumerate(instance.drivers)}
+        kept = {a.request_id: a for a in locked}
+        pins = {
+            a.request_id: (vehicle_no[a.vehicle_id], -1 if a.driver_id is None else driver_no[a.driver_id])
+            for a in locked
+        }
+        self.jobs = tuple(self._job(r, kept.get(r.id), pins.get(r.id, (-1, -1))) for r in instance.requests)
+        self.earliest_s: Ints = np.array([j.earliest_s for j in self.jobs], dtype=np.int64)
+        self.latest_s: Ints = np.array([j.latest_s for j in self.jobs], dtype=np.int64)
+        self.busy_s: Ints = np.array([j.busy_s for j in self.jobs], dtype=np.int64)
+        self._travel()
+        self._vehicles()
+        self.crew = tuple(
+            Crewman(
+                self.yard_no[d.yard],
+                tuple((s.start_s, s.end_s) for s in d.on_duty),
+                d.shift_max_s,
+                frozenset(VEHICLE_CLASSES.index(c) for c in d.classes()),
+                SECRET_TAG in d.tags,
+            )
+            for d in instance.drivers
+        )
+        self.longest_out_s = max((c.shift_max_s for c in self.crew), default=NEVER)
+
+    def _job(self, request: Request, kept: Assignment | None, pin: tuple[int, int]) -> Job:
+        served = self.index.services[request.id]
+        price = rental_fen(self.params, request, served.distance_m, served.busy_s)
+        penalty = self.params.penalty_fen[request.priority]
+        rented = price is not None and price <= penalty
+        return Job(
+            earliest_s=kept.start_s if kept else request.earliest_s,
+            latest_s=kept.start_s if kept else request.latest_s,
+            busy_s=kept.end_s - kept.start_s if kept else served.busy_s,
+            loaded_m=served.distance_m,
+            timeline=served.timeline,
+            emergency=request.priority == EMERGENCY,
+            secret=request.secret,
+            pinned_vehicle=pin[0],
+            pinned_driver=pin[1],
+            else_fen=NEVER if kept else price if rented and price is not None else penalty,
+            else_rented=rented,
+        )
+
+    def _travel(self) -> None:
+        """Cut the travel matrices down to what requests and yards need."""
+        instance, travel = self.instance, self.instance.travel
+        places = [v.yard for v in instance.vehicles] + [d.yard for d in instance.drivers]
+        self.yard_no = {place: k for k, place in enumerate(dict.fromkeys(places))}
+        yards = [travel.index[p] for p in self.yard_no]
+        firsts = [travel.index[r.stops[0].place] for r in instance.requests]
+        lasts = [travel.index[r.stops[-1].place] for r in instance.requests]
+        self.link_s = np.ascontiguousarray(travel.time_s[np.ix_(lasts, firsts)])
+        self.link_m = np.ascontiguousarray(travel.distance_m[np.ix_(lasts, firsts)])
+        self.out_s = np.ascontiguousarray(travel.time_s[np.ix_(yards, firsts)])
+        self.out_m = np.ascontiguousarray(travel.distance_m[np.ix_(yards, firsts)])
+        self.back_s = np.ascontiguousarray(travel.time_s[np.ix_(lasts, yards)])
+        self.back_m = np.ascontiguousarray(travel.distance_m[np.ix_(lasts, yards)])
+        self.yards_s: list[list[int]] = travel.time_s[np.ix_(yards, yards)].tolist()
+        self.at_link_s, self.at_link_m = _view(self.link_s), _view(self.link_m)
+        self.at_out_s, self.at_out_m = _view(self.out_s), _view(self.out_m)
+        self.at_back_s, self.at_back_m = _view(self.back_s), _view(self.back_m)
+
+    def _vehicles(self) -> None:
+        # Vehicles share few traits and tariffs: judge and price each combination once.
+        self._fit: dict[object, npt.NDArray[np.bool_]] = {}
+        self._prices: dict[object, tuple[int, ...]] = {}
+        instance, pinned = self.instance, {j.pinned_vehicle for j in self.jobs}
+        numbers: dict[object, int] = {}
+        types: list[VehicleType] = []
+        self.type_of: list[int] = []
+        for k, v in enumerate(instance.vehicles):
+            key = (v.yard, v.owner_org, v.vehicle_class, v.seats, v.energy, v.range_m, v.soc, v.available, v.purposes)
+            key += (v.tags, k if k in pinned else -1)  # type: ignore[assignment]
+            if key not in numbers:
+                numbers[key] = len(types)
+                types.append(self._type(len(types), k, v))
+            self.type_of.append(numbers[key])
+        self.types = tuple(types)
+        self.members: list[list[int]] = [[] for _ in types]
+        for k, t in enumerate(self.type_of):
+            self.members[t].append(k)
+        n = len(self.jobs)
+        stacked = [t.serves for t in types]
+        self.serves = np.array(stacked, dtype=np.bool_).reshape(len(types), n)
+        self.reserves = tuple(
+            (
+                reserve,
+                [
+                    k
+                    for k, v in enumerate(instance.vehicles)
+                    if (v.yard, v.vehicle_class) == (reserve.yard, reserve.vehicle_class)
+                ],
+            )
+            for reserve in instance.reserves
+        )
+
+    def _type(self, number: int, position: int, v: Vehicle) -> VehicleType:
+        rate, requests = km_rate(self.params, v), self.instance.requests
+        trait = (v.vehicle_class, v.seats, v.purposes, v.tags, v.owner_org)
+        if trait not in self._fit:
+            self._fit[trait] = np.array([suitable(self.index, r, v) is None for r in requests], dtype=np.bool_)
+        tariff = (v.vehicle_class, rate)
+        if tariff not in self._prices:
+            self._prices[tariff] = tuple(
+                drive_fen(rate, j.loaded_m) + upgrade_fen(self.params, r, v, j.loaded_m)
+                for j, r in zip(self.jobs, requests, strict=True)
+            )
+        elsewhere = np.array([j.pinned_vehicle not in (-1, position) for j in self.jobs], dtype=np.bool_)
+        serves, prices = self._fit[trait] & ~elsewhere, self._prices[tariff]
+        full_m = v.range_m or 0
+        return VehicleType(
+            id=number,
+            yard=self.yard_no[v.yard],
+            class_no=VEHICLE_CLASSES.index(v.vehicle_class),
+            rate=rate,
+            day_fen=self.params.day_fen[v.vehicle_class],
+            bev=v.energy == "bev",
+            range_m=full_m,
+            left_m=int(v.soc * full_m),
+            spans=tuple((s.start_s, s.end_s) for s in v.available),
+            serves=serves,
+            serve_fen=prices,
+        )

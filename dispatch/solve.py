@@ -1,0 +1,211 @@
+"""The one door: an instance in, a plan out that has passed the judge."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from dispatch.bounds import InvalidModel
+from dispatch.check import Violation, check, check_locked
+from dispatch.costs import plan_cost
+from dispatch.greedy import Tails, greedy, insert, lock
+from dispatch.model import Assignment, Instance, Plan
+from dispatch.params import Params
+from dispatch.problem import Problem
+from dispatch.schedule import Schedule
+
+FLOW_S_PER_PAIR = 2e-6  # generous time of the bound per pair of requests, measured at 2,000
+
+
+class Stopping(Protocol):
+    """When to stop: after so many seconds or improvement rounds (None = no limit), or at once when cancelled."""
+
+    @property
+    def time_limit_s(self) -> float | None: ...
+
+    @property
+    def rounds(self) -> int | None: ...
+
+    def cancelled(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Plain stopping rule; `cancel` is asked often and must be quick."""
+
+    time_limit_s: float | None = 30.0
+    rounds: int | None = None
+    cancel: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
+        if self.time_limit_s is not None and not 0 < self.time_limit_s <= 86_400:
+            raise InvalidModel(f"Until: time_limit_s must be above 0 and at most 86400, got {self.time_limit_s!r}.")
+        if self.rounds is not None and self.rounds < 0:
+            raise InvalidModel(f"Until: rounds must be 0 or more, got {self.rounds!r}.")
+
+    def cancelled(self) -> bool:
+        """Tell whether someone asked to stop."""
+        return self.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: its phase (greedy, bound, whole, search), seconds, rounds, cost and bound so far."""
+
+    phase: str
+    elapsed_s: float
+    rounds: int
+    cost_fen: int
+    bound_fen: int | None
+
+
+class LockedBroken(ValueError):
+    """Locked assignments break hard rules by themselves, so that no plan can keep them; `violations` says which."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        named = "; ".join(
+            f"{v.code} ({', '.join(x for x in (v.request_id, v.vehicle_id, v.driver_id) if x)})" for v in violations[:5]
+        )
+        super().__init__(f"Locked assignments break rules: {named}. Change or release them and plan again.")
+
+
+class UnsoundPlan(AssertionError):
+    """A solver made a plan the judge refuses: a fault of this library, never of the input."""
+
+
+def solve(
+    instance: Instance,
+    *,
+    params: Params | None = None,
+    stop: Stopping | None = None,
+    seed: int = 0,
+    locked: Sequence[Assignment] = (),
+    progress: Callable[[Progress], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Plan:
+    """Plan an instance: greedy first, then a lower bound and improvement until `stop`.
+
+    Parameters
+    ----------
+    stop
+        Default `Until(time_limit_s=30)`. Runs that end by `rounds`, or because nothing improves any more, are
+        deterministic for a seed; where the time limit ends a run the plan depends on the machine's speed.
+    locked
+        Assignments to keep as they are.
+    progress
+        Called after each phase and each gain.
+    clock
+        Seconds for the time limit.
+
+    Raises
+    ------
+    LockedBroken
+        The locked assignments break a rule by themselves.
+    UnsoundPlan
+        The result fails the judge (an internal error).
+    """
+    # OR-Tools takes a second to load: only planning pays for it, judging and explaining do not.
+    from dispatch.flow import relax
+    from dispatch.improve import search, solve_whole
+
+    params, stop = params or Params(), stop or Until()
+    watch = _Watch(stop, clock)
+    broken = check_locked(instance, locked, params=params)
+    if broken:
+        raise LockedBroken(broken)
+    schedule = Schedule(Problem(instance, params, locked), seed=seed)
+    if not lock(schedule):
+        raise LockedBroken([Violation("driver_overlap", a.request_id, a.vehicle_id, a.driver_id) for a in locked])
+    reasons = greedy(schedule, expired=watch.expired)
+    judged_s = watch.spent_s()
+    draft = _plan(schedule, reasons)
+    _judge(instance, draft, params, locked)
+    # The judge works once more at the end: keep that time free.
+    watch.kept_s = 1.5 * (watch.spent_s() - judged_s)
+    bound_fen: int | None = None
+    method = "greedy"
+
+    def tell(phase: str, rounds: int, cost_fen: int) -> None:
+        if progress:
+            progress(Progress(phase, watch.spent_s(), rounds, cost_fen, bound_fen))
+
+    tell("greedy", 0, draft.cost_fen)
+    stopped = "time_limit"
+    if watch.left_s() > FLOW_S_PER_PAIR * len(instance.requests) ** 2 and not watch.expired():
+        relaxed = relax(schedule.problem)
+        bound_fen = relaxed.bound_fen if relaxed else None
+        tell("bound", 0, draft.cost_fen)
+    if stop.rounds != 0 and not watch.expired():
+        method = "greedy+cp_sat"
+        proven = solve_whole(schedule, watch, seed=seed)
+        bound_fen = max((b for b in (bound_fen, proven) if b is not None), default=None)
+        tell("whole", 0, schedule.cost_fen())
+        if schedule.cost_fen() != bound_fen:
+            stopped = search(schedule, watch, seed=seed, rounds=stop.rounds, told=lambda n, fen: tell("search", n, fen))
+        reasons = _leftovers(schedule, reasons, watch)
+    elif not watch.expired():
+        stopped = "rounds"
+    plan = _plan(schedule, reasons)
+    if stop.cancelled():
+        stopped = "cancelled"
+    if bound_fen is not None:
+        stopped = "optimal" if plan.cost_fen == bound_fen else stopped
+        gap = (plan.cost_fen - bound_fen) / plan.cost_fen if plan.cost_fen else 0.0
+        plan = replace(plan, bound_fen=bound_fen, gap=gap)
+    plan = replace(plan, stopped=stopped, method=method, seed=seed)
+    _judge(instance, plan, params, locked)
+    return replace(plan, elapsed_s=round(watch.spent_s(), 3))
+
+
+class _Watch:
+    """Time of one run."""
+
+    def __init__(self, stop: Stopping, clock: Callable[[], float]) -> None:
+        self._stop, self._clock, self._began = stop, clock, clock()
+        self._limit_s = 10.0**6 if stop.time_limit_s is None else stop.time_limit_s
+        self.kept_s = 0.0
+
+    def spent_s(self) -> float:
+        return self._clock() - self._began
+
+    def left_s(self) -> float:
+        return self._limit_s - self.spent_s() - self.kept_s
+
+    def expired(self) -> bool:
+        return self.left_s() <= 0 or self._stop.cancelled()
+
+
+def _plan(schedule: Schedule, reasons: Mapping[str, str]) -> Plan:
+    """Read the plan off a schedule; what is cheaper rented is rented, the rest is unassigned with its reason."""
+    problem = schedule.problem
+    unserved = [r for r, v in enumerate(schedule.vehicle_of) if v < 0]
+    ids = [request.id for request in problem.instance.requests]
+    plan = Plan(
+        assignments=schedule.assignments(),
+        unassigned={
+            ids[r]: reasons.get(ids[r], "no_free_vehicle") for r in unserved if not problem.jobs[r].else_rented
+        },
+        rented=tuple(ids[r] for r in unserved if problem.jobs[r].else_rented),
+        cost_fen=0,
+    )
+    return replace(plan, cost_fen=plan_cost(problem.index, plan).total_fen)
+
+
+def _leftovers(schedule: Schedule, reasons: Mapping[str, str], watch: "_Watch") -> dict[str, str]:
+    """Try every unserved request once more in the final plan, which also finds why it stays unserved."""
+    problem, found = schedule.problem, dict(reasons)
+    for r in [r for r, v in enumerate(schedule.vehicle_of) if v < 0]:
+        if watch.expired():
+            break
+        tails = Tails(problem)
+        for v in range(len(schedule.chains)):
+            tails.set(v, schedule.visits(v), problem.jobs[r].earliest_s)
+        found[problem.instance.requests[r].id] = insert(schedule, tails, r, 60)
+    return found
+
+
+def _judge(instance: Instance, plan: Plan, params: Params, locked: Sequence[Assignment]) -> None:
+    violations = check(instance, plan, params=params, locked=locked)
+    if violations:
+        raise UnsoundPlan(f"The solver made a plan that breaks {len(violations)} rules, first {violations[0]}.")
