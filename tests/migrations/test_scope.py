@@ -1,0 +1,271 @@
+"""Row-level security: what the application's role sees and may write, with raw SQL, whatever the code above forgets."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from geoalchemy2 import Geometry
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Text,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, Range
+from sqlalchemy.exc import ProgrammingError
+
+from fleetapp.audit import service as audit
+from fleetapp.kit.actor import SYSTEM
+from fleetapp.kit.db import Database, make_engine
+from fleetapp.wiring import metadata
+from telematics import tables as gps
+from tests import world
+
+NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
+POINT, LINE = "SRID=4326;POINT(120.1 30.2)", "SRID=4326;LINESTRING(120.1 30.2, 120.2 30.3)"
+DUMMY = {
+    BigInteger: 1, Integer: 1, Float: 0.5, Numeric: Decimal(1), Boolean: False, Date: date(2026, 1, 1), DateTime: NOW,
+    LargeBinary: b"", JSONB: {}, Text: "test",
+}  # fmt: skip
+FOREIGN, OWN = "xhedu", "bjwater"
+HIDDEN = [
+    "parking_area", "vehicle", "terminal_binding", "driver", "travel_order", "order_stop", "order_event", "dispatch_slip",
+    "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
+    "sign_in", "gps_fix", "gps_last",
+]  # fmt: skip
+KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
+READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
+
+
+def table_of(name):
+    return {**metadata.tables, **gps.metadata.tables}[name]
+
+
+def row(name, **given):
+    """Return a full row: what is given, and any value of the right type for whatever else must not be null."""
+    for column in table_of(name).columns:
+        if column.name in given or column.nullable or column.server_default is not None or column.identity is not None:
+            continue
+        if column.computed is None and not isinstance(column.type, Geometry):
+            given[column.name] = next(value for kind, value in DUMMY.items() if isinstance(column.type, kind))
+    return given
+
+
+def add(session, name, **given):
+    key = table_of(name).c[KEYS.get(name, "id")]
+    return session.execute(insert(table_of(name)).values(row(name, **given)).returning(key)).scalar_one()
+
+
+def seed_unit(session, unit, number):
+    """Give a unit one row in every table; returns each row's key by table."""
+    found = session.execute(
+        text(
+            "SELECT o.id AS org_id, v.id AS vehicle, b.id AS terminal_binding, b.terminal_id, p.id AS parking_area, d.id AS driver,"
+            " d.user_id FROM organisation o JOIN vehicle v ON v.org_id = o.id JOIN terminal_binding b ON b.vehicle_id = v.id"
+            " JOIN parking_area p ON p.org_id = o.id JOIN driver d ON d.org_id = o.id"
+            " WHERE o.name_zh = :name ORDER BY v.id, d.id LIMIT 1"
+        ),
+        {"name": next(zh for key, _, _, _, zh, _, _ in world.ORGS if key == unit)},
+    ).one()
+    keys = dict(found._mapping)
+    org_id, vehicle_id = keys["org_id"], keys["vehicle"]
+    window = {"start_at": NOW, "end_at": NOW + timedelta(hours=2)}
+    applicant_id = session.scalar(text("SELECT id FROM user_account WHERE username = :u"), {"u": f"applicant.{unit}"})
+    keys["travel_order"] = order_id = add(
+        session, "travel_order", org_id=org_id, number=f"YC-{number}", kind="ordinary", purpose="meeting", body="sedan",
+        state="SUBMITTED", applicant_id=applicant_id, **window,
+    )  # fmt: skip
+    keys["order_stop"] = add(session, "order_stop", order_id=order_id, position=0, point=POINT)
+    keys["order_event"] = add(session, "order_event", order_id=order_id)
+    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"S-{number}")
+    keys["assignment"] = assignment_id = add(
+        session, "assignment", org_id=org_id, order_org_id=org_id, order_id=order_id, vehicle_id=vehicle_id,
+        driver_id=keys["driver"], slip_id=slip_id, during=Range(NOW, NOW + timedelta(hours=2)), state="ACTIVE",
+    )  # fmt: skip
+    keys["plan_run"] = add(session, "plan_run", org_id=org_id, requested_by=applicant_id, state="DONE", **window)
+    keys["duty_event"] = add(session, "duty_event", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"],
+                             action="ACCEPT", idempotency_key=f"k{number}")  # fmt: skip
+    keys["trip"] = trip_id = add(session, "trip", org_id=org_id, vehicle_id=vehicle_id, path=LINE, **window)
+    keys["trip_match"] = add(session, "trip_match", org_id=org_id, trip_id=trip_id, kind="unmatched", **window)
+    keys["finding"] = finding_id = add(
+        session, "finding", org_id=org_id, number=f"F-{number}", dedupe_key=f"d{number}", vehicle_id=vehicle_id,
+        severity="orange", state="NOTIFIED", **window,
+    )  # fmt: skip
+    keys["finding_event"] = add(session, "finding_event", finding_id=finding_id)
+    keys["export_record"] = add(session, "export_record", org_id=org_id, actor_id=applicant_id, reason="test reason")
+    keys["sign_in"] = add(session, "sign_in", user_id=keys["user_id"], kind="web", token_sha256=f"t{number}")
+    session.execute(text("SELECT gps_ensure_partition(:day)"), {"day": NOW.date()})
+    for name in ("gps_fix", "gps_last"):
+        keys[name] = add(session, name, terminal_id=keys["terminal_id"], at=NOW)
+    audit.record(
+        session, actor=SYSTEM, now=NOW, action="test.seeded", subject_type="test", subject_id=unit, org_id=org_id
+    )
+    keys["audit_entry"] = session.scalar(text("SELECT max(seq) FROM audit_entry"))
+    return keys
+
+
+@pytest.fixture(scope="module")
+def seeded(new_database):
+    """A database with one row in every table for a unit of Xihu and one of Binjiang; (database, keys by unit)."""
+    engine = make_engine(new_database())
+    database = Database(engine)
+    with database.transaction(SYSTEM) as session:
+        keys = {unit: seed_unit(session, unit, number) for number, unit in enumerate((FOREIGN, OWN), start=1)}
+    yield database, keys
+    engine.dispose()
+
+
+def visible(session, name, keys):
+    column = table_of(name).c[KEYS.get(name, "id")]
+    wanted = [keys[FOREIGN][name], keys[OWN][name]]
+    return set(session.scalars(select(column).where(column.in_(wanted))))
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_the_system_sees_both_units(seeded, name):
+    database, keys = seeded
+    with database.transaction(SYSTEM) as session:
+        assert visible(session, name, keys) == {keys[FOREIGN][name], keys[OWN][name]}
+
+
+@pytest.mark.parametrize("name", [name for name in HIDDEN if name != "sign_in"])
+@pytest.mark.parametrize("username", READERS)
+def test_rows_of_another_district_are_invisible_to_raw_sql(seeded, username, name):
+    database, keys = seeded
+    with database.transaction(world.actor(database, username)) as session:
+        assert visible(session, name, keys) == {keys[OWN][name]}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_without_a_scope_nothing_is_visible(seeded, name):
+    database, _ = seeded
+    with database.engine.connect() as connection:
+        column = table_of(name).c[KEYS.get(name, "id")]
+        assert connection.scalars(select(column).limit(1)).all() == []
+
+
+def test_only_the_own_sign_in_is_visible(seeded):
+    database, keys = seeded
+    for username, expected in (("driver.bjwater", {keys[OWN]["sign_in"]}), ("dispatcher.city", set())):
+        with database.transaction(world.actor(database, username)) as session:
+            assert visible(session, "sign_in", keys) == expected
+
+
+INSERTS = {
+    "parking_area": {"area": world.square(120.1, 30.2)},
+    "vehicle": {"plate": "浙A99999", "vin": "X", "category": "QT", "body": "suv", "energy": "hev", "state": "IN_SERVICE"},
+    "terminal_binding": {"vehicle_id": "vehicle", "during": Range(NOW, None)},
+    "driver": {"licence": "C1", "user_id": "user_id"},
+    "travel_order": {"number": "YC-9", "kind": "ordinary", "purpose": "meeting", "body": "suv", "state": "SUBMITTED",
+                     "start_at": NOW, "end_at": NOW + timedelta(hours=1), "applicant_id": "user_id"},
+    "order_stop": {"order_id": "travel_order", "position": 1, "point": POINT},
+    "order_event": {"order_id": "travel_order"},
+    "dispatch_slip": {"number": "S-9", "seq": 9},
+    "assignment": {"order_org_id": "org_id", "order_id": "travel_order", "vehicle_id": "vehicle", "driver_id": "driver",
+                   "slip_id": "dispatch_slip", "during": Range(NOW + timedelta(days=9), NOW + timedelta(days=10)), "state": "ACTIVE"},
+    "plan_run": {"state": "DONE", "requested_by": "user_id"},
+    "duty_event": {"assignment_id": "assignment", "driver_id": "driver", "action": "ACCEPT", "idempotency_key": "k9"},
+    "trip": {"vehicle_id": "vehicle", "path": LINE, "start_at": NOW + timedelta(days=9), "end_at": NOW + timedelta(days=10)},
+    "trip_match": {"trip_id": "trip", "kind": "unmatched"},
+    "finding": {"number": "F-9", "dedupe_key": "d9", "vehicle_id": "vehicle", "severity": "red", "state": "NOTIFIED"},
+    "finding_event": {"finding_id": "finding"},
+    "export_record": {"actor_id": "user_id", "reason": "test reason"},
+    "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
+    "gps_last": {"terminal_id": "terminal_id"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INSERTS)
+@pytest.mark.parametrize("username", ["dispatcher.binjiang", "fleet_manager.binjiang"])
+def test_a_row_for_another_district_is_refused(seeded, username, name):
+    database, keys = seeded
+    foreign = keys[FOREIGN]
+    given = {
+        column: foreign[value] if column.endswith("_id") or column == "requested_by" else value
+        for column, value in INSERTS[name].items()
+    }
+    if "org_id" in table_of(name).c:
+        given["org_id"] = foreign["org_id"]
+    with pytest.raises(ProgrammingError, match=f'row-level security policy for table "{name}"'):
+        with database.transaction(world.actor(database, username)) as session:
+            session.execute(insert(table_of(name)).values(row(name, **given)))
+
+
+@pytest.mark.parametrize("name", ["vehicle", "driver", "parking_area", "travel_order", "trip", "finding"])
+def test_a_row_of_another_district_cannot_be_changed_nor_an_own_one_given_away(seeded, name):
+    database, keys = seeded
+    update = f"UPDATE {name} SET org_id = :org WHERE id = :id"
+    with database.transaction(world.actor(database, "dispatcher.binjiang")) as session:
+        result = session.execute(text(update), {"org": keys[OWN]["org_id"], "id": keys[FOREIGN][name]})
+        assert result.rowcount == 0
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        with database.transaction(world.actor(database, "dispatcher.binjiang")) as session:
+            session.execute(text(update), {"org": keys[FOREIGN]["org_id"], "id": keys[OWN][name]})
+
+
+def test_a_vehicle_that_serves_our_order_is_seen_but_stays_its_holders_to_change(new_database):
+    engine = make_engine(new_database())
+    database = Database(engine)
+    with database.transaction(SYSTEM) as session:
+        keys = {unit: seed_unit(session, unit, number) for number, unit in enumerate((FOREIGN, OWN), start=1)}
+        ours, theirs = keys[OWN], keys[FOREIGN]
+        add(session, "assignment", org_id=theirs["org_id"], order_org_id=ours["org_id"], order_id=ours["travel_order"],
+            vehicle_id=theirs["vehicle"], driver_id=theirs["driver"], slip_id=theirs["dispatch_slip"], state="RELEASED",
+            during=Range(NOW, NOW + timedelta(hours=1)), released_at=NOW)  # fmt: skip
+    who = world.actor(database, "dispatcher.binjiang")
+    with database.transaction(who) as session:
+        for name in ("vehicle", "driver", "parking_area"):
+            assert visible(session, name, keys) == {ours[name], theirs[name]}, name
+        assert visible(session, "trip", keys) == {ours["trip"]}
+        assert visible(session, "travel_order", keys) == {ours["travel_order"]}
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        with database.transaction(who) as session:
+            session.execute(text("UPDATE vehicle SET model = 'x' WHERE id = :id"), {"id": theirs["vehicle"]})
+    engine.dispose()
+
+
+OPEN_TO_ALL = {
+    # the directory that everybody signed in needs to read a form
+    "organisation", "user_account", "role_grant", "policy_value", "place", "calendar_day",
+    # counters and cursors of the system
+    "audit_head", "alembic_version", "spatial_ref_sys", "number_series", "derive_cursor",
+    # devices before they belong to a vehicle, windows of work, and what the gateway refused
+    "gps_terminal", "gps_touched", "gps_quarantine",
+}  # fmt: skip
+
+
+def test_every_other_table_has_row_level_security(seeded):
+    database, _ = seeded
+    with database.engine.connect() as connection:
+        open_tables = set(connection.scalars(text(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+            " AND NOT relrowsecurity AND NOT relispartition")))  # fmt: skip
+    assert open_tables <= OPEN_TO_ALL, "enable row-level security in migrations/sql/scope.sql"
+
+
+def test_the_role_owns_nothing_and_cannot_step_around(seeded):
+    database, _ = seeded
+    with database.engine.connect() as connection:
+        role = connection.execute(
+            text("SELECT rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = current_user")
+        ).one()
+        assert role == (False, False, False)
+        owned = "SELECT count(*) FROM pg_class WHERE relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)"
+        assert connection.scalar(text(owned)) == 0
+        day = connection.scalars(text("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'")).first()
+    for statement, message in (
+        (f"SELECT * FROM {day}", "permission denied"),
+        ("SET row_security = off; SELECT * FROM vehicle", "row-level security"),
+        ("ALTER TABLE vehicle DISABLE ROW LEVEL SECURITY", "must be owner"),
+        ("DELETE FROM trip", "permission denied"),
+    ):
+        with database.engine.connect() as connection, pytest.raises(ProgrammingError, match=message):
+            connection.execute(text(statement))
