@@ -1,9 +1,6 @@
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -83,9 +80,9 @@ def test_pauses_of_two_minutes_are_neither_stops_nor_cuts():
 
 
 @pytest.mark.parametrize("every_s", [1, 15, 60, 300])
-@pytest.mark.parametrize(("noise_m", "speeds"), [(5, True), (5, False), (15, True), (15, False), (30, True)])
+@pytest.mark.parametrize(("noise_m", "speeds"), [(5, True), (15, False), (30, True)])
 def test_a_night_of_jitter_is_one_stop_and_no_trip(every_s, noise_m, speeds):
-    hours = 3 if every_s == 1 else 10
+    hours = 2 if every_s == 1 else 10
     night = reported(parked_at(OUT[0], MORNING, hours * 3600), every_s=every_s, noise_m=noise_m, speeds=speeds)
     result = segment(night)
     assert result.trips == ()
@@ -328,13 +325,13 @@ EXPECTED = segment(MIXED)
 
 
 @given(st.permutations(range(len(MIXED))), st.lists(st.integers(0, len(MIXED) - 1), max_size=40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_order_and_any_number_of_copies_give_the_identical_result(order, copies):
     assert segment([MIXED[k] for k in [*order, *copies]]) == EXPECTED
 
 
 @given(st.integers(0, 999), st.sampled_from([5, 15, 30, 60]), st.integers(0, 1800), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_trips_stops_and_gaps_never_overlap_and_account_for_every_fix(seed, every_s, pause_s, speeds):
     first = drive(streets(seed, 6), start_at=MORNING, light_s=[pause_s % 100, pause_s])
     second = park(first[-1], pause_s)
@@ -385,33 +382,3 @@ def test_a_boundary_without_zone_is_refused():
 def test_senseless_parameters_are_refused_by_name(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         SegmentParams(**bad)
-
-
-# -- a real day
-
-JIANDE = Path(__file__).parents[2] / "../shared/data/jiande_2023-12-11.json"
-
-
-@pytest.mark.reference
-@pytest.mark.skipif(not JIANDE.exists(), reason="optional reference data (one terminal day in Jiande) is not there")
-@pytest.mark.parametrize("cut_at", [None, "09:30", "10:45"])
-def test_a_real_day_at_one_fix_a_minute_is_within_three_percent_of_the_platform(cut_at):
-    """Platform mileage 30.44 km; whatever order boundary cuts the day, the trips add up."""
-    beijing = ZoneInfo("Asia/Shanghai")
-    recorded = json.loads(JIANDE.read_text(encoding="utf-8"))
-    fixes = [
-        Fix(
-            at=datetime.fromisoformat(row["dataTime"]).replace(tzinfo=beijing),
-            lat=row["latitude"],
-            lon=row["longitude"],
-            speed_kmh=float(row["speed"]),
-            direction_deg=row["direction"],
-        )
-        for row in recorded["traceDataList"]
-    ]
-    edges = [datetime.fromisoformat(f"2023-12-11 {cut_at}").replace(tzinfo=beijing)] if cut_at else []
-    result = segment(fixes, boundaries=edges)
-    assert sum(trip.distance.best_m for trip in result.trips) == pytest.approx(1000 * recorded["mileage"], rel=0.03)
-    assert not result.rejected
-    assert not result.gaps
-    assert max(trip.max_speed_kmh for trip in result.trips) == recorded["maxSpeed"]
