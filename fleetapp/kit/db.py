@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
@@ -73,9 +74,10 @@ class Database:
                 become(session, actor)
                 yield session
                 session.commit()
-            except IntegrityError as error:
+            except (IntegrityError, psycopg.IntegrityError) as error:
                 session.rollback()
-                name = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
+                refused = error.orig if isinstance(error, IntegrityError) else error  # the libraries use psycopg itself
+                name = getattr(getattr(refused, "diag", None), "constraint_name", None) or ""
                 if name in self.constraint_errors:
                     raise Conflict(self.constraint_errors[name]) from error
                 raise

@@ -90,4 +90,4 @@ def bound_vehicles(session: Session, *, now: datetime) -> dict[int, Vehicle]:
         .where(TerminalBinding.during.contains(literal(now)))
         .options(joinedload(Vehicle.org))
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
