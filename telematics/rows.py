@@ -40,6 +40,8 @@ MAX_AHEAD = timedelta(days=1)
 INT4 = 2**31
 INT8 = 2**63
 
+_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
 
 class Unstorable(ValueError):
     """A fix that ``gps_fix`` cannot hold; the text says why. It belongs into quarantine."""
@@ -88,7 +90,7 @@ def to_row(terminal_id: int, fix: Fix, raw: bytes | None, received_at: datetime)
         fix.mock,
         fix.blind,
         fix.source,
-        json.dumps(fix.items, allow_nan=False, separators=(",", ":")) if fix.items else None,
+        _json(fix.items) if fix.items else None,
         raw,
     )
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if not url:
         print("No database: give --database-url or set FLEET_DATABASE_URL.", file=sys.stderr)
         return 2
+    allow_many_connections()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
         try:
@@ -54,6 +56,13 @@ def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     make: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return make
+
+
+def allow_many_connections() -> None:
+    """Raise the limit of open files to what the system allows: every terminal holds one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def utc_now() -> datetime:

@@ -62,6 +62,7 @@ class Session:
         self._services = services
         self._sessions = sessions
         self._serial = 0
+        self._out: list[bytes] = []
         self._closing = False
         self._patience: asyncio.Timeout | None = None
         self._allowance = Allowance(services.limits.quarantine_per_minute)
@@ -87,6 +88,7 @@ class Session:
             await self._answered()
             if self._allowance.refused:
                 await self._keep(b"", f"{self._allowance.refused} more bad pieces of this connection were not kept")
+            self._flush()
             self._stream.close()
             with contextlib.suppress(ConnectionError, TimeoutError):
                 async with asyncio.timeout(FAREWELL_S):
@@ -254,8 +256,16 @@ class Session:
     def _send(self, message: Message, msg_id: int, content: bytes) -> None:
         if self._stream.is_closing():
             return
-        self._stream.write(encode_frame(msg_id, content, like=message, serial=self._serial))
+        if not self._out:  # a commit answers many messages at once: one write takes them all
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._out.append(encode_frame(msg_id, content, like=message, serial=self._serial))
         self._serial = (self._serial + 1) & 0xFFFF
+
+    def _flush(self) -> None:
+        frames, self._out = self._out, []
+        if not frames or self._stream.is_closing():
+            return
+        self._stream.write(b"".join(frames))
         if self._stream.transport.get_write_buffer_size() > self._services.limits.unread_bytes:
             log.warning("%s does not read its answers and is disconnected", self.peer)
             self._closing = True

@@ -11,6 +11,8 @@ from sqlalchemy import create_engine
 
 from telematics import tables
 
+ROLES = tables.SQL.with_name("roles.sql")
+
 
 @pytest.fixture(scope="module")
 def gps_dsn() -> Iterator[str]:
@@ -21,7 +23,10 @@ def gps_dsn() -> Iterator[str]:
     name = f"gps_test_{uuid.uuid4().hex[:12]}"
     dsn = urlunsplit(urlsplit(cluster)._replace(path=f"/{name}"))
     with psycopg.connect(cluster, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(20261123)")  # roles belong to the cluster: one maker at a time
         connection.execute(f'CREATE DATABASE "{name}"')
+        with psycopg.connect(dsn) as inside:
+            inside.execute(ROLES.read_text(encoding="utf-8"))
     engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
     with engine.begin() as connection:
         tables.create_all(connection)

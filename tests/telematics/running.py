@@ -50,6 +50,13 @@ def quarantined(dsn: str, phone: str) -> list[tuple[str, bytes]]:
         return conn.execute("SELECT reason, raw FROM gps_quarantine WHERE phone = %s ORDER BY id", [phone]).fetchall()
 
 
+async def until(condition) -> None:
+    """Wait until it is so; fails after ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of this test
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def gateway(dsn: str, **limits):
     """A gateway in this process whose clock stands still at ``NOW``."""

@@ -32,6 +32,10 @@ def read_all(conn, terminal: int) -> list[Fix]:
     return store.read_fixes(conn, terminal, datetime(2000, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
 
 
+def touched(conn, terminal: int) -> list[store.Touched]:
+    return [window for window in store.read_touched(conn, 1000) if window.terminal_id == terminal]
+
+
 def count(conn, table: str, where: str = "true") -> int:
     return conn.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0]
 
@@ -116,17 +120,17 @@ def test_touched_windows_grow_and_split_at_utc_midnight(gps_conn):
     times = [midnight - timedelta(seconds=1), midnight, midnight + timedelta(hours=2)]
     store.save(gps_conn, [(terminal, fix(at=times[2]), None)], NOW)
     store.save(gps_conn, [(terminal, fix(at=at), None) for at in times], NOW + timedelta(seconds=5))
-    windows = {window.day: (window.first_at, window.last_at) for window in store.read_touched(gps_conn, 10)}
+    windows = {window.day: (window.first_at, window.last_at) for window in touched(gps_conn, terminal)}
     assert windows == {date(2024, 5, 19): (times[0], times[0]), date(2024, 5, 20): (times[1], times[2])}
 
 
 def test_a_window_touched_again_while_it_was_worked_on_is_not_cleared(gps_conn):
     terminal = new_terminal(gps_conn)
     store.save(gps_conn, [(terminal, fix(0), None), (terminal, fix(at=START - DAY), None)], NOW)
-    seen = store.read_touched(gps_conn, 10)
+    seen = touched(gps_conn, terminal)
     store.save(gps_conn, [(terminal, fix(1), None)], NOW)  # at the same instant, even
     assert store.clear_touched(gps_conn, seen) == 1
-    [left] = store.read_touched(gps_conn, 10)
+    [left] = touched(gps_conn, terminal)
     assert left.day == START.date()
     assert store.clear_touched(gps_conn, [left]) == 1
 
@@ -134,9 +138,9 @@ def test_a_window_touched_again_while_it_was_worked_on_is_not_cleared(gps_conn):
 def test_a_duplicate_touches_nothing(gps_conn):
     terminal = new_terminal(gps_conn)
     store.save(gps_conn, [(terminal, fix(), None)], NOW)
-    store.clear_touched(gps_conn, store.read_touched(gps_conn, 10))
+    store.clear_touched(gps_conn, touched(gps_conn, terminal))
     assert store.save(gps_conn, [(terminal, fix(), None)], NOW + DAY) == 0
-    assert store.read_touched(gps_conn, 10) == []
+    assert touched(gps_conn, terminal) == []
 
 
 def test_raw_hashes_prove_the_bytes(gps_conn):
@@ -230,9 +234,6 @@ def test_two_writers_of_the_same_fixes_do_not_harm_each_other(gps_dsn):
 
 def test_the_gateway_role_may_add_and_not_more(gps_dsn):
     with psycopg.connect(gps_dsn) as conn:
-        if not count(conn, "pg_roles", "rolname = 'fleet_gateway'"):
-            conn.execute("CREATE ROLE fleet_gateway NOLOGIN NOINHERIT")
-            conn.execute(tables.SQL.read_text().split("DO $$")[-1].join(["DO $$", ""]))
         terminal = new_terminal(conn)
         conn.execute("SET ROLE fleet_gateway")
         assert store.save(conn, [(terminal, fix(second), b"") for second in (0, 1)], NOW) == 2
