@@ -123,6 +123,6 @@ def area_geojson(parking: ParkingArea) -> dict[str, Any]:
     return shape
 
 
-def area_feature(parking: ParkingArea, name: str) -> dict[str, Any]:
+def area_feature(parking: ParkingArea, label: str) -> dict[str, Any]:
     """Return a parking area as a GeoJSON feature for the map."""
-    return {"type": "Feature", "geometry": area_geojson(parking), "properties": {"kind": "parking", "name": name}}
+    return {"type": "Feature", "geometry": area_geojson(parking), "properties": {"kind": "parking", "label": label}}

@@ -82,7 +82,7 @@ def test_the_page_carries_the_parking_polygon_for_the_map(browse, vehicle_id):
     page = browse("auditor.city").get(f"/vehicles/{vehicle_id['浙A10001']}").get_data(as_text=True)
     features = json.loads(html.unescape(page.split("data-features='")[1].split("'")[0]))
     assert features["features"][0]["geometry"]["type"] == "Polygon"
-    assert features["features"][0]["properties"] == {"kind": "parking", "name": "西湖区教育局停车场"}
+    assert features["features"][0]["properties"] == {"kind": "parking", "label": "西湖区教育局停车场"}
 
 
 def test_facts_are_corrected_through_the_form_and_an_old_page_is_refused(browse, vehicle_id):
