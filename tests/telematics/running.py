@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from telematics.gateway.limits import Limits
 from telematics.gateway.process import running
 from telematics.gateway.terminal import Terminal
 from telematics.model import Fix
+from telematics.protocols import jt808_body as body
+from telematics.protocols.jt808 import FrameSplitter, encode_frame, header_form
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2024, 5, 20, 4, 0, tzinfo=UTC)
@@ -71,6 +73,53 @@ async def logged_in(port: int, phone: str, **options):
     async with Terminal("127.0.0.1", port, phone, **options) as terminal:
         await terminal.log_in()
         yield terminal
+
+
+class Wire:
+    """A terminal's connection that sends any bytes and reads the answers one by one."""
+
+    def __init__(self, reader, writer, phone):
+        self.reader, self.writer = reader, writer
+        self.form = header_form(phone)
+        self.splitter = FrameSplitter()
+        self.found = []
+
+    def frame(self, msg_id, content=b"", serial=0):
+        return encode_frame(msg_id, content, like=self.form, serial=serial)
+
+    async def send(self, data):
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, within_s=5):
+        async with asyncio.timeout(within_s):
+            while not self.found:
+                data = await self.reader.read(4096)
+                if not data:
+                    raise ConnectionError
+                self.found += self.splitter.feed(data)
+        message = self.found.pop(0)
+        return message, body.parse_body(message)
+
+    async def ask(self, msg_id, content=b"", serial=0):
+        await self.send(self.frame(msg_id, content, serial))
+        return (await self.answer())[1]
+
+    async def log_in(self):
+        registration = body.Registration("2013", 33, 100, "T", "T", "T", 1, "浙A00000")
+        answer = await self.ask(body.REGISTER, body.encode_registration(registration))
+        assert (await self.ask(body.AUTHENTICATE, answer.code.encode())).result == body.RESULT_OK
+
+
+@asynccontextmanager
+async def wire(port, phone):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Wire(reader, writer, phone)
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def http(port: int, request: bytes) -> tuple[int, str]:
