@@ -168,8 +168,9 @@ def create_user(
     actor: Actor,
     now: datetime,
     phone: str | None = None,
+    password_hash: str | None = None,
 ) -> UserAccount:
-    """Open an account with its roles.
+    """Open an account with its roles. Who opens many with one first password passes its ``password_hash`` along.
 
     :raises NotAllowed: organisation or a grant outside the actor's sub-tree.
     :raises RuleBroken: username taken or of the wrong form, weak password.
@@ -182,7 +183,7 @@ def create_user(
         raise RuleBroken("accounts.username_taken", username=username)
     rules.check_password_strength(password, username)
     user = UserAccount(username=username, name_zh=name_zh, name_en=name_en, org_id=org_id, phone=phone,
-                       password_hash=hash_password(password), created_at=now)  # fmt: skip
+                       password_hash=password_hash or hash_password(password), created_at=now)  # fmt: skip
     for role, where in grants:
         permits.require("accounts.manage", actor, org_path=queries.get_org(session, org_id=where).path)
         user.grants.append(RoleGrant(role=role, org_id=where))
