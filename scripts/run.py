@@ -52,12 +52,14 @@ def read_ports(environ: Mapping[str, str]) -> dict[str, int]:
     return ports
 
 
-def refuse_taken_ports(host: str, ports: Mapping[str, int]) -> None:
-    """:raises Refused: a port is in use, or only root may listen on it."""
+def refuse_taken_ports(host: str, ports: Mapping[str, int], *, patience_s: float = 2.0) -> None:
+    """Give programs of a run that was killed a moment to end.
+
+    :raises Refused: a port is in use, or only root may listen on it.
+    """
     for name, port in ports.items():
         try:
-            # Programs of a run that was killed need a moment to end.
-            free = any(is_free(host, port) or time.sleep(0.5) for _ in range(4))
+            free = cluster.wait_until(lambda port=port: is_free(host, port), limit_s=patience_s)
         except PermissionError:
             raise Refused(
                 f"当前用户无权使用端口 {port}，请将 {name} 设为 1024 以上",

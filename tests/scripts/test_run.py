@@ -48,9 +48,9 @@ def test_taken_port_is_refused_and_a_free_one_is_not():
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(Refused, match=f"port {port} is in use") as error:
-            run.refuse_taken_ports("127.0.0.1", {"FLEET_PORT": port})
+            run.refuse_taken_ports("127.0.0.1", {"FLEET_PORT": port}, patience_s=0)
         assert f"FLEET_PORT={port + 1} make run" in one_sentence(error)
-    run.refuse_taken_ports("127.0.0.1", {"FLEET_PORT": port})
+    run.refuse_taken_ports("127.0.0.1", {"FLEET_PORT": port}, patience_s=0)
 
 
 def test_production_is_refused_and_development_is_not():

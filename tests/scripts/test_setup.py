@@ -23,6 +23,7 @@ def test_user_who_may_not_install_is_told_the_exact_command(monkeypatch):
     lacking = packages.Package("libpango-1.0-0", "run", ("cmd:no-such-program",))
     monkeypatch.setattr(packages, "missing_packages", lambda **_: [lacking])
     monkeypatch.setattr(packages, "privilege", lambda: None)
+    monkeypatch.setattr(packages, "offered_postgresql", lambda: "15")
     with pytest.raises(Refused, match=r"sudo apt-get install -y --no-install-recommends libpango-1\.0-0"):
         packages.ensure_packages(own_database=True)
 
@@ -31,6 +32,7 @@ def test_missing_test_programs_do_not_stop_a_user_who_may_not_install(monkeypatc
     lacking = packages.Package("chromium", "test", ("cmd:no-such-program",))
     monkeypatch.setattr(packages, "missing_packages", lambda **_: [lacking])
     monkeypatch.setattr(packages, "privilege", lambda: None)
+    monkeypatch.setattr(packages, "offered_postgresql", lambda: "15")
     packages.ensure_packages(own_database=True)
     assert "sudo apt-get install -y --no-install-recommends chromium" in capsys.readouterr().out
 
