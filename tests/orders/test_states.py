@@ -42,7 +42,7 @@ moves = st.lists(
     st.tuples(
         st.sampled_from(PEOPLE), st.sampled_from([*LIKELY, "withdraw", "reject", "cancel", "release", "no_show"])
     ),
-    max_size=14,
+    max_size=10,
 )
 # A journey that goes well, with other things happening in between.
 journeys = st.lists(moves, min_size=len(LIKELY), max_size=len(LIKELY)).map(
@@ -59,7 +59,7 @@ def actors(acting):
     return {name: acting(name) for name in PEOPLE}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=moves | journeys)
 def test_no_order_of_actions_by_anybody_leaves_the_table(database, actors, application, now, moves):
     with database.transaction(actors[APPLICANT]) as session:
