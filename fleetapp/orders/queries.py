@@ -63,7 +63,10 @@ def filtered(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Orders:
-    """Narrow a list: a tab, one state, a kind, a text in number, reason, people or applicant, a start in ``[start, end)``."""
+    """Narrow a list: a tab, one state, a kind, a text, a start in ``[start, end)``.
+
+    The text is looked for in number, reason, passengers, applicant, and the note of the dispatch (plate, slip number).
+    """
     conditions: list[ColumnElement[bool]] = []
     if group in rules.GROUPS:
         conditions.append(TravelOrder.state.in_(rules.GROUPS[group]))
@@ -81,8 +84,16 @@ def filtered(
         named = select(person.id).where(
             or_(*(field.icontains(q, autoescape=True) for field in (person.name_zh, person.name_en, person.username)))
         )
+        # What planning noted when it sent a vehicle: plate and slip number.
+        sent = select(OrderEvent.order_id).where(
+            OrderEvent.action == rules.OrderAction.DISPATCH, OrderEvent.note.icontains(q, autoescape=True)
+        )
         conditions.append(
-            or_(*(field.icontains(q, autoescape=True) for field in fields), TravelOrder.applicant_id.in_(named))
+            or_(
+                *(field.icontains(q, autoescape=True) for field in fields),
+                TravelOrder.applicant_id.in_(named),
+                TravelOrder.id.in_(sent),
+            )
         )
     return rows.where(and_(True, *conditions))
 

@@ -412,6 +412,17 @@ def test_lists_are_narrowed_and_counted(submit, step, session_as, acting, now):
         assert queries.approved_waiting(session, actor=actor, start=now, end=now + timedelta(days=1)) == []
 
 
+def test_an_order_is_found_by_the_plate_that_was_sent(submit, step, database, acting, now):
+    sent, _other = submit(), submit()
+    step(service.approve, "approver.xhedu", sent)
+    dispatched(database, acting, sent, now)
+    actor = acting("applicant.xhedu")
+    with database.transaction(actor) as session:
+        assert [order.id for order in session.scalars(queries.filtered(queries.visible_to(actor), q="浙a10001"))] == [
+            sent
+        ]
+
+
 def test_events_name_who_and_when(submit, step, read, acting, now):
     order_id = submit()
     later = now + timedelta(minutes=5)
