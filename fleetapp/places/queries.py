@@ -92,6 +92,12 @@ def nearest(session: Session, lat: float, lon: float, within_m: float) -> Found 
     return next((Found(*row) for row in session.execute(query)), None)
 
 
+def all_points(session: Session) -> list[tuple[str, float, float]]:
+    """Return (Chinese name, lat, lon) of every place of the gazetteer."""
+    query = select(Place.name_zh, func.ST_Y(Place.point), func.ST_X(Place.point)).order_by(Place.id)
+    return [(name, lat, lon) for name, lat, lon in session.execute(query)]
+
+
 def visible_to(actor: Actor) -> Select[ParkingArea]:
     """Return the parking areas of the organisations within the actor's reach, by name."""
     inside = or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in actor.paths()))

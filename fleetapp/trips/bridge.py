@@ -20,6 +20,7 @@ from fleetapp.duty.queries import OrderOfVehicle
 from fleetapp.kit.jsonable import jsonable
 from telematics import gpx, mileage, store
 from telematics import match as matching
+from telematics.geo import haversine_m
 from telematics.match import MatchParams
 from telematics.model import Fix, Match, MatchKind, OrderWindow, Place, Score, Trip
 from telematics.segment import segment
@@ -141,6 +142,25 @@ def _osrm_match(fixes: Sequence[Fix], osrm_url: str) -> float | None:
             log.warning("road_engine_unavailable", error=str(error))
             return None
     return total
+
+
+class PlaceNames:
+    """The nearest known place of a fix, for naming where a trip begins and ends."""
+
+    def __init__(self, places: Sequence[tuple[str, float, float]], *, within_m: float) -> None:
+        """Take (name, lat, lon) of every place."""
+        self._names = [name for name, _, _ in places]
+        self._lat = np.array([lat for _, lat, _ in places])
+        self._lon = np.array([lon for _, _, lon in places])
+        self._within_m = within_m
+
+    def near(self, fix: Fix) -> str | None:
+        """Return the name of the nearest place within reach, if any."""
+        if not self._names:
+            return None
+        away_m = haversine_m(self._lat, self._lon, fix.lat, fix.lon)
+        best = int(away_m.argmin())
+        return self._names[best] if away_m[best] <= self._within_m else None
 
 
 def trip_values(trip: Trip) -> dict[str, Any]:

@@ -68,8 +68,10 @@ def derive_window(
             done.superseded += 1
     session.flush()
     terminals = tracking_queries.bindings_of(session, vehicle_id=vehicle_id, start=first, end=last)
+    names = bridge.PlaceNames(place_queries.all_points(session), within_m=NEAR_M)
     rows: list[Trip] = []
-    for trip, row in zip(touched, values, strict=True):
+    made: set[int] = set()
+    for index, (trip, row) in enumerate(zip(touched, values, strict=True)):
         kept = present.get(row["content_digest"])
         if kept is None:
             terminal = next(binding.terminal_id for binding in terminals if binding.during.contains(trip.start_at))
@@ -77,32 +79,31 @@ def derive_window(
             kept = Trip(
                 org_id=vehicle.org_id, vehicle_id=vehicle_id, terminal_id=terminal, derived_at=now,
                 matched_m=round(distance.metres, 1), matched_source=distance.source,
-                start_place=place_name(session, trip.fixes[0]), end_place=place_name(session, trip.fixes[-1]), **row,
+                start_place=names.near(trip.fixes[0]), end_place=names.near(trip.fixes[-1]), **row,
             )  # fmt: skip
-            session.add(kept)
-            done.added += 1
+            made.add(index)
         rows.append(kept)
+    session.add_all(rows[index] for index in sorted(made))
+    done.added = len(made)
     session.flush()
     figures = policy_queries.values(session, "match.", clock.local_date(start), vehicle.org.path)
     parts = bridge.match(touched, orders, params=bridge.match_params(figures))
-    done.matches = _store_matches(session, rows, parts, now)
+    done.matches = _store_matches(session, rows, made, parts, now)
     return done
 
 
-def place_name(session: Session, fix: bridge.Fix) -> str | None:
-    """Return the Chinese name of the nearest known place, if one is near."""
-    found = place_queries.nearest(session, fix.lat, fix.lon, NEAR_M)
-    return found.name_zh if found else None
-
-
 def _store_matches(
-    session: Session, trips: Sequence[Trip], parts: Sequence[tuple[bridge.Match, float]], now: datetime
+    session: Session,
+    trips: Sequence[Trip],
+    made: set[int],
+    parts: Sequence[tuple[bridge.Match, float]],
+    now: datetime,
 ) -> int:
     """Replace the matches that changed; returns how many are new."""
     added = 0
     for index, trip in enumerate(trips):
         wanted = [_match_values(part, metres) for part, metres in parts if part.trip_index == index]
-        current = [part for part in trip.matches if part.superseded_at is None] if trip.id else []
+        current = [] if index in made else [part for part in trip.matches if part.superseded_at is None]
         if [{name: getattr(part, name) for name in wanted[0]} for part in current] == wanted if wanted else not current:
             continue
         for part in current:
