@@ -1,0 +1,134 @@
+"""``flask demo seed|reset|live|logins``: the demo city, refused in production."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+from alembic import command
+from alembic.config import Config
+from flask import current_app
+from flask.cli import AppGroup
+from sqlalchemy import func, select, text
+
+from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
+from fleetapp.demo import bridge, seed
+from fleetapp.demo.live import position_stream
+from fleetapp.kit import clock
+from fleetapp.kit.actor import SYSTEM, Role
+from fleetapp.kit.db import Database, make_engine
+from fleetapp.settings import Settings
+from fleetapp.web.texts import t
+
+group = AppGroup("demo", help="The demo city; refused in production.")
+PASSWORD = "fleet-demo-2026"  # noqa: S105 -- printed on purpose, and refused in production
+ROOT = Path(__file__).parents[2]
+
+
+def _refuse_production() -> tuple[Database, Settings]:
+    shell = current_app.extensions["fleet"]
+    if shell.settings.production:
+        raise click.ClickException(
+            "生产环境不允许使用演示数据。Demo data is refused in production (FLEET_ENV=production)."
+        )
+    return shell.database, shell.settings
+
+
+def _is_there(database: Database) -> bool:
+    with database.transaction(SYSTEM) as session:
+        return bool(session.scalar(select(func.count()).select_from(Organisation)))
+
+
+def _is_whole(database: Database) -> bool:
+    try:
+        seed.told_again(database)
+    except LookupError:
+        return False
+    return True
+
+
+@group.command("seed")
+@click.option("--days", default=30, show_default=True, help="Local days of history, today included.")
+@click.option("--orders-per-day", default=40, show_default=True)
+def seed_command(days: int, orders_per_day: int) -> None:
+    """Fill an empty database with the demo city; does nothing where there is one."""
+    database, _ = _refuse_production()
+    if _is_there(database):
+        if not _is_whole(database):
+            raise click.ClickException(
+                "演示数据不完整（上次被中断），请运行 make demo-reset。The demo data is incomplete (interrupted): run make demo-reset."
+            )
+        click.echo("演示数据已存在 / the demo data is there")
+        return
+    seed.fill(database, now=clock.now().replace(microsecond=0), password=PASSWORD,
+              size=seed.Size(days=days, orders_per_day=orders_per_day), say=lambda line: click.echo(line))  # fmt: skip
+
+
+@group.command("reset")
+@click.pass_context
+def reset(context: click.Context) -> None:
+    """Empty the database and fill it anew."""
+    database, settings = _refuse_production()
+    database.engine.dispose()  # type: ignore[union-attr]
+    owner = make_engine(settings.database_url, role=None)
+    with owner.connect() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+        config = Config(ROOT / "migrations" / "alembic.ini")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+    owner.dispose()
+    context.invoke(seed_command)
+
+
+@group.command("live")
+@click.option("--host", default=lambda: os.environ.get("FLEET_GATEWAY_HOST", "127.0.0.1"))
+@click.option("--port", default=lambda: int(os.environ.get("FLEET_GATEWAY_PORT", "6808")), type=int)
+def live(host: str, port: int) -> None:
+    """Be the city's terminals: send positions over JT/T 808 as they fall due, until stopped."""
+    database, _ = _refuse_production()
+    try:
+        demo = seed.told_again(database)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from error
+    now = clock.now()
+    click.echo("simulated terminals running")
+    try:
+        asyncio.run(bridge.send_live(position_stream(demo.city, demo.story, demo.roads, now=now), host=host, port=port))
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+@group.command("logins")
+def logins() -> None:
+    """Print one account a role."""
+    database, _ = _refuse_production()
+    with database.transaction(SYSTEM) as session:
+        rows = session.execute(
+            select(RoleGrant.role, UserAccount.username, UserAccount.name_zh, UserAccount.name_en)
+            .join(UserAccount, UserAccount.id == RoleGrant.user_id)
+            .join(Organisation, Organisation.id == RoleGrant.org_id)
+            .order_by(func.length(Organisation.path), UserAccount.id)
+        ).all()
+    busy = _drivers_with_work(database)
+    shown: dict[str, tuple[str, str, str]] = {}
+    for role, username, name_zh, name_en in rows:
+        if role == Role.DRIVER and busy and username not in busy:
+            continue
+        shown.setdefault(role, (username, name_zh, name_en))
+    for role in Role:
+        if role in shown:
+            username, name_zh, name_en = shown[role]
+            click.echo(
+                f"  {username:<28}{t(f'accounts.role.{role}', lang='zh')} / {t(f'accounts.role.{role}', lang='en')}  ({name_zh} / {name_en})"
+            )
+    click.echo(f"密码 / password: {PASSWORD}")
+
+
+def _drivers_with_work(database: Database) -> set[str]:
+    query = """SELECT u.username FROM assignment a JOIN driver d ON d.id = a.driver_id JOIN user_account u ON u.id = d.user_id
+               JOIN travel_order o ON o.id = a.order_id WHERE a.state = 'ACTIVE' AND o.state IN ('DISPATCHED', 'DRIVER_ACCEPTED')"""
+    with database.transaction(SYSTEM) as session:
+        return set(session.scalars(text(query)))

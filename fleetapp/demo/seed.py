@@ -1,0 +1,352 @@
+"""Fills an empty database with the demo city: every row through the services, each at its own time in the story."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from fleetapp.accounts import service as accounts
+from fleetapp.accounts.models import OrgKind, RoleGrant, UserAccount
+from fleetapp.accounts.queries import actor_of
+from fleetapp.audit import service as audit
+from fleetapp.demo import bridge
+from fleetapp.demo.city import City, build
+from fleetapp.demo.records import Order, Story
+from fleetapp.demo.story import month
+from fleetapp.demo.tracks import fixes_between
+from fleetapp.drivers import service as drivers
+from fleetapp.drivers.models import Driver
+from fleetapp.drivers.rules import Licence
+from fleetapp.duty import service as duty
+from fleetapp.duty.rules import DutyAction
+from fleetapp.kit import clock
+from fleetapp.kit.actor import SYSTEM, Actor, Role
+from fleetapp.kit.db import Database, become
+from fleetapp.orders import service as orders
+from fleetapp.orders.rules import OrderKind, Purpose, Stop
+from fleetapp.places import service as places
+from fleetapp.places.roads import RoadGraph, load_roads
+from fleetapp.planning import service as planning
+from fleetapp.policies import service as policies
+from fleetapp.trips import jobs as trip_jobs
+from fleetapp.vehicles import service as vehicles
+from fleetapp.vehicles.models import TerminalBinding
+from fleetapp.vehicles.rules import Body, Category, Energy
+from fleetapp.workdays import queries as workdays
+from fleetapp.workdays import service as workday_service
+
+SEED = 330100
+CALENDAR_YEARS = (2024, 2025, 2026)
+STEPS_A_COMMIT = 200
+SEEDED = "demo.seeded"
+Say = Callable[[str], None]
+Step = tuple[datetime, str, Callable[[Session, Actor], object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much demo there is."""
+
+    days: int = 30
+    orders_per_day: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The demo's values, made again from the same ``now`` at any time."""
+
+    city: City
+    story: Story
+    roads: RoadGraph
+
+
+def tell(*, now: datetime, size: Size, day_kind: Callable[[date], str]) -> Demo:
+    """Return the city and its story up to ``now``; the same arguments always give the same."""
+    roads = load_roads()
+    as_of = clock.local_date(now) - timedelta(days=size.days - 1)
+    city = build(seed=SEED, as_of=as_of, roads=roads)
+    story = month(
+        city, roads, seed=SEED, now=now, days=size.days, orders_per_day=size.orders_per_day, day_kind=day_kind
+    )
+    return Demo(city, story, roads)
+
+
+def fill(database: Database, *, now: datetime, password: str, size: Size = Size(), say: Say = print) -> Demo:
+    """Fill an empty, migrated database; ``say`` gets a line about every stage."""
+    began = time.monotonic()
+
+    def stage(text: str) -> None:
+        say(f"[{time.monotonic() - began:5.1f} s] {text}")
+
+    with database.transaction(SYSTEM) as session:
+        for year in CALENDAR_YEARS:
+            workday_service.load_year(session, year=year, actor=SYSTEM, now=now)
+        policies.load_file(session, actor=SYSTEM, now=now)
+        places.load_file(session, actor=SYSTEM, now=now)
+        kinds = _day_kinds(session, now, size)
+    stage("日历、政策参数、地名 / calendar, policy figures, places")
+    demo = tell(now=now, size=size, day_kind=lambda on: kinds[on])
+    stage(f"{len(demo.story.orders)} 份用车申请的一个月 / a month of {len(demo.story.orders)} orders told")
+    terminals = _found(database, demo, password)
+    stage(
+        f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
+    )
+    fixes = _drive(database, demo, terminals, stage)
+    stage(f"{fixes} 个定位点入库 / {fixes} positions stored")
+    steps = _live_through(database, demo, stage)
+    stage(f"{steps} 个业务步骤 / {steps} steps of orders and duties")
+    while trip_jobs.derive(database, now)["windows"]:
+        pass
+    stage("行程与匹配 / trips and matches")
+    with database.transaction(SYSTEM) as session:
+        audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
+                     days=size.days, orders_per_day=size.orders_per_day)  # fmt: skip
+    return demo
+
+
+def told_again(database: Database) -> Demo:
+    """Return the city and story that the database was filled with.
+
+    :raises LookupError: it was not filled with the demo, or not to the end.
+    """
+    with database.transaction(SYSTEM) as session:
+        entry = session.execute(
+            text("SELECT at, data FROM audit_entry WHERE action = :action"), {"action": SEEDED}
+        ).first()
+        if entry is None:
+            raise LookupError("the database holds no complete demo: make demo-reset starts it anew")
+        size = Size(days=entry.data["days"], orders_per_day=entry.data["orders_per_day"])
+        kinds = _day_kinds(session, entry.at, size)
+    return tell(now=entry.at, size=size, day_kind=lambda on: kinds[on])
+
+
+def _day_kinds(session: Session, now: datetime, size: Size) -> dict[date, str]:
+    """Return the kind of every day of the story and of those before it on which orders were made."""
+    today = clock.local_date(now)
+    days = workdays.day_kinds(session, today - timedelta(days=size.days + 20), today + timedelta(days=20))
+    return {day.on: day.kind.value for day in days}
+
+
+def _found(database: Database, demo: Demo, password: str) -> dict[str, int]:
+    """Make organisations, accounts, parking, vehicles and drivers; returns the terminal id of each plate."""
+    city, at = demo.city, clock.start_of(demo.story.first_on)
+    password_hash = accounts.hash_password(password)
+    licences = {driver.username: driver for driver in city.drivers}
+    with database.transaction(SYSTEM) as session:
+        org_ids: dict[str, int] = {}
+        for org in city.orgs:
+            made = accounts.create_org(
+                session, parent_id=org_ids[org.parent] if org.parent else None, code=org.code, kind=OrgKind(org.kind),
+                name_zh=org.name, name_en=org.name_en, adcode=org.adcode, actor=SYSTEM, now=at,
+            )  # fmt: skip
+            session.flush()
+            org_ids[org.code] = made.id
+        for account in city.accounts:
+            user = accounts.create_user(
+                session, username=account.username, name_zh=account.name, name_en=account.name_en, org_id=org_ids[account.org],
+                password=password, password_hash=password_hash, grants=[(Role(account.role), org_ids[account.org])],
+                actor=SYSTEM, now=at,
+            )  # fmt: skip
+            session.flush()
+            if account.username in licences:
+                driver = licences[account.username]
+                drivers.create(session, user_id=user.id, licence=Licence(driver.licence),
+                               licence_valid_to=driver.licence_valid_to, actor=SYSTEM, now=at)  # fmt: skip
+    parking_ids: dict[str, int] = {}
+    with database.transaction(SYSTEM) as session:
+        for area in city.parkings:
+            made_area = places.create_parking(
+                session, org_id=org_ids[area.org], name_zh=area.name, name_en=area.name_en,
+                area={"type": "Polygon", "coordinates": [[list(point) for point in area.ring]]}, actor=SYSTEM, now=at,
+            )  # fmt: skip
+            session.flush()
+            parking_ids[area.code] = made_area.id
+        for car in city.vehicles:
+            vehicles.register(
+                session, org_id=org_ids[car.org], plate=car.plate, vin=car.vin, category=Category(car.category),
+                body=Body(car.model.body), energy=Energy(car.model.energy), seats=car.model.seats,
+                model=f"{car.model.brand} {car.model.name}", registered_on=car.registered_on, range_km=car.model.range_km,
+                odometer_m=car.odometer_m, parking_id=parking_ids[car.parking], terminal_phone=car.terminal_phone,
+                actor=SYSTEM, now=at,
+            )  # fmt: skip
+        session.flush()
+        rows = session.execute(select(vehicles.Vehicle.plate, TerminalBinding.terminal_id).join(TerminalBinding))
+        return {plate: terminal_id for plate, terminal_id in rows}  # noqa: C416 -- rows are not tuples to a type checker
+
+
+def _drive(database: Database, demo: Demo, terminals: dict[str, int], stage: Say) -> int:
+    """Store the month's positions, a vehicle at a time."""
+    stored = 0
+    start = clock.start_of(demo.story.first_on)
+    batch: list[tuple[int, bridge.Fix]] = []
+
+    def flush() -> int:
+        with database.transaction(SYSTEM) as session:
+            return bridge.save_fixes(session, batch, received_at=demo.story.now)
+
+    for number, car in enumerate(demo.city.vehicles, start=1):
+        found = fixes_between(demo.city, demo.story, demo.roads, plate=car.plate, start_at=start, end_at=demo.story.now)
+        batch += [(terminals[car.plate], fix) for fix in found]
+        if len(batch) > 20_000 or number == len(demo.city.vehicles):
+            stored += flush()
+            batch.clear()
+        if number % 100 == 0:
+            stage(f"轨迹 {number}/{len(demo.city.vehicles)} / tracks {number}/{len(demo.city.vehicles)}")
+    return stored
+
+
+def _live_through(database: Database, demo: Demo, stage: Say) -> int:
+    """Take every step of every order in the order of time, each as the person who takes it."""
+    with database.transaction(SYSTEM) as session:
+        people = {
+            user.username: actor_of(user)
+            for user in session.scalars(
+                select(UserAccount).options(
+                    joinedload(UserAccount.org), selectinload(UserAccount.grants).joinedload(RoleGrant.org)
+                )
+            )
+        }
+        driver_ids = dict(
+            session.execute(
+                select(UserAccount.username, Driver.id).join(Driver, Driver.user_id == UserAccount.id)
+            ).all()
+        )  # type: ignore[arg-type]
+        vehicle_ids = dict(session.execute(select(vehicles.Vehicle.plate, vehicles.Vehicle.id)).all())  # type: ignore[arg-type]
+    steps = sorted(
+        (step for order in demo.story.orders for step in _Life(order, driver_ids, vehicle_ids).steps()),
+        key=lambda step: step[0],
+    )
+    for first in range(0, len(steps), STEPS_A_COMMIT):
+        with database.transaction(SYSTEM) as session:
+            for _at, username, take in steps[first : first + STEPS_A_COMMIT]:
+                actor = people[username]
+                become(session, actor)
+                take(session, actor)
+                session.flush()
+        if first % (STEPS_A_COMMIT * 10) == 0:
+            stage(f"业务 {first}/{len(steps)} / steps {first}/{len(steps)}")
+    return len(steps)
+
+
+class _Life:
+    """The steps of one order; later ones use the ids that earlier ones made."""
+
+    def __init__(self, order: Order, driver_ids: dict[str, int], vehicle_ids: dict[str, int]) -> None:
+        self.order = order
+        self.driver_ids = driver_ids
+        self.vehicle_ids = vehicle_ids
+        self.order_id = 0
+        self.assignment_id = 0
+
+    def steps(self) -> Iterator[Step]:
+        """Yield when, who, what."""
+        order = self.order
+        yield order.created_at, order.applicant, self.submit
+        if order.decided_at and order.state == "rejected":
+            yield order.decided_at, order.approver, self.reject
+            return
+        if order.decided_at:
+            yield order.decided_at, order.approver, self.approve
+        if order.state == "cancelled" and order.closed_at:
+            yield order.closed_at, order.applicant, self.cancel
+            return
+        if order.dispatched_at and order.dispatcher:
+            yield order.dispatched_at, order.dispatcher, self.dispatch
+        if order.driver and order.accepted_at:
+            yield order.accepted_at, order.driver, partial(self.report, action=DutyAction.ACCEPT, at=order.accepted_at)
+        if order.driver and order.checked_out_at:
+            yield (
+                order.checked_out_at,
+                order.driver,
+                partial(
+                    self.report, action=DutyAction.CHECK_OUT, at=order.checked_out_at, odometer_m=order.odometer_out_m
+                ),
+            )
+            for number, arrived_at in enumerate(order.arrivals):
+                yield (
+                    arrived_at,
+                    order.driver,
+                    partial(
+                        self.report,
+                        action=DutyAction.ARRIVE,
+                        at=arrived_at,
+                        note=order.stops[min(number, len(order.stops) - 1)].name,
+                    ),
+                )
+        if order.driver and order.checked_in_at:
+            yield (
+                order.checked_in_at,
+                order.driver,
+                partial(
+                    self.report, action=DutyAction.CHECK_IN, at=order.checked_in_at, odometer_m=order.odometer_in_m
+                ),
+            )
+        if order.closed_at:
+            yield order.closed_at, order.applicant, self.close
+
+    def submit(self, session: Session, actor: Actor) -> None:
+        """Apply."""
+        order = self.order
+        made = orders.submit(
+            session, kind=OrderKind(order.kind), purpose=Purpose(order.purpose), reason=order.reason,
+            passengers=f"{order.passengers} 人" if order.passengers else "", passenger_count=order.passengers,
+            contact="0571-12345", body=order.body, start_at=order.start_at, end_at=order.end_at,
+            stops=[Stop(point.name, point.lat, point.lon, int(point.tolerance_m)) for point in (order.origin, *order.stops)],
+            actor=actor, now=order.created_at,
+        )  # fmt: skip
+        self.order_id = made.id
+
+    def approve(self, session: Session, actor: Actor) -> None:
+        """Approve."""
+        orders.approve(session, order_id=self.order_id, actor=actor, now=_moment(self.order.decided_at), note="同意。")
+
+    def reject(self, session: Session, actor: Actor) -> None:
+        """Refuse."""
+        reason = self.order.closing_reason or "可乘坐公共交通前往。"
+        orders.reject(session, order_id=self.order_id, reason=reason, actor=actor, now=_moment(self.order.decided_at))
+
+    def cancel(self, session: Session, actor: Actor) -> None:
+        """Cancel before a vehicle was assigned."""
+        reason = self.order.closing_reason or "会议取消。"
+        orders.cancel(session, order_id=self.order_id, reason=reason, actor=actor, now=_moment(self.order.closed_at))
+
+    def dispatch(self, session: Session, actor: Actor) -> None:
+        """Assign vehicle and driver."""
+        order = self.order
+        made = planning.assign(
+            session, order_id=self.order_id, vehicle_id=self.vehicle_ids[order.plate or ""],
+            driver_id=self.driver_ids[order.driver or ""], actor=actor, now=_moment(order.dispatched_at),
+        )  # fmt: skip
+        session.flush()
+        self.assignment_id = made.id
+
+    def report(
+        self,
+        session: Session,
+        actor: Actor,
+        *,
+        action: DutyAction,
+        at: datetime,
+        odometer_m: int | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Take a step on the phone."""
+        duty.report(
+            session, assignment_id=self.assignment_id, action=action, actor=actor, now=at, odometer_m=odometer_m, note=note,
+            idempotency_key=f"demo-{self.assignment_id}-{action}-{int(at.timestamp())}",
+        )  # fmt: skip
+
+    def close(self, session: Session, actor: Actor) -> None:
+        """Confirm the journey."""
+        orders.close(session, order_id=self.order_id, actor=actor, now=_moment(self.order.closed_at))
+
+
+def _moment(at: datetime | None) -> datetime:
+    """Return a moment that this step must have."""
+    if at is None:
+        raise ValueError("the story has a step without its time")
+    return at
