@@ -12,7 +12,7 @@ import pytest
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.orders import queries, rules, service
 from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.rules import OrderKind, Purpose
+from fleetapp.orders.rules import OrderAction, OrderKind, Purpose
 from fleetapp.policies import service as policies
 
 ORIGIN = rules.Stop("西湖区教育局", 30.2640, 120.1260)
@@ -76,3 +76,16 @@ def read(database, acting) -> Callable[[str, int], TravelOrder]:
             return queries.get_order(session, order_id=order_id, actor=actor)
 
     return get
+
+
+@pytest.fixture
+def dispatched(database, acting, now) -> Callable[[int], None]:
+    """Move an approved order on as planning does when it sends a vehicle."""
+
+    def send(order_id: int) -> None:
+        actor = acting("dispatcher.xihu")
+        with database.transaction(actor) as session:
+            order = queries.hold_order(session, order_id=order_id)
+            service.advance(session, order=order, action=OrderAction.DISPATCH, actor=actor, now=now, note="浙A10001")
+
+    return send
