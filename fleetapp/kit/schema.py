@@ -24,7 +24,10 @@ class Moment(fields.DateTime):
         at: datetime = super()._deserialize(value, attr, data, **kwargs)
         if at.tzinfo is None:
             at = at.replace(tzinfo=OFFICE_ZONE)
-        return at.astimezone(UTC)
+        try:
+            return at.astimezone(UTC)
+        except OverflowError as error:  # the first or last day of the calendar, moved over its edge
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         if value is not None and value.tzinfo is None:

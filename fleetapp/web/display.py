@@ -96,16 +96,17 @@ def field_errors(messages: Any) -> str:
 
 
 def menu() -> list[dict[str, Any]]:
-    """Return the menu entries open to who is signed in."""
+    """Return the menu entries open to who is signed in; the entry of this page, or else of its slice, is active."""
     who = web_request.find_actor()
-    here = (request.endpoint or "").split(".")[0]
+    items = web_request.shell().menu
+    here = request.endpoint or ""
+    of_slice = (item.endpoint for item in items if item.endpoint.split(".")[0] == here.split(".")[0])
+    active = here if any(item.endpoint == here for item in items) else next(of_slice, None)
     return [
-        {"href": url_for(item.endpoint), "text": t(item.text), "icon": item.icon,
-         "active": request.endpoint == item.endpoint or (here == item.endpoint.split(".")[0] and not any(
-             request.endpoint == other.endpoint for other in web_request.shell().menu))}
-        for item in web_request.shell().menu
+        {"href": url_for(item.endpoint), "text": t(item.text), "icon": item.icon, "active": item.endpoint == active}
+        for item in items
         if who and item.endpoint in current_app.view_functions and (item.action is None or permits.may(item.action, who))
-    ]  # fmt: skip
+    ]
 
 
 def page_url(number: int) -> str:
