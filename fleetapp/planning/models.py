@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from fleetapp.accounts.models import Organisation, UserAccount
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.columns import (
     Id,
@@ -73,6 +74,7 @@ class Assignment(Base):
     vehicle: Mapped[Vehicle] = relationship()
     driver: Mapped[Driver] = relationship()
     slip: Mapped[DispatchSlip] = relationship()
+    assigner: Mapped[UserAccount | None] = relationship()
 
 
 class RunState(StrEnum):
@@ -84,7 +86,11 @@ class RunState(StrEnum):
 
 
 class PlanRun(Base):
-    """One optimizer run over a window: the instance it solved, the plan it gave, what was accepted."""
+    """One optimizer run over ``[start_at, end_at)``: the instance it solved, the plan it gave with its key figures.
+
+    ``instance`` is a file of the optimizer; ``plan`` holds ``plan`` (another one), ``figures`` of the whole and
+    ``orders``, the extra cost and distance of each order served. Both are empty for a run that failed.
+    """
 
     __tablename__ = "plan_run"
     __table_args__ = (one_of("state", RunState),)
@@ -100,3 +106,6 @@ class PlanRun(Base):
     plan: Mapped[Json]
     failure: Mapped[OptionalStr]
     confirmed_at: Mapped[OptionalMoment]
+
+    org: Mapped[Organisation] = relationship()
+    requester: Mapped[UserAccount] = relationship()

@@ -1,0 +1,237 @@
+"""Reading of assignments and runs, and of what a plan needs of the slices below."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, or_, select, text
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.orm import Session, joinedload
+
+from fleetapp.accounts import queries as accounts
+from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.drivers import queries as drivers
+from fleetapp.drivers.models import Driver
+from fleetapp.kit import clock, permits
+from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.errors import NotFound
+from fleetapp.kit.spans import Span
+from fleetapp.orders import queries as orders
+from fleetapp.orders.models import DispatchSlip, TravelOrder
+from fleetapp.orders.rules import OrderState
+from fleetapp.places.models import ParkingArea
+from fleetapp.planning.models import Assignment, AssignmentState, PlanRun
+from fleetapp.vehicles import queries as vehicles
+from fleetapp.vehicles.models import Vehicle
+
+ONE_WRITER = text("SELECT pg_advisory_xact_lock(hashtext('planning'))")
+
+
+def _inside(column: Any, action: str, actor: Actor) -> ColumnElement[bool]:
+    paths = actor.paths({*permits.table()[action].roles, Role.SYSTEM})
+    within = or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
+    inside: ColumnElement[bool] = column.in_(select(Organisation.id).where(within))
+    return inside
+
+
+def visible_to(actor: Actor) -> Select[Assignment]:
+    """Return the active assignments of vehicles or orders within reach, in time order, with what the board shows."""
+    return (
+        select(Assignment)
+        .join(Assignment.order)
+        .where(
+            Assignment.state == AssignmentState.ACTIVE,
+            or_(
+                _inside(Assignment.org_id, "planning.read", actor),
+                _inside(Assignment.order_org_id, "planning.read", actor),
+            ),
+        )
+        .options(
+            joinedload(Assignment.order).joinedload(TravelOrder.org),
+            joinedload(Assignment.order).joinedload(TravelOrder.applicant),
+            joinedload(Assignment.order).selectinload(TravelOrder.stops),
+            joinedload(Assignment.vehicle).joinedload(Vehicle.org),
+            joinedload(Assignment.driver).joinedload(Driver.user),
+            joinedload(Assignment.slip),
+        )
+        .order_by(TravelOrder.start_at, Assignment.id)
+    )
+
+
+def between(query: Select[Assignment], span: Span) -> Select[Assignment]:
+    """Narrow assignments to those that hold their vehicle at any time of a span."""
+    return query.where(Assignment.during.overlaps(Range(span.start, span.end)))
+
+
+def lock_planning(session: Session) -> None:
+    """Wait for whoever is assigning or releasing; until the end of the transaction nobody else does.
+
+    One writer at a time costs nothing, as the audit chain puts all writers in order anyway, and it means that
+    writers who hold several vehicles never wait for each other in a circle.
+    """
+    session.execute(ONE_WRITER)
+
+
+def lock_vehicles(session: Session, vehicle_ids: Iterable[int]) -> None:
+    """Hold vehicles as they are, in the order of their ids, so that none is taken out of service meanwhile."""
+    rows = select(Vehicle.id).where(Vehicle.id.in_(sorted(vehicle_ids))).order_by(Vehicle.id)
+    session.execute(rows.with_for_update(key_share=True))
+
+
+def lock_orders(session: Session, order_ids: Iterable[int]) -> None:
+    """Hold orders, in the order of their ids."""
+    rows = select(TravelOrder.id).where(TravelOrder.id.in_(sorted(order_ids))).order_by(TravelOrder.id)
+    session.execute(rows.with_for_update())
+
+
+def active_of(session: Session, *, order_id: int) -> Assignment | None:
+    """Return the active assignment of an order as far as row-level security shows it."""
+    return session.scalar(_whole().where(Assignment.order_id == order_id, Assignment.state == AssignmentState.ACTIVE))
+
+
+def history_of(session: Session, *, order_id: int) -> Sequence[Assignment]:
+    """Return all assignments an order has had, the newest first, as far as row-level security shows them."""
+    return session.scalars(_whole().where(Assignment.order_id == order_id).order_by(Assignment.id.desc())).all()
+
+
+def _whole() -> Select[Assignment]:
+    return select(Assignment).options(
+        joinedload(Assignment.vehicle).joinedload(Vehicle.org),
+        joinedload(Assignment.driver).joinedload(Driver.user),
+        joinedload(Assignment.slip),
+        joinedload(Assignment.assigner),
+    )
+
+
+def booking(
+    session: Session, *, span: Span, vehicle_id: int | None = None, driver_id: int | None = None
+) -> Assignment | None:
+    """Return an active assignment that holds the vehicle or the driver during any of the span, if there is one."""
+    wanted = Assignment.vehicle_id == vehicle_id if vehicle_id is not None else Assignment.driver_id == driver_id
+    query = select(Assignment).where(wanted, Assignment.state == AssignmentState.ACTIVE)
+    return session.scalars(between(query, span).options(joinedload(Assignment.order)).limit(1)).first()
+
+
+def busy(
+    session: Session, *, span: Span, vehicle_ids: Collection[int], driver_ids: Collection[int]
+) -> tuple[dict[int, list[Span]], dict[int, list[Span]]]:
+    """Return the spans taken by vehicle and by driver that touch a span."""
+    query = between(select(Assignment), span).where(
+        Assignment.state == AssignmentState.ACTIVE,
+        or_(Assignment.vehicle_id.in_(vehicle_ids), Assignment.driver_id.in_(driver_ids)),
+    )
+    of_vehicle: dict[int, list[Span]] = {}
+    of_driver: dict[int, list[Span]] = {}
+    for row in session.scalars(query):
+        if row.during.lower is None or row.during.upper is None:
+            continue  # none has an open end; the type allows it
+        taken = Span(row.during.lower, row.during.upper)
+        of_vehicle.setdefault(row.vehicle_id, []).append(taken)
+        of_driver.setdefault(row.driver_id, []).append(taken)
+    return of_vehicle, of_driver
+
+
+def fleet(session: Session, *, actor: Actor, until_on: date) -> tuple[list[Vehicle], list[Driver]]:
+    """Return the vehicles that can be dispatched and the licensed drivers within a dispatcher's part of the tree."""
+    cars = session.scalars(vehicles.in_service(actor))
+    people = drivers.available(session, actor=actor, until_on=until_on)
+    return (
+        [row for row in cars if permits.may("planning.assign", actor, org_path=row.org.path)],
+        [row for row in people if permits.may("planning.assign", actor, org_path=row.org.path)],
+    )
+
+
+def parking_of(session: Session, org_ids: Collection[int]) -> dict[int, ParkingArea]:
+    """Return one parking area, the oldest, of each organisation that has one."""
+    query = select(ParkingArea).where(ParkingArea.org_id.in_(org_ids)).order_by(ParkingArea.id.desc())
+    return {area.org_id: area for area in session.scalars(query)}
+
+
+def district_paths(session: Session) -> list[str]:
+    """Return the tree paths of the districts."""
+    return [district.path for district in accounts.list_districts(session)]
+
+
+def waiting_by_day(session: Session, *, actor: Actor, now: datetime) -> dict[date, int]:
+    """Return how many approved orders that are not over wait for a vehicle, by local day of their start."""
+    rows = (
+        orders.visible_to(actor)
+        .where(TravelOrder.state == OrderState.APPROVED, TravelOrder.end_at > now)
+        .order_by(None)
+        .with_only_columns(TravelOrder.start_at)
+    )
+    counts: dict[date, int] = {}
+    for (start_at,) in session.execute(rows.order_by(TravelOrder.start_at)):
+        on = clock.local_date(start_at)
+        counts[on] = counts.get(on, 0) + 1
+    return counts
+
+
+def orders_by_id(session: Session, *, order_ids: Collection[int], actor: Actor) -> dict[int, TravelOrder]:
+    """Return those of the orders that the actor may see."""
+    return {row.id: row for row in session.scalars(orders.visible_to(actor).where(TravelOrder.id.in_(order_ids)))}
+
+
+def vehicles_by_id(session: Session, vehicle_ids: Collection[int]) -> dict[int, Vehicle]:
+    """Return vehicles with their holders as far as row-level security shows them."""
+    query = select(Vehicle).where(Vehicle.id.in_(vehicle_ids)).options(joinedload(Vehicle.org))
+    return {row.id: row for row in session.scalars(query)}
+
+
+def drivers_by_id(session: Session, driver_ids: Collection[int]) -> dict[int, Driver]:
+    """Return drivers with their names as far as row-level security shows them."""
+    query = select(Driver).where(Driver.id.in_(driver_ids)).options(joinedload(Driver.user), joinedload(Driver.org))
+    return {row.id: row for row in session.scalars(query)}
+
+
+def runs_visible_to(actor: Actor) -> Select[PlanRun]:
+    """Return the runs within reach, the newest first."""
+    return (
+        select(PlanRun)
+        .where(_inside(PlanRun.org_id, "planning.read", actor))
+        .options(joinedload(PlanRun.org), joinedload(PlanRun.requester))
+        .order_by(PlanRun.id.desc())
+    )
+
+
+def recent_runs(session: Session, *, actor: Actor, limit: int = 6) -> Sequence[Row[Any]]:
+    """Return the newest runs without their plans: id, requested_at, start_at, end_at, state, requester, key figures."""
+    columns = (
+        PlanRun.id, PlanRun.requested_at, PlanRun.start_at, PlanRun.end_at, PlanRun.state, UserAccount.name_zh,
+        UserAccount.name_en, PlanRun.plan["figures"].label("figures"),
+    )  # fmt: skip
+    query = (
+        select(*columns)
+        .join(UserAccount, UserAccount.id == PlanRun.requested_by)
+        .where(_inside(PlanRun.org_id, "planning.read", actor))
+        .order_by(PlanRun.id.desc())
+        .limit(limit)
+    )
+    return session.execute(query).all()
+
+
+def get_run(session: Session, *, run_id: int, actor: Actor) -> PlanRun:
+    """Return a run within reach.
+
+    :raises NotFound: no such run, or out of reach.
+    """
+    run = session.scalar(runs_visible_to(actor).where(PlanRun.id == run_id))
+    if run is None:
+        raise NotFound("kit.not_found")
+    return run
+
+
+def active_by_order(session: Session, *, order_ids: Collection[int]) -> dict[int, Assignment]:
+    """Return the active assignments of orders by order id."""
+    query = _whole().where(Assignment.order_id.in_(order_ids), Assignment.state == AssignmentState.ACTIVE)
+    return {row.order_id: row for row in session.scalars(query)}
+
+
+def slip_status(session: Session, *, number: str) -> tuple[DispatchSlip, Assignment | None] | None:
+    """Return a slip by its number with its assignment, or None when no such slip was issued."""
+    slip = session.scalar(select(DispatchSlip).where(DispatchSlip.number == number))
+    if slip is None:
+        return None
+    held = select(Assignment).where(Assignment.slip_id == slip.id)
+    held = held.options(joinedload(Assignment.vehicle), joinedload(Assignment.order).selectinload(TravelOrder.stops))
+    return slip, session.scalar(held)

@@ -1,0 +1,189 @@
+"""Who may serve whom, when a vehicle is taken, and what a slip's code says: values in, values or ``RuleBroken`` out."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from fleetapp.kit.errors import RuleBroken
+from fleetapp.kit.spans import Span
+from fleetapp.orders.rules import OrderKind, Purpose
+from fleetapp.vehicles.rules import Category
+
+LONGEST_WINDOW = timedelta(days=7)
+"""A plan looks at most this far: what is approved later is better planned later."""
+MOST_ORDERS = 300
+"""Most orders of one plan; the soonest go first."""
+
+UPKEEP = frozenset({Purpose.MAINTENANCE, Purpose.OTHER})
+PURPOSES_OF: Mapping[str, frozenset[str]] = {
+    Category.JYTX: frozenset({Purpose.DOCUMENTS}),
+    Category.ZFZQ: frozenset({Purpose.ENFORCEMENT, Purpose.INSPECTION, Purpose.EMERGENCY}),
+}
+"""Vehicles of these classes serve these purposes only (中办发〔2017〕71号: no diverting of dispatch and enforcement cars)."""
+
+SOFT = frozenset({"lending", "vehicle_class", "driver_shift", "driver_rest", "driver_off_duty"})
+"""What a dispatcher may decide against: shown and kept in the log, never refused. Everything else refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Policy figures in force: buffers around an order, electric range kept, hours of drivers."""
+
+    before: timedelta
+    after: timedelta
+    range_factor: float
+    shift_max: timedelta
+    drive_max: timedelta
+    rest_min: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One reason against a vehicle or driver; the words are ``planning.why.<code>`` with ``params``."""
+
+    code: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether a dispatcher may decide otherwise."""
+        return self.code in SOFT
+
+
+def check_plan_window(window: Span, now: datetime) -> None:
+    """Refuse a window that is over or too long.
+
+    :raises RuleBroken: ``planning.window_over``, ``planning.window_too_long``.
+    """
+    if window.end <= now:
+        raise RuleBroken("planning.window_over")
+    if window.end - window.start > LONGEST_WINDOW:
+        raise RuleBroken("planning.window_too_long", days=LONGEST_WINDOW.days)
+
+
+def taken(start_at: datetime, end_at: datetime, figures: Figures) -> Span:
+    """Return how long an order holds its vehicle and driver: its window with the buffers."""
+    return Span(start_at, end_at).widened(figures.before, figures.after)
+
+
+def free(horizon: Span, busy: Iterable[Span]) -> list[Span]:
+    """Return what is left of the horizon, in order, apart from each other."""
+    found, start = [], horizon.start
+    for span in sorted(busy):
+        if start < min(span.start, horizon.end):
+            found.append(Span(start, min(span.start, horizon.end)))
+        start = max(start, span.end)
+    if start < horizon.end:
+        found.append(Span(start, horizon.end))
+    return found
+
+
+def pool_of(path: str, districts: Collection[str]) -> str:
+    """Return the tree path of the level an organisation belongs to: its district, else the city.
+
+    >>> pool_of("/1/4/17/", ["/1/4/"]), pool_of("/1/3/", ["/1/4/"])
+    ('/1/4/', '/1/')
+    """
+    above = [district for district in districts if path.startswith(district)]
+    return max(above, key=len) if above else f"/{path.split('/')[1]}/"
+
+
+def lends(*, holder_path: str, holder_is_operator: bool, unit_path: str, districts: Collection[str]) -> bool:
+    """Tell whether a plan may give a holder's vehicle to a unit.
+
+    Units of one district lend to each other, so do the city's own units; an operator serves everybody of its level
+    and below. Anything farther is a dispatcher's decision.
+    """
+    pool = pool_of(holder_path, districts)
+    return pool_of(unit_path, districts) == pool or (holder_is_operator and unit_path.startswith(pool))
+
+
+def purposes_of(category: str) -> frozenset[str] | None:
+    """Return what a vehicle's class may be used for, or None for anything; upkeep of the vehicle itself always."""
+    found = PURPOSES_OF.get(category)
+    return None if found is None else found | UPKEEP
+
+
+def purpose_served(kind: str, purpose: str) -> str:
+    """Return the purpose that decides which vehicles may serve: a service order is upkeep whatever it says."""
+    return Purpose.MAINTENANCE if kind == OrderKind.SERVICE else purpose
+
+
+def check_separation(*, actor_id: int | None, approver_id: int | None, driver_user_id: int) -> None:
+    """Refuse one person in two of the parts approver, dispatcher, driver; the applicant is kept out by permission.
+
+    :raises RuleBroken: ``planning.own_approval`` the dispatcher approved the order, ``planning.own_driving`` the
+        dispatcher would drive it, ``planning.approver_drives``.
+    """
+    if actor_id is not None and actor_id == approver_id:
+        raise RuleBroken("planning.own_approval")
+    if actor_id is not None and actor_id == driver_user_id:
+        raise RuleBroken("planning.own_driving")
+    if approver_id is not None and approver_id == driver_user_id:
+        raise RuleBroken("planning.approver_drives")
+
+
+def check_still_ahead(end_at: datetime, *, supplementary: bool, now: datetime) -> None:
+    """Refuse to send a vehicle on a journey whose window is over, unless the order was filled in afterwards.
+
+    :raises RuleBroken: ``planning.journey_over``.
+    """
+    if end_at <= now and not supplementary:
+        raise RuleBroken("planning.journey_over")
+
+
+def first_refusal(faults: Sequence[Fault]) -> Fault | None:
+    """Return the first fault that no dispatcher may decide against."""
+    return next((fault for fault in faults if not fault.is_soft), None)
+
+
+# ---- the code on a slip ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SlipCode:
+    """What the code on a printed slip says: slip and order numbers, plate, approved window in UTC."""
+
+    slip: str
+    order: str
+    plate: str
+    start_at: datetime
+    end_at: datetime
+
+
+def sign(code: SlipCode, secret: str) -> str:
+    """Return the code as text for a QR symbol: its fields and their HMAC-SHA-256 (first 16 bytes), base64url."""
+    fields = [code.slip, code.order, code.plate, code.start_at.isoformat(), code.end_at.isoformat()]
+    payload = "|".join(fields).encode()
+    return f"{_text(payload)}.{_text(_mac(payload, secret))}"
+
+
+def read_signed(text: str, secret: str) -> SlipCode | None:
+    """Return what a code says, or None when it was not signed by this system."""
+    body, _, mac = text.partition(".")
+    try:
+        payload = _bytes(body)
+        if not hmac.compare_digest(_bytes(mac), _mac(payload, secret)):
+            return None
+        slip, order, plate, start_at, end_at = payload.decode().split("|")
+        return SlipCode(slip, order, plate, datetime.fromisoformat(start_at), datetime.fromisoformat(end_at))
+    except ValueError:
+        return None
+
+
+def _mac(payload: bytes, secret: str) -> bytes:
+    # A key of its own, so that no other signature of the application can pass for a slip's.
+    key = hmac.digest(secret.encode(), b"dispatch slip", hashlib.sha256)
+    return hmac.digest(key, payload, hashlib.sha256)[:16]
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

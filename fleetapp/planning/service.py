@@ -1,0 +1,397 @@
+"""Writing of plans and assignments. Every assignment has its slip, its order on DISPATCHED and its audit entry, or is none."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from fleetapp.audit import service as audit
+from fleetapp.drivers import queries as drivers
+from fleetapp.drivers import rules as driver_rules
+from fleetapp.drivers.models import Driver
+from fleetapp.kit import clock, permits
+from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.db import Database
+from fleetapp.kit.errors import Conflict, FleetError, NotAllowed, RuleBroken
+from fleetapp.kit.spans import Span
+from fleetapp.orders import queries as order_queries
+from fleetapp.orders import service as orders
+from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.rules import OrderAction, OrderState
+from fleetapp.planning import bridge, queries, rules
+from fleetapp.planning.models import Assignment, AssignmentState, PlanRun, RunState
+from fleetapp.planning.rules import Fault, Figures
+from fleetapp.policies import queries as policies
+from fleetapp.vehicles import queries as vehicles
+from fleetapp.vehicles.models import Vehicle
+from fleetapp.vehicles.rules import VehicleState
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one order of a confirmed plan: ``code`` None when assigned, else why not."""
+
+    order_id: int
+    number: str
+    code: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def figures(session: Session, *, now: datetime, org_path: str) -> Figures:
+    """Return the policy figures in force for a part of the tree.
+
+    :raises RuleBroken: ``policies.missing``.
+    """
+    on = clock.local_date(now)
+    found = {
+        code: float(policies.value(session, code, on, org_path))
+        for code in (
+            "dispatch.buffer_before_min", "dispatch.buffer_after_min", "dispatch.ev_range_factor", "driver.shift_max_h",
+            "driver.continuous_max_h", "driver.rest_min",
+        )
+    }  # fmt: skip
+    return Figures(
+        before=timedelta(minutes=found["dispatch.buffer_before_min"]),
+        after=timedelta(minutes=found["dispatch.buffer_after_min"]),
+        range_factor=found["dispatch.ev_range_factor"],
+        shift_max=timedelta(hours=found["driver.shift_max_h"]),
+        drive_max=timedelta(hours=found["driver.continuous_max_h"]),
+        rest_min=timedelta(minutes=found["driver.rest_min"]),
+    )
+
+
+# ---- plans ----------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    database: Database, *, window: Span, actor: Actor, now: datetime, time_limit_s: float = 10.0, seed: int = 0
+) -> PlanRun:
+    """Plan the approved orders that start in ``[window.start, window.end)`` and have not started; nothing is assigned.
+
+    Reads in one transaction, solves outside any, keeps the run in another; a run that fails is kept as FAILED.
+
+    :raises RuleBroken: ``planning.window_over``, ``planning.window_too_long``, ``planning.nothing_to_plan``,
+        ``planning.no_vehicles``, ``planning.no_drivers``.
+    """
+    permits.require("planning.plan", actor)
+    rules.check_plan_window(window, now)
+    org_id, org_path = _seat(actor)
+    with database.transaction(actor) as session:
+        found = _scene(session, window=window, actor=actor, now=now, org_path=org_path)
+        instance = bridge.instance_of(found)
+    if not instance.vehicles:
+        raise RuleBroken("planning.no_vehicles")
+    if not instance.drivers:
+        raise RuleBroken("planning.no_drivers")
+    run = PlanRun(org_id=org_id, requested_by=actor.user_id, requested_at=now, start_at=window.start, end_at=window.end,
+                  state=RunState.DONE, instance={}, plan={})  # fmt: skip
+    try:
+        solved = bridge.solve(instance, found.figures, time_limit_s=time_limit_s, seed=seed)
+        run.instance, run.plan = solved.instance, solved.plan
+    except (AssertionError, ValueError) as error:
+        # The judge refused or the library found the input wrong: a fault of the program, kept for whoever mends it.
+        run.state, run.failure = RunState.FAILED, str(error)[:2000]
+    with database.transaction(actor) as session:
+        session.add(run)
+        session.flush()
+        audit.record(session, actor=actor, now=now, action="planning.planned", subject_type="plan_run", subject_id=run.id,
+                     org_id=org_id, state=run.state, seed=seed, start_at=window.start, end_at=window.end,
+                     orders=len(instance.requests), served=run.plan["figures"]["served"] if run.plan else 0)  # fmt: skip
+    return run
+
+
+def confirm(
+    session: Session, *, run_id: int, order_ids: Collection[int] | None = None, actor: Actor, now: datetime
+) -> list[Outcome]:
+    """Make the assignments that a run proposes, all or those of ``order_ids``, each on its own.
+
+    An order that has been decided otherwise meanwhile, or whose vehicle or driver is taken, is told and left out;
+    the rest goes on. Confirming again what the run has already assigned changes nothing.
+
+    :raises RuleBroken: ``planning.run_failed``, ``planning.not_in_run``.
+    """
+    run = queries.get_run(session, run_id=run_id, actor=actor)
+    permits.require("planning.plan", actor, org_path=run.org.path)
+    if run.state == RunState.FAILED:
+        raise RuleBroken("planning.run_failed")
+    proposals = {proposal.order_id: proposal for proposal in bridge.proposals(run.plan)}
+    if unknown := set(order_ids or ()) - proposals.keys():
+        raise RuleBroken("planning.not_in_run", orders=", ".join(str(order_id) for order_id in sorted(unknown)))
+    chosen = [p for p in proposals.values() if order_ids is None or p.order_id in set(order_ids)]
+    # Everything that others may wait for is held before the first audit entry, always in the same order.
+    queries.lock_planning(session)
+    queries.lock_orders(session, [p.order_id for p in chosen])
+    queries.lock_vehicles(session, [p.vehicle_id for p in chosen])
+    known = queries.orders_by_id(session, order_ids=[p.order_id for p in chosen], actor=actor)
+    done = queries.active_by_order(session, order_ids=[p.order_id for p in chosen])
+    outcomes = []
+    for proposal in chosen:
+        number = known[proposal.order_id].number if proposal.order_id in known else str(proposal.order_id)
+        held = done.get(proposal.order_id)
+        if held is not None and (held.run_id, held.vehicle_id) == (run.id, proposal.vehicle_id):
+            outcomes.append(Outcome(proposal.order_id, number))
+            continue
+        try:
+            with session.begin_nested():
+                assign(session, order_id=proposal.order_id, vehicle_id=proposal.vehicle_id,
+                       driver_id=proposal.driver_id, actor=actor, now=now, run_id=run.id)  # fmt: skip
+        except FleetError as error:
+            outcomes.append(Outcome(proposal.order_id, number, error.code, dict(error.params)))
+        else:
+            outcomes.append(Outcome(proposal.order_id, number))
+    made = [outcome.number for outcome in outcomes if outcome.code is None]
+    if made:
+        run.state, run.confirmed_at = RunState.CONFIRMED, run.confirmed_at or now
+    audit.record(session, actor=actor, now=now, action="planning.confirmed", subject_type="plan_run", subject_id=run.id,
+                 org_id=run.org_id, assigned=made,
+                 refused={outcome.number: outcome.code for outcome in outcomes if outcome.code})  # fmt: skip
+    return outcomes
+
+
+# ---- assignments ----------------------------------------------------------------------------------------------------
+
+
+def assign(
+    session: Session,
+    *,
+    order_id: int,
+    vehicle_id: int,
+    driver_id: int,
+    actor: Actor,
+    now: datetime,
+    run_id: int | None = None,
+) -> Assignment:
+    """Give an approved order a vehicle and a driver of the vehicle's holder: a slip is issued, the order DISPATCHED.
+
+    Holds vehicle and driver for the order's window with the policy's buffers. The same assignment again changes
+    nothing. What ``rules.SOFT`` names does not refuse; it is kept in the audit entry.
+
+    :raises NotFound: order, vehicle or driver out of reach.
+    :raises NotAllowed: not a dispatcher of both unit and holder, own order, or the order is not APPROVED.
+    :raises Conflict: ``planning.vehicle_taken``, ``planning.driver_taken`` (with the other order), or the order has
+        another vehicle (``planning.already_assigned``).
+    :raises RuleBroken: a person in two parts, the journey over, or ``planning.why.*`` for what the judge refuses.
+    """
+    queries.lock_planning(session)
+    order = order_queries.lock_order(session, order_id=order_id, actor=actor)
+    held = queries.active_of(session, order_id=order_id)
+    if held is not None:
+        permits.require("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id)
+        if (held.vehicle_id, held.driver_id) == (vehicle_id, driver_id):
+            return held
+        raise Conflict("planning.already_assigned")
+    permits.require("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
+    queries.lock_vehicles(session, [vehicle_id])
+    vehicle = vehicles.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
+    driver = drivers.get_driver(session, driver_id=driver_id, actor=actor)
+    permits.require("planning.assign", actor, org_path=vehicle.org.path)
+    rules.check_separation(actor_id=actor.user_id, approver_id=order.approver_id, driver_user_id=driver.user_id)
+    rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
+    limits = figures(session, now=now, org_path=order.org.path)
+    reasons = faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits)
+    refused = rules.first_refusal(reasons)
+    if refused:
+        raise RuleBroken(f"planning.why.{refused.code}", **refused.params)
+    during = rules.taken(order.start_at, order.end_at, limits)
+    _check_bookings(session, vehicle=vehicle, driver=driver, during=during)
+    slip = orders.issue_slip(session, org_id=vehicle.org_id, actor=actor, now=now)
+    assignment = Assignment(
+        org_id=vehicle.org_id, order_org_id=order.org_id, order=order, vehicle=vehicle, driver=driver, slip=slip,
+        during=Range(during.start, during.end), state=AssignmentState.ACTIVE, assigned_at=now,
+        assigned_by=actor.user_id, run_id=run_id,
+    )  # fmt: skip
+    order.serving_org_id = vehicle.org_id
+    _flush(session, assignment)
+    orders.advance(session, order=order, action=OrderAction.DISPATCH, actor=actor, now=now,
+                   note=f"{vehicle.plate} {slip.number}")  # fmt: skip
+    audit.record(session, actor=actor, now=now, action="planning.assigned", subject_type="assignment",
+                 subject_id=assignment.id, org_id=vehicle.org_id, order=order.number, plate=vehicle.plate,
+                 driver_id=driver.id, slip=slip.number, run_id=run_id,
+                 decided_against=[fault.code for fault in reasons])  # fmt: skip
+    return assignment
+
+
+def release(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
+    """Take the vehicle back from an order, which waits again; the slip becomes void. Without a vehicle nothing changes.
+
+    :raises NotAllowed: not a dispatcher of the unit, or the vehicle has left already.
+    :raises RuleBroken: ``orders.reason_needed``.
+    """
+    queries.lock_planning(session)
+    order = order_queries.lock_order(session, order_id=order_id, actor=actor)
+    where: dict[str, Any] = {"org_path": order.org.path, "owner_id": order.applicant_id}
+    if order.state == OrderState.APPROVED:
+        permits.require("planning.release", actor, **where)
+        return order
+    permits.require("planning.release", actor, **where, state=order.state)
+    return _give_back(session, order=order, action=OrderAction.RELEASE, reason=reason, actor=actor, now=now)
+
+
+def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
+    """Cancel an order that has a vehicle, which becomes free; the slip becomes void. A second time does nothing.
+
+    An order without a vehicle is left to ``orders.service.cancel``.
+
+    :raises NotAllowed: not the applicant's, the unit's or the dispatcher's to cancel, or the vehicle has left already.
+    :raises RuleBroken: ``orders.reason_needed``.
+    """
+    queries.lock_planning(session)
+    order = order_queries.lock_order(session, order_id=order_id, actor=actor)
+    where: dict[str, Any] = {"org_path": order.org.path, "owner_id": order.applicant_id}
+    if order.state == OrderState.CANCELLED:
+        permits.require("orders.cancel", actor, **where)
+        return order
+    if order.state == OrderState.APPROVED:
+        return orders.cancel(session, order_id=order_id, reason=reason, actor=actor, now=now)
+    permits.require("orders.cancel", actor, **where, state=order.state)
+    return _give_back(session, order=order, action=OrderAction.CANCEL, reason=reason, actor=actor, now=now)
+
+
+def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Driver, limits: Figures) -> list[Fault]:
+    """Return everything against a vehicle and driver for an order, except that they are booked."""
+    found = []
+    if vehicle.state != VehicleState.IN_SERVICE:
+        found.append(Fault("vehicle_state"))
+    if driver.org_id != vehicle.org_id:
+        found.append(Fault("driver_holder"))
+    if driver.left_at is not None:
+        found.append(Fault("driver_left"))
+    licence, last_on = driver_rules.Licence(driver.licence), clock.local_date(order.end_at)
+    if not driver_rules.may_drive(licence, vehicle.seats):
+        found.append(Fault("driver_licence", {"licence": licence.value, "seats": vehicle.seats}))
+    if driver.licence_valid_to < last_on:
+        found.append(Fault("licence_expired", {"on": driver.licence_valid_to.isoformat()}))
+    if order.passenger_count > vehicle.seats - 1:
+        found.append(Fault("seats", {"passengers": order.passenger_count, "seats": vehicle.seats - 1}))
+    scene = bridge.Scene(
+        window=Span(order.start_at, order.end_at), orders=[order], vehicles=[vehicle], drivers=[driver],
+        figures=limits, yards=_yards(session, {vehicle.org_id, driver.org_id}),
+        districts=queries.district_paths(session), busy_vehicles={}, busy_drivers={},
+    )  # fmt: skip
+    if driver.org_id == vehicle.org_id:
+        known = {fault.code for fault in found}
+        found += [fault for fault in bridge.faults(scene) if fault.code not in known]
+    return found
+
+
+def candidates(
+    session: Session, *, order: TravelOrder, actor: Actor, now: datetime
+) -> tuple[list[bridge.Option], dict[int, Vehicle], list[Driver]]:
+    """Return every vehicle's case for an approved order with the vehicles and the drivers free over its window."""
+    limits = figures(session, now=now, org_path=order.org.path)
+    window = Span(order.start_at, order.end_at)
+    cars, people = queries.fleet(session, actor=actor, until_on=clock.local_date(order.end_at))
+    scene = _furnished(session, window=window, found=[order], cars=cars, people=people, limits=limits)
+    held = rules.taken(order.start_at, order.end_at, limits)
+    ready = [d for d in people if not any(span.overlaps(held) for span in scene.busy_drivers.get(d.id, ()))]
+    return bridge.options(scene) if cars else [], {car.id: car for car in cars}, ready
+
+
+def _seat(actor: Actor) -> tuple[int, str]:
+    """Return the organisation in whose name a dispatcher plans: the highest where the role was granted."""
+    grants = [grant for grant in actor.grants if grant.role is Role.DISPATCHER]
+    if not grants or actor.user_id is None:
+        raise NotAllowed("kit.not_allowed", action="planning.plan")  # a plan has a person who asked for it
+    top = min(grants, key=lambda grant: (len(grant.org_path), grant.org_path))
+    return top.org_id, top.org_path
+
+
+def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_path: str) -> bridge.Scene:
+    waiting = order_queries.approved_waiting(
+        session, actor=actor, start=window.start, end=window.end, limit=rules.MOST_ORDERS
+    )
+    first_at = max(window.start, now)
+    found = [
+        order
+        for order in waiting
+        if order.start_at >= first_at
+        and permits.may("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id)
+        and order.approver_id != actor.user_id
+    ]
+    if not found:
+        raise RuleBroken("planning.nothing_to_plan")
+    last_on = clock.local_date(max(order.end_at for order in found))
+    cars, people = queries.fleet(session, actor=actor, until_on=last_on)
+    people = [driver for driver in people if driver.user_id != actor.user_id]
+    limits = figures(session, now=now, org_path=org_path)
+    span = Span(window.start, max(window.end, *(order.end_at for order in found)))
+    return _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits)
+
+
+def _furnished(
+    session: Session,
+    *,
+    window: Span,
+    found: list[TravelOrder],
+    cars: list[Vehicle],
+    people: list[Driver],
+    limits: Figures,
+) -> bridge.Scene:
+    of_vehicle, of_driver = queries.busy(
+        session, span=window.widened(bridge.SLACK, bridge.SLACK), vehicle_ids=[car.id for car in cars],
+        driver_ids=[driver.id for driver in people],
+    )  # fmt: skip
+    return bridge.Scene(
+        window=window, orders=found, vehicles=cars, drivers=people, figures=limits,
+        yards=_yards(session, {car.org_id for car in cars} | {driver.org_id for driver in people}), districts=queries.district_paths(session),
+        busy_vehicles=of_vehicle, busy_drivers=of_driver,
+    )  # fmt: skip
+
+
+def _yards(session: Session, org_ids: Collection[int]) -> dict[int, bridge.Point]:
+    return {org_id: bridge.centre(area) for org_id, area in queries.parking_of(session, org_ids).items()}
+
+
+def _check_bookings(session: Session, *, vehicle: Vehicle, driver: Driver, during: Span) -> None:
+    """Refuse what is taken, naming the order that has it; the database's constraints stand behind this."""
+    taken = queries.booking(session, span=during, vehicle_id=vehicle.id)
+    if taken is not None:
+        raise Conflict("planning.vehicle_taken", plate=vehicle.plate, number=taken.order.number, **_hours(taken))
+    taken = queries.booking(session, span=during, driver_id=driver.id)
+    if taken is not None:
+        raise Conflict("planning.driver_taken", number=taken.order.number, **_hours(taken))
+
+
+def _hours(assignment: Assignment) -> dict[str, str]:
+    form = "%m-%d %H:%M"
+    lower, upper = assignment.during.lower, assignment.during.upper
+    if lower is None or upper is None:
+        return {"start": "", "end": ""}
+    return {"start": clock.local(lower).strftime(form), "end": clock.local(upper).strftime(form)}
+
+
+def _flush(session: Session, assignment: Assignment) -> None:
+    """Write the row; a constraint that refuses it is a conflict, also inside somebody's savepoint."""
+    session.add(assignment)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+        codes = {
+            "ex_assignment_vehicle": "planning.vehicle_booked",
+            "ex_assignment_driver": "planning.driver_booked",
+            "uq_assignment_order_active": "planning.already_assigned",
+        }
+        if name in codes:
+            raise Conflict(codes[name]) from error
+        raise
+
+
+def _give_back(
+    session: Session, *, order: TravelOrder, action: OrderAction, reason: str, actor: Actor, now: datetime
+) -> TravelOrder:
+    assignment = queries.active_of(session, order_id=order.id)
+    if assignment is not None:
+        orders.void_slip(session, slip=assignment.slip, reason=reason, actor=actor, now=now)
+        assignment.state, assignment.released_at, assignment.release_reason = AssignmentState.RELEASED, now, reason
+        order.serving_org_id = None
+    orders.advance(session, order=order, action=action, actor=actor, now=now, note=reason)
+    if assignment is not None:
+        audit.record(session, actor=actor, now=now, action="planning.released", subject_type="assignment",
+                     subject_id=assignment.id, org_id=assignment.org_id, order=order.number,
+                     plate=assignment.vehicle.plate, slip=assignment.slip.number, reason=reason)  # fmt: skip
+    return order
