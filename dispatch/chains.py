@@ -137,6 +137,8 @@ class Chains:
         link_s, link_m = problem.at_link_s[last, r], problem.at_link_m[last, r]
         state = (label.lead_idle_s, label.head_s, label.run_s, label.idle_s + problem.after_s)
         lead, head, run, idle = _drive(link_s, state, problem.params.rest_min_s)
+        if self.crewed and run > problem.params.drive_max_s:
+            return None
         cost_fen = label.cost_fen + drive_fen(t.rate, link_m) + wait_fen(problem.params, wait_s)
         start_s = end_s + problem.after_s + link_s + wait_s + problem.before_s
         return self._serve(t, r, start_s, Label(

@@ -1,13 +1,13 @@
 """Exact choice among enumerated chains: a set-partitioning model for CP-SAT over some vehicles and some requests."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ortools.linear_solver import pywraplp
 from ortools.sat.python import cp_model
 
-from dispatch.chains import NO_CHAIN, Chain
+from dispatch.chains import NO_CHAIN, Chain, Trip
 from dispatch.model import VEHICLE_CLASSES
 from dispatch.problem import NEVER, Problem
 from dispatch.schedule import Schedule
@@ -83,6 +83,43 @@ def promising(schedule: Schedule, part: Part, listed: Listed, budget_fen: int) -
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many trips of vehicles of some types under way at given moments (a necessary rule)."""
+
+    types: frozenset[int]
+    drawn_only: bool  # leave emergencies out
+    most_at: Mapping[int, int]
+
+    def counts(self, t: int, trip: Trip, at_s: int) -> bool:
+        """Tell whether a trip counts at a moment."""
+        return t in self.types and trip.out_s <= at_s < trip.in_s and not (self.drawn_only and trip.emergency)
+
+
+def _crew_limits(problem: Problem, departures: Iterable[int]) -> Iterator[Limit]:
+    """Not more trips than drivers on duty, over all classes and for each class."""
+    every = frozenset(range(len(VEHICLE_CLASSES)))
+    for classes in (every, *(frozenset({c}) for c in every)):
+        types = frozenset(k.id for k in problem.types if k.class_no in classes)
+        if problem.crew and types:
+            able = [man for man in problem.crew if man.classes & classes]
+            on_duty = {at_s: sum(any(a <= at_s < b for a, b in man.spans) for man in able) for at_s in departures}
+            yield Limit(types, drawn_only=False, most_at=on_duty)
+
+
+def _reserve_limits(problem: Problem, departures: Iterable[int]) -> Iterator[Limit]:
+    """Not more trips than vehicles available beyond each reserve, also where vehicles become unavailable."""
+    for reserve, fleet in problem.reserves:
+        spans = [span for v in fleet for span in problem.types[problem.type_of[v]].spans]
+        moments = {*departures, reserve.span.start_s, *(end_s for _, end_s in spans)}
+        most_at = {
+            at_s: sum(a <= at_s < b for a, b in spans) - reserve.min_free
+            for at_s in sorted(moments)
+            if reserve.span.start_s <= at_s < reserve.span.end_s
+        }
+        yield Limit(frozenset(problem.type_of[v] for v in fleet), drawn_only=True, most_at=most_at)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Chosen chains by type, what they and the left requests cost, and a proven bound of the best choice."""
 
@@ -120,50 +157,21 @@ class Choice:
         )
 
     def _limits(self) -> None:
-        """At every departure: not more trips under way than drivers on duty, and reserves kept (both necessary)."""
-        problem, part = self.schedule.problem, self.part
-        inside = set(part.vehicles)
-        trips = [
-            (t, trip.out_s, trip.in_s, trip.emergency, var)
-            for (t, chain), var in zip(self.chains, self.take, strict=True)
-            for trip in chain.trips
-        ]
+        """At every moment that matters: no more trips under way than the crew limits and the reserves allow."""
+        problem, inside = self.schedule.problem, set(self.part.vehicles)
+        trips = [(t, trip, var) for (t, chain), var in zip(self.chains, self.take, strict=True) for trip in chain.trips]
         others = [
-            (problem.type_of[v], trip.out_s, trip.in_s, trip.emergency)
+            (problem.type_of[v], trip)
             for v, chain in enumerate(self.schedule.chains) if v not in inside for trip in chain.trips
         ]  # fmt: skip
-        limits: list[tuple[frozenset[int], bool, dict[int, int]]] = []
-        departures = sorted({out_s for _, out_s, _, _, _ in trips})
-        if problem.crew:
-            for classes in (
-                frozenset(range(len(VEHICLE_CLASSES))),
-                *(frozenset({c}) for c in range(len(VEHICLE_CLASSES))),
-            ):
-                types = frozenset(k.id for k in problem.types if k.class_no in classes)
-                if not any(problem.type_of[v] in types for v in inside):
-                    continue
-                able = [man for man in problem.crew if man.classes & classes]
-                limits.append((types, False, {
-                    at_s: sum(any(a <= at_s < b for a, b in man.spans) for man in able) for at_s in departures
-                }))  # fmt: skip
-        for reserve, fleet in problem.reserves:
-            types = frozenset(problem.type_of[v] for v in fleet)
-            spans = [span for v in fleet for span in problem.types[problem.type_of[v]].spans]
-            limits.append((types, True, {
-                at_s: max(0, sum(a <= at_s < b for a, b in spans) - reserve.min_free)
-                for at_s in {*departures, reserve.span.start_s} if reserve.span.start_s <= at_s < reserve.span.end_s
-            }))  # fmt: skip
-        for types, drawn_only, most_at in limits:
-            here = sum(problem.type_of[v] in types for v in inside)
-            for at_s, most in most_at.items():
-                out = sum(t in types and a <= at_s < b and not (drawn_only and e) for t, a, b, e in others)
-                if most - out >= here:
-                    continue
-                under_way = [
-                    var for t, a, b, e, var in trips if t in types and a <= at_s < b and not (drawn_only and e)
-                ]
+        departures = sorted({trip.out_s for _, trip, _ in trips})
+        for limit in (*_crew_limits(problem, departures), *_reserve_limits(problem, departures)):
+            here = sum(problem.type_of[v] in limit.types for v in inside)
+            for at_s, most in limit.most_at.items():
+                room = most - sum(limit.counts(t, trip, at_s) for t, trip in others)
+                under_way = [var for t, trip, var in trips if room < here and limit.counts(t, trip, at_s)]
                 if under_way:
-                    self.model.add(sum(under_way) <= max(0, most - out))
+                    self.model.add(sum(under_way) <= max(0, room))
 
     def _hint(self) -> None:
         now: dict[tuple[int, tuple[int, ...]], int] = {}

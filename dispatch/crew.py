@@ -35,8 +35,8 @@ class Crew:
         self.problem = problem
         self.rosters: list[list[Duty]] = [[] for _ in problem.crew]
         men = problem.crew
-        self.home_s = np.array(problem.yards_s, dtype=np.int64).reshape(-1, len(problem.yards_s))
-        self.home_s = self.home_s[[man.yard for man in men]]  # (driver, yard)
+        homes = [problem.yards_s[man.yard] for man in men]
+        self.home_s = np.array(homes, dtype=np.int64).reshape(len(men), len(problem.yards_s))
         self.near = [np.argsort(self.home_s[:, yard], kind="stable") for yard in range(len(problem.yards_s))]
         # Hulls of duty spans and of rosters rule out most drivers at once.
         self._from_s = np.array([man.spans[0][0] for man in men], dtype=np.int64)

@@ -212,6 +212,8 @@ def parse(text: str, what: str = "the file") -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise FileError(f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except ValueError:
+        raise FileError(f"{what} holds a number with too many digits.") from None
     except RecursionError:
         raise FileError(f"{what} is nested too deeply to be an instance or a plan.") from None
 

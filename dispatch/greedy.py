@@ -23,7 +23,7 @@ class Tails:
         self.rate: Ints = np.array([k.rate for k in kinds], dtype=np.int64)
         self.day_fen: Ints = np.array([k.day_fen * day_percent // 100 for k in kinds], dtype=np.int64)
         prices = [k.serve_fen for k in problem.types]
-        self.serve_fen: Ints = np.array(prices, dtype=np.int64).reshape(len(problem.types), -1)
+        self.serve_fen: Ints = np.array(prices, dtype=np.int64).reshape(len(problem.types), len(problem.jobs))
         self.last: Ints = np.full(len(kinds), -1, dtype=np.int64)
         self.end_s: Ints = np.zeros(len(kinds), dtype=np.int64)
         self.used = np.zeros(len(kinds), dtype=np.bool_)

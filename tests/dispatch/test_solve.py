@@ -1,0 +1,239 @@
+"""Plans are sound, optimal where that is claimed, the same for the same seed, and made within their time."""
+
+import itertools
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from dispatch import Assignment, InvalidModel, LockedBroken, Params, Plan, Reserve, Span, Until, check, plan_cost, solve
+from dispatch.check import priced
+from dispatch.example import example
+from dispatch.flow import relax
+from dispatch.model import EMERGENCY
+from dispatch.problem import Problem
+from dispatch.route import Index, service_of
+from tests.dispatch.anyday import instances
+from tests.dispatch.instances import HOUR_S, changed, driver, instance, request, served, vehicle
+
+ROUNDS = Until(time_limit_s=None, rounds=4)
+SOME = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def every_plan(problem, starts=lambda r: (r.earliest_s,)):
+    """List every sound plan by trying every vehicle, driver and start for every request."""
+    crew = [d.id for d in problem.drivers] or [None]
+    choices = []
+    for r in problem.requests:
+        busy_s = service_of(problem, r).busy_s
+        own = [
+            Assignment(r.id, v.id, d, s, s + busy_s)
+            for v in problem.vehicles
+            for d in crew
+            for s in dict.fromkeys(starts(r))
+        ]
+        choices.append([*own, "rent", "leave"])
+    for chosen in itertools.product(*choices):
+        pairs = list(zip(problem.requests, chosen, strict=True))
+        made = Plan(
+            tuple(c for c in chosen if isinstance(c, Assignment)),
+            {r.id: "given_up" for r, c in pairs if c == "leave"},
+            tuple(r.id for r, c in pairs if c == "rent"),
+            0,
+        )
+        made = priced(problem, made)
+        if not check(problem, made):
+            yield made
+
+
+def without_time(made):
+    return replace(made, elapsed_s=0.0)
+
+
+@SOME
+@given(instances())
+def test_any_instance_gets_a_plan_that_passes_the_judge(problem):
+    made = solve(problem, stop=ROUNDS)
+    assert check(problem, made) == []
+    assert set(made.unassigned.values()) <= {
+        "no_suitable_vehicle", "no_free_vehicle", "no_free_driver", "reserve", "too_dear",
+    }  # fmt: skip
+    if made.bound_fen is not None:
+        assert made.bound_fen <= made.cost_fen
+        assert (made.gap == 0) == (made.stopped == "optimal")
+
+
+@SOME
+@given(instances())
+def test_same_seed_gives_the_same_plan(problem):
+    first = solve(problem, stop=ROUNDS, seed=5)
+    assert without_time(solve(problem, stop=ROUNDS, seed=5)) == without_time(first)
+
+
+@SOME
+@given(instances())
+def test_improvement_never_costs_more_than_greedy(problem):
+    greedy = solve(problem, stop=Until(time_limit_s=None, rounds=0))
+    assert solve(problem, stop=ROUNDS).cost_fen <= greedy.cost_fen
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(instances(most_requests=4, most_vehicles=3, most_drivers=0, fixed=True, rich=False))
+def test_tiny_instances_without_drivers_are_solved_to_the_proven_optimum(problem):
+    best_fen = min(made.cost_fen for made in every_plan(problem))
+    made = solve(problem, stop=ROUNDS)
+    assert made.cost_fen == made.bound_fen == best_fen
+    assert made.stopped == "optimal"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(instances(most_requests=3, most_vehicles=2, most_drivers=2, fixed=True, rich=False))
+def test_bound_lies_between_nothing_and_the_best_plan_with_drivers(problem):
+    best_fen = min(made.cost_fen for made in every_plan(problem))
+    made = solve(problem, stop=ROUNDS)
+    assert made.bound_fen is not None
+    assert made.bound_fen <= best_fen <= made.cost_fen
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(instances(most_requests=3, most_vehicles=2, most_drivers=0, rich=False))
+def test_flow_bound_is_below_every_plan_also_with_start_windows(problem):
+    best_fen = min(
+        p.cost_fen for p in every_plan(problem, lambda r: (r.earliest_s, (r.earliest_s + r.latest_s) // 2, r.latest_s))
+    )
+    relaxed = relax(Problem(problem, Params()))
+    if problem.vehicles:
+        assert relaxed is not None
+        assert 0 <= relaxed.bound_fen <= best_fen
+
+
+@SOME
+@given(instances(most_requests=6))
+def test_locked_assignments_stay_and_the_rest_is_planned_around_them(problem):
+    before = solve(problem, stop=ROUNDS, seed=1)
+    kept = before.assignments[::2]
+    after = solve(problem, stop=ROUNDS, seed=2, locked=kept)
+    assert set(kept) <= set(after.assignments)
+    assert check(problem, after, locked=kept) == []
+
+
+def test_locked_assignment_beats_a_cheaper_vehicle():
+    problem = instance([request()], [vehicle(), vehicle("far-away", yard="depot")])
+    assert [a.vehicle_id for a in solve(problem).assignments] == ["sedan-1"]
+    kept = served(problem, "morning", "far-away", "driver-2")
+    assert solve(problem, locked=[kept]).assignments == (kept,)
+
+
+def test_locked_assignments_that_break_rules_are_refused_by_name():
+    problem = instance([request(passengers=5)])
+    with pytest.raises(LockedBroken, match=r"seats \(morning, sedan-1\).*release them") as caught:
+        solve(problem, locked=[served(problem, "morning")])
+    assert [v.code for v in caught.value.violations] == ["seats"]
+
+
+def test_late_locked_trip_pushes_the_next_request_to_another_vehicle():
+    problem = instance()
+    on_time = served(problem, "morning")
+    late = replace(on_time, end_s=10 * HOUR_S)
+    assert {a.vehicle_id for a in solve(problem, locked=[on_time]).assignments} == {"sedan-1"}
+    assert {a.vehicle_id for a in solve(problem, locked=[late]).assignments} == {"sedan-1", "sedan-2"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "problem"),
+    [
+        ("no_suitable_vehicle", instance([request(passengers=9, rentable=False)])),
+        ("no_free_vehicle", instance([request(rentable=False, start_h=0.05)])),
+        ("no_free_driver", instance([request(rentable=False)], drivers=[driver(may_drive=frozenset({"suv"}))])),
+        (
+            "reserve",
+            instance([request(rentable=False)], reserves=(Reserve("yard", "sedan", Span(0, 24 * HOUR_S), 2),)),
+        ),
+    ],
+)
+def test_unassigned_request_has_the_reason(reason, problem):
+    made = solve(problem)
+    assert made.unassigned == {"morning": reason}
+
+
+def test_reserve_is_opened_for_an_emergency_only():
+    reserve = Reserve("yard", "sedan", Span(0, 24 * HOUR_S), 2)
+    problem = instance([request()], reserves=(reserve,))
+    assert solve(problem).rented == ("morning",)
+    assert solve(changed(problem, "morning", priority=EMERGENCY)).rented == ()
+
+
+def test_higher_priority_gets_the_only_vehicle():
+    problem = instance(
+        [request(rentable=False), request("urgent", start_h=9.1, rentable=False, priority=3)], [vehicle()], [driver()]
+    )
+    assert solve(problem).unassigned == {"morning": "no_free_vehicle"}
+
+
+def test_request_without_vehicles_is_rented_or_left():
+    problem = instance([request(), request("other", rentable=False)], [], [])
+    made = solve(problem)
+    assert made.rented == ("morning",)
+    assert made.unassigned == {"other": "no_suitable_vehicle"}
+
+
+def test_empty_instance_gets_an_empty_plan():
+    made = solve(instance([], [], []))
+    assert (made.assignments, made.cost_fen, made.bound_fen, made.stopped) == ((), 0, 0, "optimal")
+
+
+def test_example_is_served_with_own_vehicles():
+    made = solve(example())
+    assert (made.unassigned, made.rented) == ({}, ())
+    assert made.cost_fen == plan_cost(Index(example(), Params()), made).total_fen
+
+
+def test_cancelled_run_still_returns_a_sound_plan():
+    problem = example()
+    made = solve(problem, stop=Until(cancel=lambda: True))
+    assert made.stopped == "cancelled"
+    assert check(problem, made) == []
+
+
+def test_expired_run_leaves_the_rest_with_the_reason():
+    problem = instance([request(rentable=False)])
+    ticks = itertools.count(step=10)
+    made = solve(problem, stop=Until(time_limit_s=5), clock=lambda: float(next(ticks)))
+    assert (made.stopped, made.unassigned) == ("time_limit", {"morning": "time_limit"})
+
+
+def big_day(size):
+    """A day of round trips at pseudo-random times, two yards, one vehicle for four requests."""
+    routes = (("office", "hall", "office"), ("hall", "depot"), ("depot", "office"), ("office", "depot", "hall"))
+    many = [
+        request(f"r{k:04d}", routes[k * 7 % 4], 6 + (k * 37 % 144) / 12, duration_s=1_800 + k * 13 % 5 * 900)
+        for k in range(size)
+    ]
+    cars = [vehicle(f"v{k:03d}", yard=("yard", "depot")[k % 2]) for k in range(size // 4)]
+    crew = [driver(f"d{k:03d}", yard=("yard", "depot")[k % 2]) for k in range(size // 3)]
+    return instance(many, cars, crew)
+
+
+def test_time_limit_is_kept_within_five_percent():
+    problem, limit_s = big_day(400), 1.5
+    began = time.perf_counter()
+    made = solve(problem, stop=Until(time_limit_s=limit_s))
+    assert time.perf_counter() - began <= 1.05 * limit_s
+    assert made.stopped == "time_limit"
+
+
+def test_progress_tells_falling_costs_and_a_bound():
+    told = []
+    made = solve(big_day(60), stop=Until(time_limit_s=None, rounds=15), progress=told.append)
+    costs = [p.cost_fen for p in told]
+    assert costs == sorted(costs, reverse=True)
+    assert made.cost_fen <= costs[-1]
+    assert [p.phase for p in told][:2] == ["greedy", "bound"]
+    assert all(p.bound_fen is None or p.bound_fen <= made.cost_fen for p in told)
+
+
+def test_stopping_rule_names_its_bounds():
+    for values in ({"time_limit_s": 0}, {"time_limit_s": 86_401}, {"rounds": -1}):
+        with pytest.raises(InvalidModel, match=next(iter(values))):
+            Until(**values)
