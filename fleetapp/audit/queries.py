@@ -21,6 +21,14 @@ class Fault:
     fault: str
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest link of the chain; ``hash`` in hex."""
+
+    seq: int
+    hash: str
+
+
 def visible_to(actor: Actor) -> Select[AuditEntry]:
     """Return the entries about organisations where the actor audits, newest first; entries without one need the root."""
     roles = {Role.AUDITOR, Role.SYSTEM_ADMIN, Role.SYSTEM}
@@ -61,3 +69,9 @@ def verify(session: Session) -> list[Fault]:
     """Walk the whole chain and return every broken place; an empty list means that it is whole."""
     rows = session.execute(text("SELECT seq, fault FROM audit_verify()"))
     return [Fault(row.seq, row.fault) for row in rows]
+
+
+def head(session: Session) -> Head:
+    """Return the newest link of the chain: evidence files name it, so that a later rewrite would show."""
+    row = session.execute(text("SELECT seq, encode(hash, 'hex') AS hash FROM audit_head")).one()
+    return Head(row.seq, row.hash)
