@@ -55,10 +55,9 @@ def approve_one(
 def ids(database: Database) -> dict[str, int]:
     """Return vehicle ids by plate and driver ids by username."""
     with database.transaction(SYSTEM) as session:
-        cars = session.execute(select(Vehicle.plate, Vehicle.id))
-        found = {plate: vehicle_id for plate, vehicle_id in cars}
+        cars = session.execute(select(Vehicle.plate, Vehicle.id)).all()
         people = select(UserAccount.username, Driver.id).join(Driver, Driver.user_id == UserAccount.id)
-        return found | {username: driver_id for username, driver_id in session.execute(people)}
+        return {name: row_id for name, row_id in [*cars, *session.execute(people).all()]}  # noqa: C416 -- rows, not pairs
 
 
 @pytest.fixture

@@ -1,0 +1,111 @@
+"""Plans and assignments outside: the same for the API and the forms."""
+
+from typing import Any
+
+from marshmallow import fields, post_load, validate, validates_schema
+from marshmallow.exceptions import ValidationError
+
+from fleetapp.kit.schema import Moment, StrictSchema, Text
+from fleetapp.kit.spans import Span
+
+LONGEST_SOLVE_S = 60
+
+
+class PlanIn(StrictSchema):
+    """What to plan: orders that start in ``[start_at, end_at)``."""
+
+    start_at = Moment(required=True)
+    end_at = Moment(required=True)
+    time_limit_s = fields.Integer(load_default=10, validate=validate.Range(1, LONGEST_SOLVE_S))
+    seed = fields.Integer(load_default=0, validate=validate.Range(0, 2**31 - 1))
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_order(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a window that ends before it starts."""
+        if data["start_at"] >= data["end_at"]:
+            raise ValidationError({"end_at": ["Must be after the start."]})
+
+    @post_load
+    def as_arguments(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Return the service's arguments."""
+        return {"window": Span(data.pop("start_at"), data.pop("end_at")), **data}
+
+
+class ConfirmIn(StrictSchema):
+    """Which orders of a run to assign; without a list all of them."""
+
+    order_ids = fields.List(
+        fields.Integer(), load_default=None, allow_none=True, validate=validate.Length(min=1, max=1000)
+    )
+
+
+class AssignIn(StrictSchema):
+    """Vehicle and driver for an order."""
+
+    vehicle_id = fields.Integer(required=True)
+    driver_id = fields.Integer(required=True)
+
+
+class ReasonIn(StrictSchema):
+    """A reason that must be given."""
+
+    reason = Text(required=True, validate=validate.Length(min=1, max=300))
+
+
+class DayQuery(StrictSchema):
+    """Which local day and, on pages, which vehicles; today if none."""
+
+    day = fields.Date(load_default=None)
+    q = Text(load_default="", validate=validate.Length(max=60))
+    page = fields.Integer(load_default=1, validate=validate.Range(1, 10_000))
+
+
+class AssignmentOut(StrictSchema):
+    """An assignment; ``[held_from, held_until)`` is the order's window with its buffers."""
+
+    id = fields.Integer()
+    order_id = fields.Integer()
+    vehicle_id = fields.Integer()
+    driver_id = fields.Integer()
+    plate = fields.String(attribute="vehicle.plate")
+    slip = fields.String(attribute="slip.number")
+    held_from = Moment(attribute="during.lower")
+    held_until = Moment(attribute="during.upper")
+    state = fields.String()
+    assigned_at = Moment()
+    run_id = fields.Integer(allow_none=True)
+
+
+class RunOut(StrictSchema):
+    """A run: ``plan`` holds the optimizer's plan file, the key figures, and what each order adds."""
+
+    id = fields.Integer()
+    org_id = fields.Integer()
+    requested_by = fields.Integer()
+    requested_at = Moment()
+    start_at = Moment()
+    end_at = Moment()
+    state = fields.String()
+    plan = fields.Dict()
+    failure = fields.String(allow_none=True)
+    confirmed_at = Moment(allow_none=True)
+
+
+class OutcomeOut(StrictSchema):
+    """What became of one order: ``code`` null when it is assigned."""
+
+    order_id = fields.Integer()
+    number = fields.String()
+    code = fields.String(allow_none=True)
+    message = fields.Dict(keys=fields.String(), values=fields.String(), allow_none=True)
+    params = fields.Dict()
+
+
+class CandidateOut(StrictSchema):
+    """A vehicle's case for an order: ``code`` null when it could go, else the first reason against it."""
+
+    vehicle_id = fields.Integer()
+    driver_id = fields.Integer(allow_none=True)
+    cost_fen = fields.Integer(allow_none=True)
+    code = fields.String(attribute="fault.code", dump_default=None)
+    params = fields.Dict(attribute="fault.params")
