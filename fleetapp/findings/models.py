@@ -1,11 +1,10 @@
 """Findings and what happened to them."""
 
-from enum import StrEnum
-
 from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import UserAccount
+from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.findings.rules import FindingState, Severity
 from fleetapp.kit.columns import (
     Id,
     Json,
@@ -23,26 +22,7 @@ from fleetapp.orders.models import TravelOrder
 from fleetapp.trips.models import Trip
 from fleetapp.vehicles.models import Vehicle
 
-
-class Severity(StrEnum):
-    """Three-colour alerts of the field plus green for information."""
-
-    GREEN = "green"
-    YELLOW = "yellow"
-    ORANGE = "orange"
-    RED = "red"
-
-
-class FindingState(StrEnum):
-    """Workflow of a clue; only people close it."""
-
-    NOTIFIED = "NOTIFIED"
-    EXPLAINED = "EXPLAINED"
-    CLEARED = "CLEARED"
-    PROCEDURAL = "PROCEDURAL"
-    DEVICE = "DEVICE"
-    CONFIRMED = "CONFIRMED"
-    WITHDRAWN = "WITHDRAWN"
+__all__ = ["Finding", "FindingEvent", "FindingState", "Severity"]
 
 
 class Finding(Base):
@@ -90,6 +70,7 @@ class Finding(Base):
     review_note: Mapped[OptionalStr]
     closed_at: Mapped[OptionalMoment]
 
+    org: Mapped[Organisation] = relationship()
     vehicle: Mapped[Vehicle] = relationship()
     trip: Mapped[Trip | None] = relationship()
     order: Mapped[TravelOrder | None] = relationship()
