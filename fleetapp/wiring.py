@@ -102,6 +102,8 @@ def register(app: Flask) -> None:
     import fleetapp.orders.views
     import fleetapp.places.api
     import fleetapp.places.views
+    import fleetapp.planning.api
+    import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
     import fleetapp.reports.views
@@ -118,6 +120,7 @@ def register(app: Flask) -> None:
         fleetapp.duty.views,
         fleetapp.orders.views,
         fleetapp.places.views,
+        fleetapp.planning.views,
         fleetapp.policies.views,
         fleetapp.reports.views,
         fleetapp.tracking.views,
@@ -131,6 +134,7 @@ def register(app: Flask) -> None:
         fleetapp.duty.api,
         fleetapp.orders.api,
         fleetapp.places.api,
+        fleetapp.planning.api,
         fleetapp.policies.api,
         fleetapp.tracking.api,
         fleetapp.vehicles.api,
