@@ -50,7 +50,7 @@ def _is_whole(database: Database) -> bool:
 
 @group.command("seed")
 @click.option("--days", default=30, show_default=True, help="Local days of history, today included.")
-@click.option("--orders-per-day", default=40, show_default=True)
+@click.option("--orders-per-day", default=26, show_default=True)
 def seed_command(days: int, orders_per_day: int) -> None:
     """Fill an empty database with the demo city; does nothing where there is one."""
     database, _ = _refuse_production()
@@ -62,7 +62,7 @@ def seed_command(days: int, orders_per_day: int) -> None:
         click.echo("演示数据已存在 / the demo data is there")
         return
     seed.fill(database, now=clock.now().replace(microsecond=0), password=PASSWORD,
-              size=seed.Size(days=days, orders_per_day=orders_per_day), say=lambda line: click.echo(line))  # fmt: skip
+              size=seed.Size(days=days, orders_per_day=orders_per_day), say=click.echo)  # fmt: skip
 
 
 @group.command("reset")

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
+from multiprocessing import get_context
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -25,7 +27,7 @@ from fleetapp.duty import service as duty
 from fleetapp.duty.rules import DutyAction
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor, Role
-from fleetapp.kit.db import Database, become
+from fleetapp.kit.db import Database, become, make_engine
 from fleetapp.orders import service as orders
 from fleetapp.orders.rules import OrderKind, Purpose, Stop
 from fleetapp.places import service as places
@@ -34,7 +36,7 @@ from fleetapp.planning import service as planning
 from fleetapp.policies import service as policies
 from fleetapp.trips import jobs as trip_jobs
 from fleetapp.vehicles import service as vehicles
-from fleetapp.vehicles.models import TerminalBinding
+from fleetapp.vehicles.models import TerminalBinding, Vehicle
 from fleetapp.vehicles.rules import Body, Category, Energy
 from fleetapp.workdays import queries as workdays
 from fleetapp.workdays import service as workday_service
@@ -42,6 +44,7 @@ from fleetapp.workdays import service as workday_service
 SEED = 330100
 CALENDAR_YEARS = (2024, 2025, 2026)
 STEPS_A_COMMIT = 200
+FIXES_A_COMMIT = 20_000
 SEEDED = "demo.seeded"
 Say = Callable[[str], None]
 Step = tuple[datetime, str, Callable[[Session, Actor], object]]
@@ -52,7 +55,7 @@ class Size:
     """How much demo there is."""
 
     days: int = 30
-    orders_per_day: int = 40
+    orders_per_day: int = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +98,13 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(
         f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
     )
-    fixes = _drive(database, demo, terminals, stage)
+    # Tracks and orders do not meet before the trips are derived, so each gets a core.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
+        driving = beside.submit(_drive, _url(database), now, size, kinds, terminals)
+        steps = _live_through(database, demo, stage)
+        stage(f"{steps} 个业务步骤 / {steps} steps of orders and duties")
+        fixes = driving.result()
     stage(f"{fixes} 个定位点入库 / {fixes} positions stored")
-    steps = _live_through(database, demo, stage)
-    stage(f"{steps} 个业务步骤 / {steps} steps of orders and duties")
     while trip_jobs.derive(database, now)["windows"]:
         pass
     stage("行程与匹配 / trips and matches")
@@ -174,28 +180,29 @@ def _found(database: Database, demo: Demo, password: str) -> dict[str, int]:
                 actor=SYSTEM, now=at,
             )  # fmt: skip
         session.flush()
-        rows = session.execute(select(vehicles.Vehicle.plate, TerminalBinding.terminal_id).join(TerminalBinding))
+        rows = session.execute(select(Vehicle.plate, TerminalBinding.terminal_id).join(TerminalBinding))
         return {plate: terminal_id for plate, terminal_id in rows}  # noqa: C416 -- rows are not tuples to a type checker
 
 
-def _drive(database: Database, demo: Demo, terminals: dict[str, int], stage: Say) -> int:
-    """Store the month's positions, a vehicle at a time."""
-    stored = 0
+def _url(database: Database) -> str:
+    """Return the database's address for a process of its own."""
+    return database.engine.url.render_as_string(hide_password=False)  # type: ignore[union-attr]
+
+
+def _drive(url: str, now: datetime, size: Size, kinds: dict[date, str], terminals: dict[str, int]) -> int:
+    """Store the month's positions, some vehicles at a time; returns how many."""
+    database = Database(make_engine(url))
+    demo = tell(now=now, size=size, day_kind=lambda on: kinds[on])
     start = clock.start_of(demo.story.first_on)
+    stored = 0
     batch: list[tuple[int, bridge.Fix]] = []
-
-    def flush() -> int:
-        with database.transaction(SYSTEM) as session:
-            return bridge.save_fixes(session, batch, received_at=demo.story.now)
-
     for number, car in enumerate(demo.city.vehicles, start=1):
         found = fixes_between(demo.city, demo.story, demo.roads, plate=car.plate, start_at=start, end_at=demo.story.now)
         batch += [(terminals[car.plate], fix) for fix in found]
-        if len(batch) > 20_000 or number == len(demo.city.vehicles):
-            stored += flush()
+        if len(batch) > FIXES_A_COMMIT or number == len(demo.city.vehicles):
+            with database.transaction(SYSTEM) as session:
+                stored += bridge.save_fixes(session, batch, received_at=demo.story.now)
             batch.clear()
-        if number % 100 == 0:
-            stage(f"轨迹 {number}/{len(demo.city.vehicles)} / tracks {number}/{len(demo.city.vehicles)}")
     return stored
 
 
@@ -214,8 +221,8 @@ def _live_through(database: Database, demo: Demo, stage: Say) -> int:
             session.execute(
                 select(UserAccount.username, Driver.id).join(Driver, Driver.user_id == UserAccount.id)
             ).all()
-        )  # type: ignore[arg-type]
-        vehicle_ids = dict(session.execute(select(vehicles.Vehicle.plate, vehicles.Vehicle.id)).all())  # type: ignore[arg-type]
+        )
+        vehicle_ids = dict(session.execute(select(Vehicle.plate, Vehicle.id)).all())
     steps = sorted(
         (step for order in demo.story.orders for step in _Life(order, driver_ids, vehicle_ids).steps()),
         key=lambda step: step[0],
