@@ -1,6 +1,6 @@
 """``python -m fleetapp.scheduler``: runs every slice's jobs on time; of several schedulers one works, the rest wait.
 
-The jobs are fixed intervals listed in ``wiring.JOBS`` and idempotent by cursor, so nothing needs to be remembered
+The jobs are fixed intervals listed in ``wiring.jobs`` and idempotent by cursor, so nothing needs to be remembered
 between runs: a missed run is made good by the next. Leadership is a session-level advisory lock: it falls free by
 itself when the leader dies.
 """
@@ -9,8 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Sequence
 from types import FrameType
 
 import structlog
@@ -30,7 +29,7 @@ WAIT_FOR_LEADER_S = 5
 log = structlog.get_logger()
 
 
-def run_job(name: str, job: Callable[[Database, datetime], object], database: Database) -> None:
+def run_job(name: str, job: wiring.Job, database: Database) -> None:
     """Run one job and log how it went; a failure is logged and the next run tries again."""
     began = time.monotonic()
     try:
@@ -41,7 +40,7 @@ def run_job(name: str, job: Callable[[Database, datetime], object], database: Da
     log.info("job_done", job=name, result=result, elapsed_s=round(time.monotonic() - began, 3))
 
 
-def lead(engine: Engine, stop: threading.Event) -> None:
+def lead(engine: Engine, jobs: Sequence[tuple[str, int, wiring.Job]], stop: threading.Event) -> None:
     """Wait for leadership, then run the jobs until told to stop or the database goes away."""
     database = Database(engine, wiring.CONSTRAINT_ERRORS)
     with engine.connect() as connection:
@@ -50,13 +49,13 @@ def lead(engine: Engine, stop: threading.Event) -> None:
             if stop.wait(WAIT_FOR_LEADER_S):
                 return
         connection.commit()
-        log.info("scheduler_leads", jobs=[name for name, _, _ in wiring.JOBS])
+        log.info("scheduler_leads", jobs=[name for name, _, _ in jobs])
         scheduler = BackgroundScheduler(
             timezone="UTC",
             executors={"default": ThreadPoolExecutor(2)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        for name, seconds, job in wiring.JOBS:
+        for name, seconds, job in jobs:
             scheduler.add_job(run_job, "interval", args=(name, job, database), seconds=seconds, id=name,
                               next_run_time=clock.now())  # fmt: skip
         scheduler.start()
@@ -86,7 +85,7 @@ def main() -> int:
     print("scheduler ready", flush=True)
     while not stop.is_set():
         try:
-            lead(engine, stop)
+            lead(engine, wiring.jobs(settings), stop)
         except OperationalError as error:
             log.warning("database_unavailable", error=str(error.orig).splitlines()[0])
             stop.wait(WAIT_FOR_LEADER_S)

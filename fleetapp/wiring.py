@@ -75,8 +75,18 @@ MENU = (
 )
 
 
-JOBS: tuple[tuple[str, int, Callable[[Database, datetime], object]], ...] = ()
-"""Scheduled work: name, seconds between runs, function of the database and the moment."""
+Job = Callable[[Database, datetime], object]
+
+
+def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
+    """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
+    import fleetapp.findings.jobs
+    import fleetapp.trips.jobs
+
+    return (
+        ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
+        ("findings", 30, fleetapp.findings.jobs.scan),
+    )
 
 
 def _resume(settings: Settings, database: Database, **asked: object) -> Actor | None:

@@ -30,6 +30,8 @@ from fleetapp.workdays.rules import Day, DayKind
 
 Judgement = Clue | Silence | None
 
+AT_PLACE_M = 100.0
+"""A departure whose first fix is this near began at the designated place: its hysteresis and one fix on the way (P9)."""
 HOME_REACH_M = 300.0
 """A vehicle last seen this near its designated place may stand in its basement (segmentation's reach of a basement)."""
 SILENT_MIN, BLIND_MIN = 30.0, 120.0
@@ -206,7 +208,7 @@ def not_back_overnight(night: Overnight, figures: Figures) -> Judgement:
 def _left_place(outing: Outing, buffer_m: float) -> bool:
     if outing.from_m is None or outing.farthest_m is None:
         return False
-    return outing.from_m <= buffer_m < outing.farthest_m
+    return outing.from_m <= max(buffer_m, AT_PLACE_M) and outing.farthest_m > buffer_m
 
 
 def _stayed_near(outing: Outing, buffer_m: float, figures: Figures) -> bool:
@@ -221,7 +223,7 @@ def _at_night(outing: Outing, figures: Figures) -> bool:
 
 def _outing_for(outing: Outing, figures: Figures) -> list[Line]:
     from_h, to_h = figures["A-01.night_start_h"].value, figures["A-01.night_end_h"].value
-    left = outing.from_m is not None and outing.from_m <= figures["A-01.leave_buffer_m"].value
+    left = _left_place(outing, figures["A-01.leave_buffer_m"].value)
     return [
         *_line_if(left, "left_place", metres=round(outing.farthest_m or 0.0)),
         *_line_if(_at_night(outing, figures), "night", start=f"{from_h:.0f}:00", end=f"{to_h:.0f}:00"),

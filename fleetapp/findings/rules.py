@@ -1,6 +1,6 @@
 """The catalogue of rules, the colours, and the way a clue goes from notice to a person's verdict."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -93,6 +93,8 @@ CATALOGUE: Mapping[str, Rule] = {
     )
 }  # fmt: skip
 
+SLA = {severity: f"finding.explain_days.{severity}" for severity in Severity}
+"""Policy figure with the workdays to explain, by colour."""
 FIGURES = tuple(sorted({code for rule in CATALOGUE.values() for code in rule.figures}))
 
 
@@ -113,6 +115,32 @@ class Figure:
 
 
 Figures = Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRow:
+    """A row of the policy table: in force over ``[figure.valid_from, valid_to)`` in the sub-tree of ``org_path``."""
+
+    code: str
+    org_path: str
+    valid_to: date | None
+    figure: Figure
+
+
+def figures_on(rows: Iterable[FigureRow], *, on: date, org_path: str) -> Figures:
+    """Return the figures of all rules in force for an organisation on a local day, the most specific scope winning.
+
+    :raises RuleBroken: ``policies.missing``, naming the first figure that no row gives.
+    """
+    found: dict[str, Figure] = {}
+    for row in sorted(rows, key=lambda row: len(row.org_path)):
+        in_force = row.figure.valid_from <= on and (row.valid_to is None or on < row.valid_to)
+        if in_force and org_path.startswith(row.org_path):
+            found[row.code] = row.figure
+    for code in (*FIGURES, *SLA.values()):
+        if code not in found:
+            raise RuleBroken("policies.missing", figure=code, on=on.isoformat())
+    return found
 
 
 class Silence(StrEnum):
@@ -204,13 +232,12 @@ def touches_night(start: datetime, end: datetime, *, from_h: float, to_h: float)
     return False
 
 
-def due_at(now: datetime, severity: Severity, days: Mapping[Severity, int], workdays: Collection[date]) -> datetime:
-    """Return until when an explanation is due: the same time of day, so many workdays on.
+def due_at(now: datetime, *, number: int, workdays: Collection[date]) -> datetime:
+    """Return until when an explanation is due: the same time of day, ``number`` workdays on.
 
     ``workdays`` are the workdays of the coming weeks, in any order.
     """
     later = sorted(on for on in workdays if on > clock.local_date(now))
-    number = days[severity]
     if number <= 0 or len(later) < number:
         return now + timedelta(days=max(0, number))
     return clock.start_of(later[number - 1], clock.local(now).time())
