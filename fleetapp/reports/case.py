@@ -137,12 +137,10 @@ def _assignment(session: Session, order: TravelOrder | None, vehicle_id: int) ->
 
 def _part(trip: Trip | None, finding: Finding) -> TripMatch | None:
     """Return the part of the trip that the clue is about: the one with its order, else the first that it touches."""
-    touching = [
-        part
-        for part in (trip.matches if trip else ())
-        if part.start_at < finding.end_at and finding.start_at < part.end_at
-    ]
-    return next((part for part in touching if part.order_id == finding.order_id), touching[0] if touching else None)
+    parts = trip.matches if trip else []
+    touching = [part for part in parts if part.start_at < finding.end_at and finding.start_at < part.end_at]
+    of_order = [part for part in parts if finding.order_id is not None and part.order_id == finding.order_id]
+    return next(iter([*of_order, *touching, *parts]), None)
 
 
 def _hashes(session: Session, vehicle_id: int, start: datetime, end: datetime) -> list[RawHash]:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import xlsxwriter
 
+from fleetapp.findings.rules import CATALOGUE
 from fleetapp.kit import clock
 from fleetapp.reports.queries import Clue, Line
 from fleetapp.reports.rules import FORMULA_STARTS, ROAD_FACTOR, guarded
@@ -36,6 +37,11 @@ class Words:
     def code(self, prefix: str, value: str | None) -> str | None:
         """Return the words of a stored code; an unknown one stands for itself."""
         return None if value is None else self.get(f"{prefix}.{value}", value)
+
+    def rule(self, rule: str) -> str:
+        """Return the name of a rule of the catalogue; a rule no longer in it stands for itself."""
+        known = CATALOGUE.get(rule)
+        return rule if known is None else str(getattr(known, f"name_{self.lang}"))
 
     def pick(self, row: Any, name: str) -> str | None:
         """Return a name in this language."""
@@ -82,7 +88,7 @@ def _driven(line: Line) -> float | None:
 
 def _clues(line: Line, words: Words) -> str | None:
     named = [
-        f"{clue.rule} {words.code('findings.rule', clue.rule)}（{words.code('findings.severity', clue.severity)}，"
+        f"{clue.rule} {words.rule(clue.rule)}（{words.code('findings.severity', clue.severity)}，"
         f"{words.code('findings.state', clue.state)}）"
         for clue in line.clues
     ]
@@ -153,7 +159,7 @@ GHOSTS: tuple[Column, ...] = (
 CLUES: tuple[Column, ...] = (
     Column("col.clue", "text", 18, lambda x, _: x.number),
     Column("col.rule", "text", 9, lambda x, _: x.rule),
-    Column("col.rule_name", "text", 22, lambda x, w: w.code("findings.rule", x.rule)),
+    Column("col.rule_name", "text", 22, lambda x, w: w.rule(x.rule)),
     Column("col.rule_version", "text", 10, lambda x, _: x.rule_version),
     Column("col.severity", "text", 9, lambda x, w: w.code("findings.severity", x.severity)),
     Column("col.clue_state", "text", 12, lambda x, w: w.code("findings.state", x.state)),
@@ -336,7 +342,7 @@ def _summary(book: _Book, report: Report) -> None:
     sheet.write_string(row - 1, 0, words.head("by_rule"), book.label)
     for number, ((rule, state), count) in enumerate(sorted(by_rule(report.clues).items()), start=1):
         sheet.write_number(row, 0, number, book.formats["count"])
-        book.put(sheet, row, 1, f"{rule} {words.code('findings.rule', rule)}", book.formats["text"])
+        book.put(sheet, row, 1, f"{rule} {words.rule(rule)}", book.formats["text"])
         book.put(sheet, row, 2, words.code("findings.state", state), book.formats["text"])
         book.put(sheet, row, 3, count, book.formats["count"])
         row += 1

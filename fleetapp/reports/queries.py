@@ -19,7 +19,7 @@ from fleetapp.drivers.models import Driver
 from fleetapp.duty import queries as duties
 from fleetapp.duty.models import DutyEvent
 from fleetapp.duty.rules import DutyAction
-from fleetapp.findings.models import Finding
+from fleetapp.findings.models import Finding, FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotAllowed
@@ -141,7 +141,7 @@ def lines(session: Session, *, part_ids: Sequence[int], clues: Sequence[Clue]) -
     """Yield the lines of trip parts in the order of the ids, read in batches so that memory stays flat."""
     of_trip: dict[int, list[Clue]] = defaultdict(list)
     for clue in clues:
-        if clue.trip_id is not None:
+        if clue.trip_id is not None and clue.state != FindingState.WITHDRAWN:
             of_trip[clue.trip_id].append(clue)
     for first in range(0, len(part_ids), BATCH):
         yield from _batch(session, part_ids[first : first + BATCH], of_trip)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.accounts.models import Organisation
 from fleetapp.audit import service as audit
+from fleetapp.findings.rules import FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotAllowed, NotFound
@@ -190,7 +191,7 @@ def _totals(report: Report, org_id: int, org: Organisation) -> dict[str, Any]:
     matched = sum(part.distance_m for part in parts if part.kind == "matched")
     unmatched = sum(part.distance_m for part in parts if part.kind == "unmatched")
     kinds = {kind: sum(part.kind == kind for part in parts) for kind in ("matched", "weak", "ambiguous", "unmatched")}
-    clues = [clue for clue in report.clues if clue.org_id == org_id]
+    clues = [clue for clue in report.clues if clue.org_id == org_id and clue.state != FindingState.WITHDRAWN]
     return {
         "org": org, "vehicles": len({part.vehicle_id for part in parts}), "trips": len({part.trip_id for part in parts}),
         "parts": len(parts), **kinds, "distance_m": metres, "matched_m": matched, "unmatched_m": unmatched,

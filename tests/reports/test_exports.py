@@ -199,7 +199,7 @@ def test_others_do_not_export(export, made, username):
 
 
 def test_without_a_reason_nothing_leaves_and_nothing_is_recorded(export, made, database):
-    with pytest.raises(RuleBroken, match="reports.reason_missing"):
+    with pytest.raises(RuleBroken, match=r"reports\.reason_missing"):
         export(reason="看看")
     with database.transaction(SYSTEM) as session:
         assert session.scalars(select(ExportRecord)).all() == []

@@ -37,7 +37,7 @@ def test_a_leap_year_and_a_single_day_fit():
 
 @pytest.mark.parametrize("reason", ["", "   ", "核实", " 核 实 "])
 def test_three_characters_are_no_reason(reason):
-    with pytest.raises(RuleBroken, match="reports.reason_missing"):
+    with pytest.raises(RuleBroken, match=r"reports\.reason_missing"):
         rules.check_reason(reason)
     assert rules.check_reason(" 年度审计 ") == "年度审计"
 
