@@ -30,6 +30,8 @@ STILL_DRIVING = timedelta(minutes=15)
 """A trip whose last fix is younger may go on."""
 AFTER_EVENING = timedelta(minutes=10)
 """The evening is judged this much later, when the fixes around it have come in."""
+COVERED_STEP_S = 60.0
+"""A fix covers at most so much time (rule catalogue, primitive P6)."""
 OPEN_END = timedelta(hours=24)
 """An order never checked in counts as out for so long after its end."""
 
@@ -163,7 +165,7 @@ def _weak_parts(scene: Scene, seen: Seen) -> None:
             rival = next((c["order_id"] for c in part.candidates if scene.slips.get(c["order_id"]) != order.slip), None)
             seen.add(judge.weak_match(WeakPart(
                 vehicle_id=scene.vehicle.id, trip_id=trip.id, start_at=part.start_at, end_at=part.end_at, order=order,
-                kind=part.kind, score=part.score or 0.0, margin=part.margin, coverage=trip.coverage,
+                kind=part.kind, score=part.score or 0.0, margin=part.margin, coverage=_coverage([trip]),
                 rival_slip=scene.slips.get(rival or 0), distance_m=part.distance_m,
                 parts={name: getattr(part, f"score_{name}") or 0.0 for name in ("time", "dest", "orig", "driver", "events")},
             )))  # fmt: skip
@@ -292,9 +294,24 @@ def _nights(session: Session, scene: Scene, seen: Seen) -> None:
 
 
 def _coverage(trips: Sequence[Trip]) -> float:
-    """Return the share of the trips' time covered by fixes."""
-    seconds = [(trip.end_at - trip.start_at).total_seconds() for trip in trips]
-    return sum(trip.coverage * length for trip, length in zip(trips, seconds, strict=True)) / sum(seconds)
+    """Return the share of the trips' time that is known: covered by fixes, or a stay seen from arrival to departure.
+
+    A terminal reports less often while parked; a stay is one place all the same, so its pauses hide no movement.
+    """
+    known = sum(trip.coverage * _seconds(trip.start_at, trip.end_at) + _unreported_s(trip) for trip in trips)
+    return min(1.0, known / sum(_seconds(trip.start_at, trip.end_at) for trip in trips))
+
+
+def _unreported_s(trip: Trip) -> float:
+    """Return the seconds of a trip's stays that its coverage leaves out."""
+    spans = [
+        (_seconds(*map(datetime.fromisoformat, (stop["start"], stop["end"]))), stop["points"]) for stop in trip.stops
+    ]
+    return sum(max(0.0, length - COVERED_STEP_S * points) for length, points in spans)
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds()
 
 
 def _ongoing(trip: Trip, now: datetime) -> bool:

@@ -249,7 +249,10 @@ def outside(session: Session, *, trips: Sequence[Trip], parking_id: int, whole: 
             func.ST_Distance(cast(func.ST_StartPoint(Trip.path), Geography), area),
             func.ST_Distance(cast(func.ST_EndPoint(Trip.path), Geography), area),
             case((Trip.id.in_(whole), farthest.correlate(Trip, ParkingArea).scalar_subquery()), else_=literal(0.0)),
-        ).where(Trip.id.in_([trip.id for trip in trips]), ParkingArea.id == parking_id)
+        )
+        .select_from(Trip)
+        .join(ParkingArea, ParkingArea.id == parking_id)
+        .where(Trip.id.in_([trip.id for trip in trips]))
     )
     return {trip_id: Outside(start, end, most) for trip_id, start, end, most in rows}
 
