@@ -104,6 +104,7 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.demo.cli
     import fleetapp.drivers.api
     import fleetapp.drivers.views
     import fleetapp.duty.api
@@ -151,5 +152,5 @@ def register(app: Flask) -> None:
         fleetapp.workdays.api,
     ):
         api.register_blueprint(endpoints.blueprint)
-    for commands in (fleetapp.audit.cli,):
+    for commands in (fleetapp.audit.cli, fleetapp.demo.cli):
         app.cli.add_command(commands.group)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import structlog
@@ -15,6 +15,7 @@ from telematics.model import Fix
 
 log = structlog.get_logger()
 RETRY_S = 5.0
+EVERY_S = 600.0
 
 
 def save_fixes(session: Session, fixes: Sequence[tuple[int, Fix]], *, received_at: datetime) -> int:
@@ -23,10 +24,15 @@ def save_fixes(session: Session, fixes: Sequence[tuple[int, Fix]], *, received_a
     return store.save(connection, [(terminal, fix, None) for terminal, fix in fixes], received_at)  # type: ignore[arg-type]
 
 
-async def send_live(stream: Iterable[tuple[str, Fix]], *, host: str, port: int) -> None:
-    """Send each fix over its own terminal's JT/T 808 connection when it is due; reconnect when the gateway restarts."""
+async def send_live(
+    stream: Iterable[tuple[str, Fix]], *, host: str, port: int, meanwhile: Callable[[], object]
+) -> None:
+    """Send each fix over its own terminal's JT/T 808 connection when it is due; reconnect when the gateway restarts.
+
+    ``meanwhile`` is called every ten minutes in a thread.
+    """
     queues: dict[str, asyncio.Queue[Fix]] = {}
-    running: list[asyncio.Task[None]] = []
+    running: list[asyncio.Task[None]] = [asyncio.create_task(_now_and_then(meanwhile))]
     for phone, fix in stream:
         wait_s = fix.at.timestamp() - time.time()
         if wait_s > 0:
@@ -37,6 +43,12 @@ async def send_live(stream: Iterable[tuple[str, Fix]], *, host: str, port: int) 
             await asyncio.sleep(0.01)
         with contextlib.suppress(asyncio.QueueFull):
             queues[phone].put_nowait(fix)
+
+
+async def _now_and_then(task: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(EVERY_S)
+        await asyncio.to_thread(task)
 
 
 async def _terminal(phone: str, queue: "asyncio.Queue[Fix]", host: str, port: int) -> None:

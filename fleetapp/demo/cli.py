@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from sqlalchemy import func, select, text
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
-from fleetapp.demo import bridge, seed
+from fleetapp.demo import bridge, people, seed
 from fleetapp.demo.live import position_stream
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Role
@@ -50,7 +50,7 @@ def _is_whole(database: Database) -> bool:
 
 @group.command("seed")
 @click.option("--days", default=30, show_default=True, help="Local days of history, today included.")
-@click.option("--orders-per-day", default=26, show_default=True)
+@click.option("--orders-per-day", default=18, show_default=True)
 def seed_command(days: int, orders_per_day: int) -> None:
     """Fill an empty database with the demo city; does nothing where there is one."""
     database, _ = _refuse_production()
@@ -94,9 +94,15 @@ def live(host: str, port: int) -> None:
     except LookupError as error:
         raise click.ClickException(str(error)) from error
     now = clock.now()
+    people.keep_on_the_road(database, demo.story, now=now)
     click.echo("simulated terminals running")
+
+    def renew() -> None:
+        people.keep_on_the_road(database, demo.story, now=clock.now())
+
+    stream = position_stream(demo.city, demo.story, demo.roads, now=now)
     try:
-        asyncio.run(bridge.send_live(position_stream(demo.city, demo.story, demo.roads, now=now), host=host, port=port))
+        asyncio.run(bridge.send_live(stream, host=host, port=port, meanwhile=renew))
     except KeyboardInterrupt:
         sys.exit(0)
 

@@ -9,13 +9,12 @@ from functools import partial
 from multiprocessing import get_context
 
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session
 
 from fleetapp.accounts import service as accounts
-from fleetapp.accounts.models import OrgKind, RoleGrant, UserAccount
-from fleetapp.accounts.queries import actor_of
+from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge
+from fleetapp.demo import bridge, people
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -25,6 +24,7 @@ from fleetapp.drivers.models import Driver
 from fleetapp.drivers.rules import Licence
 from fleetapp.duty import service as duty
 from fleetapp.duty.rules import DutyAction
+from fleetapp.findings import jobs as finding_jobs
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor, Role
 from fleetapp.kit.db import Database, become, make_engine
@@ -40,6 +40,7 @@ from fleetapp.vehicles.models import TerminalBinding, Vehicle
 from fleetapp.vehicles.rules import Body, Category, Energy
 from fleetapp.workdays import queries as workdays
 from fleetapp.workdays import service as workday_service
+from telematics.model import Fix
 
 SEED = 330100
 CALENDAR_YEARS = (2024, 2025, 2026)
@@ -55,7 +56,7 @@ class Size:
     """How much demo there is."""
 
     days: int = 30
-    orders_per_day: int = 26
+    orders_per_day: int = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,9 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     while trip_jobs.derive(database, now)["windows"]:
         pass
     stage("行程与匹配 / trips and matches")
+    raised = finding_jobs.scan(database, now).get("raised", 0)
+    answered = people.answer_clues(database, now=now)
+    stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day)  # fmt: skip
@@ -195,7 +199,7 @@ def _drive(url: str, now: datetime, size: Size, kinds: dict[date, str], terminal
     demo = tell(now=now, size=size, day_kind=lambda on: kinds[on])
     start = clock.start_of(demo.story.first_on)
     stored = 0
-    batch: list[tuple[int, bridge.Fix]] = []
+    batch: list[tuple[int, Fix]] = []
     for number, car in enumerate(demo.city.vehicles, start=1):
         found = fixes_between(demo.city, demo.story, demo.roads, plate=car.plate, start_at=start, end_at=demo.story.now)
         batch += [(terminals[car.plate], fix) for fix in found]
@@ -209,14 +213,7 @@ def _drive(url: str, now: datetime, size: Size, kinds: dict[date, str], terminal
 def _live_through(database: Database, demo: Demo, stage: Say) -> int:
     """Take every step of every order in the order of time, each as the person who takes it."""
     with database.transaction(SYSTEM) as session:
-        people = {
-            user.username: actor_of(user)
-            for user in session.scalars(
-                select(UserAccount).options(
-                    joinedload(UserAccount.org), selectinload(UserAccount.grants).joinedload(RoleGrant.org)
-                )
-            )
-        }
+        actors = people.everybody(session)
         driver_ids = dict(
             session.execute(
                 select(UserAccount.username, Driver.id).join(Driver, Driver.user_id == UserAccount.id)
@@ -230,7 +227,7 @@ def _live_through(database: Database, demo: Demo, stage: Say) -> int:
     for first in range(0, len(steps), STEPS_A_COMMIT):
         with database.transaction(SYSTEM) as session:
             for _at, username, take in steps[first : first + STEPS_A_COMMIT]:
-                actor = people[username]
+                actor = actors[username]
                 become(session, actor)
                 take(session, actor)
                 session.flush()

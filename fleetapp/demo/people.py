@@ -1,0 +1,154 @@
+"""What the demo's people do with what the system finds, and with cars that are still on the road."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from fleetapp.accounts.models import RoleGrant, UserAccount
+from fleetapp.accounts.queries import actor_of
+from fleetapp.demo.records import Order, Story
+from fleetapp.drivers.models import Driver
+from fleetapp.duty import service as duty
+from fleetapp.duty.rules import DutyAction
+from fleetapp.findings import queries as findings
+from fleetapp.findings import service as finding_service
+from fleetapp.findings.models import Finding
+from fleetapp.findings.rules import FindingState
+from fleetapp.kit import permits
+from fleetapp.kit.actor import SYSTEM, Actor
+from fleetapp.kit.db import Database, become
+from fleetapp.kit.errors import FleetError
+from fleetapp.orders import service as orders
+from fleetapp.orders.rules import OrderKind, OrderState, Purpose, Stop
+from fleetapp.planning import service as planning
+from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.vehicles.models import Vehicle
+
+OPEN_FOR = timedelta(days=4)
+"""Clues about the last days are still waiting for an explanation."""
+ROUND = timedelta(hours=3)
+
+ANSWERS: Mapping[str, tuple[str, FindingState, str]] = {
+    "A-01": ("临时送件，口头请示后出车，未及时补单。", FindingState.PROCEDURAL, "属实，程序不规范，已要求补单并提醒。"),
+    "A-02": ("按派车单出行，途中改走绕城。", FindingState.CLEARED, "与派车单目的地一致，予以排除。"),
+    "A-03": ("会议延长，返程遇拥堵。", FindingState.CLEARED, "经核会议记录，确有延长。"),
+    "B-01": ("节日值班取送物资。", FindingState.PROCEDURAL, "值班属实，未列入值班车辆名单，已补报。"),
+    "B-02": ("周末加班送材料。", FindingState.PROCEDURAL, "加班属实，未提交用车申请，已提醒。"),
+    "E-01": ("车辆挪位配合停车场施工。", FindingState.CLEARED, "停车场施工情况属实。"),
+    "E-02": ("返程已晚，就近停放。", FindingState.PROCEDURAL, "应报批过夜停放，已要求整改。"),
+}  # fmt: skip
+
+
+def everybody(session: Session) -> dict[str, Actor]:
+    """Return every account's actor by username."""
+    grants = selectinload(UserAccount.grants).joinedload(RoleGrant.org)
+    rows = session.scalars(select(UserAccount).options(joinedload(UserAccount.org), grants))
+    return {user.username: actor_of(user) for user in rows}
+
+
+def answer_clues(database: Database, *, now: datetime) -> dict[str, int]:
+    """Have older clues explained by the person concerned and reviewed by somebody else; returns how many of each."""
+    done = {"explained": 0, "reviewed": 0}
+    with database.transaction(SYSTEM) as session:
+        people = {actor.user_id: actor for actor in everybody(session).values()}
+        older = findings.visible_to(SYSTEM).where(
+            Finding.end_at < now - OPEN_FOR, Finding.state == FindingState.NOTIFIED
+        )
+        waiting = [
+            (found.id, found.rule, found.concerned_id, found.org.path,
+             {found.order.applicant_id, found.order.approver_id} if found.order else set())
+            for found in session.scalars(older)
+        ]  # fmt: skip
+    for number, (finding_id, rule, concerned_id, org_path, order_people) in enumerate(waiting):
+        concerned = people.get(concerned_id)
+        if concerned is None or rule not in ANSWERS:
+            continue
+        said, outcome, note = ANSWERS[rule]
+        with database.transaction(concerned) as session:
+            finding_service.explain(session, finding_id=finding_id, text=said, actor=concerned, now=now)
+        done["explained"] += 1
+        reviewers = (
+            actor for actor in people.values()
+            if actor.user_id not in {concerned_id, *order_people} and permits.may("findings.review", actor, org_path=org_path)
+        )  # fmt: skip
+        reviewer = next(reviewers, None)
+        if number % 4 and reviewer is not None:
+            with database.transaction(reviewer) as session:
+                finding_service.review(
+                    session, finding_id=finding_id, outcome=outcome, note=note, actor=reviewer, now=now
+                )
+            done["reviewed"] += 1
+    return done
+
+
+def keep_on_the_road(database: Database, story: Story, *, now: datetime) -> int:
+    """Give every car that is still circling an order for the hours ahead; returns how many got a new one.
+
+    The one before is checked in first. Without this the live demo would end in clues about drives without an order.
+    """
+    with database.transaction(SYSTEM) as session:
+        people = everybody(session)
+        rows = session.execute(select(UserAccount.username, Driver.id).join(Driver, Driver.user_id == UserAccount.id))
+        driver_ids = dict(rows.all())
+    renewed = 0
+    for told in story.orders:
+        if told.state == "driving" and told.plate and told.driver and told.dispatcher:
+            try:
+                renewed += _renew(database, told, people, driver_ids[told.driver], now=now)
+            except FleetError:
+                continue  # the car or driver was given another task by hand meanwhile
+    return renewed
+
+
+def _renew(database: Database, told: Order, people: Mapping[str, Actor], driver_id: int, *, now: datetime) -> int:
+    driver, applicant = people[told.driver or ""], people[told.applicant]
+    with database.transaction(SYSTEM) as session:
+        vehicle = session.scalars(select(Vehicle).where(Vehicle.plate == told.plate)).one()
+        present = session.scalar(
+            select(Assignment)
+            .where(Assignment.vehicle_id == vehicle.id, Assignment.state == AssignmentState.ACTIVE)
+            .options(joinedload(Assignment.order))
+            .order_by(Assignment.id.desc())
+            .limit(1)
+        )
+        if present is not None and present.order.end_at > now + timedelta(minutes=20):
+            return 0
+        if present is not None and present.order.state in {OrderState.CHECKED_OUT, OrderState.EN_ROUTE}:
+            become(session, driver)
+            duty.report(session, assignment_id=present.id, action=DutyAction.CHECK_IN, actor=driver, now=now,
+                        odometer_m=vehicle.odometer_m + 30_000, idempotency_key=f"demo-in-{present.id}")  # fmt: skip
+        become(session, applicant)
+        order = orders.submit(
+            session, kind=OrderKind.EMERGENCY, purpose=Purpose.EMERGENCY, reason="应急保障用车", passengers="1 人",
+            passenger_count=1, contact="0571-12345", body=told.body, start_at=max(now, _free_from(present, now)),
+            end_at=now + ROUND, actor=applicant, now=now,
+            stops=[Stop(point.name, point.lat, point.lon, int(point.tolerance_m)) for point in (told.origin, *told.stops)],
+        )  # fmt: skip
+        session.flush()
+        become(session, people[told.approver])
+        orders.approve(session, order_id=order.id, actor=people[told.approver], now=now, note="同意。")
+        session.flush()
+        dispatcher = people[told.dispatcher or ""]
+        become(session, dispatcher)
+        given = planning.assign(
+            session, order_id=order.id, vehicle_id=vehicle.id, driver_id=driver_id, actor=dispatcher, now=now
+        )
+        session.flush()
+        become(session, driver)
+        for action in (DutyAction.ACCEPT, DutyAction.CHECK_OUT):
+            session.refresh(vehicle)
+            duty.report(
+                session, assignment_id=given.id, action=action, actor=driver, now=now, odometer_m=vehicle.odometer_m,
+                idempotency_key=f"demo-{action}-{given.id}",
+            )  # fmt: skip
+            session.flush()
+    return 1
+
+
+def _free_from(present: Assignment | None, now: datetime) -> datetime:
+    """Return when the vehicle's hold by the order before ends, buffers of both included."""
+    if present is None or present.during.upper is None:
+        return now
+    return present.during.upper + timedelta(minutes=16) if present.during.upper > now else now
