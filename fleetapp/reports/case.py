@@ -8,27 +8,24 @@ from datetime import datetime, timedelta
 import shapely
 from geoalchemy2.shape import to_shape
 from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload
 
-from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation
 from fleetapp.audit import queries as audit
 from fleetapp.audit.queries import Head
 from fleetapp.drivers.models import Driver
 from fleetapp.duty import queries as duties
 from fleetapp.duty.models import DutyEvent
-from fleetapp.findings.models import Finding, FindingEvent
+from fleetapp.findings import queries as findings
+from fleetapp.findings.models import Finding
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
-from fleetapp.kit.errors import NotFound
-from fleetapp.orders.models import OrderEvent, TravelOrder
+from fleetapp.orders.models import TravelOrder
 from fleetapp.planning.models import Assignment, AssignmentState
-from fleetapp.reports import queries
 from fleetapp.tracking import bridge as tracking_bridge
 from fleetapp.tracking import queries as tracking
 from fleetapp.tracking.bridge import Fix, RawHash
 from fleetapp.trips.models import Trip, TripMatch
-from fleetapp.vehicles.models import Vehicle
 from fleetapp.workdays import queries as workdays
 from fleetapp.workdays.rules import Day
 
@@ -52,7 +49,7 @@ class Case:
 
     finding: Finding
     org: Organisation
-    trip: Trip | None
+    trips: tuple[Trip, ...]
     part: TripMatch | None
     order: TravelOrder | None
     assignment: Assignment | None
@@ -74,37 +71,20 @@ def gather(session: Session, *, finding_id: int, reason: str, actor: Actor, now:
 
     :raises NotFound: no such clue, or out of reach.
     """
-    finding = session.scalar(
-        queries.findings_visible_to(actor)
-        .where(Finding.id == finding_id)
-        .options(
-            joinedload(Finding.vehicle).joinedload(Vehicle.parking),
-            joinedload(Finding.trip).selectinload(Trip.matches),
-            joinedload(Finding.order).selectinload(TravelOrder.stops),
-            joinedload(Finding.order).selectinload(TravelOrder.events).joinedload(OrderEvent.actor),
-            joinedload(Finding.order).joinedload(TravelOrder.applicant),
-            joinedload(Finding.order).joinedload(TravelOrder.approver),
-            joinedload(Finding.order).joinedload(TravelOrder.org),
-            joinedload(Finding.concerned),
-            joinedload(Finding.explainer),
-            joinedload(Finding.reviewer),
-            selectinload(Finding.events).joinedload(FindingEvent.actor),
-        )
-    )
-    if finding is None:
-        raise NotFound("kit.not_found")
-    trip, order = finding.trip, finding.order
-    start = min([finding.start_at, *([trip.start_at] if trip else [])]) - AROUND
-    end = min(max([finding.end_at, *([trip.end_at] if trip else [])]) + AROUND, start + LONGEST_TRACK, now)
+    finding = findings.get_finding(session, finding_id=finding_id, actor=actor)
+    order, found = finding.order, findings.trips_of(session, finding)
+    trips = tuple(found) or ((finding.trip,) if finding.trip else ())
+    start = min([finding.start_at, *(trip.start_at for trip in trips)]) - AROUND
+    end = min(max([finding.end_at, *(trip.end_at for trip in trips)]) + AROUND, start + LONGEST_TRACK, now)
     end = max(end, start + AROUND)
     assignment = _assignment(session, order, finding.vehicle_id)
     events = duties.events_of(session, assignment_ids=[assignment.id])[assignment.id] if assignment else []
     parking = finding.vehicle.parking
     return Case(
         finding=finding,
-        org=accounts.get_org(session, org_id=finding.org_id),
-        trip=trip,
-        part=_part(trip, finding),
+        org=finding.org,
+        trips=trips,
+        part=_part(trips, finding),
         order=order,
         assignment=assignment,
         events=tuple(events),
@@ -135,9 +115,9 @@ def _assignment(session: Session, order: TravelOrder | None, vehicle_id: int) ->
     )
 
 
-def _part(trip: Trip | None, finding: Finding) -> TripMatch | None:
-    """Return the part of the trip that the clue is about: the one with its order, else the first that it touches."""
-    parts = trip.matches if trip else []
+def _part(trips: tuple[Trip, ...], finding: Finding) -> TripMatch | None:
+    """Return the part of the trips that the clue is about: the one with its order, else the first that it touches."""
+    parts = [part for trip in trips for part in trip.matches]
     touching = [part for part in parts if part.start_at < finding.end_at and finding.start_at < part.end_at]
     of_order = [part for part in parts if finding.order_id is not None and part.order_id == finding.order_id]
     return next(iter([*of_order, *touching, *parts]), None)

@@ -46,10 +46,10 @@ def facts(case: Case) -> dict[str, Any]:
     rule = CATALOGUE.get(finding.rule)
     points = track_points(case.fixes)
     return {
-        "case": case, "finding": finding, "trip": case.trip, "part": case.part, "order": case.order,
+        "case": case, "finding": finding, "part": case.part, "order": case.order,
         "rule_name": getattr(rule, f"name_{language()}") if rule else finding.rule,
         "facts": [(t_or(f"findings.fact.{name}", name), fact_words(name, finding.facts[name])) for name in known(finding.facts)],
-        "params": [(code, *param_words(value)) for code, value in sorted(finding.params.items())],
+        "params": [(code, *param_words(value)) for code, value in sorted(finding.params.get("figures", {}).items())],
         "evidence_for": [evidence_words(line) for line in finding.evidence_for],
         "evidence_against": [evidence_words(line) for line in finding.evidence_against],
         "score_parts": [(t(f"reports.col.score_{part}"), getattr(case.part, f"score_{part}")) for part in PARTS] if case.part else [],
@@ -61,7 +61,8 @@ def facts(case: Case) -> dict[str, Any]:
 def known(values: Mapping[str, Any]) -> list[str]:
     """Return the names of facts: catalogued ones in their order, then the rest; empty ones are left out."""
     listed = [name for name in FACTS if name in values]
-    return [name for name in [*listed, *sorted(values.keys() - set(listed))] if values[name] not in (None, "", [], {})]
+    rest = sorted(values.keys() - {*listed, "trip_ids"})  # numbers of rows tell a reader nothing
+    return [name for name in [*listed, *rest] if values[name] not in (None, "", [], {})]
 
 
 def fact_words(name: str, value: Any) -> str:
@@ -77,6 +78,11 @@ def fact_words(name: str, value: Any) -> str:
         return t_or(f"reports.kind.{value}", str(value))
     if kind == "flag":
         return t("web.yes" if value else "web.no")
+    if kind == "day":
+        unknown = "" if value["known"] else f" · {t('reports.calendar_unknown', years=value['on'][:4])}"
+        return (
+            " ".join([value["on"], t_or(f"orders.day.{value['kind']}", value["kind"]), value["name"]]).strip() + unknown
+        )
     if kind in NUMBER_UNITS and isinstance(value, int | float):
         return f"{value:g} {NUMBER_UNITS[kind]}".strip()
     if isinstance(value, Mapping):
@@ -120,7 +126,7 @@ def stays(case: Case) -> list[dict[str, Any]]:
     return [
         {"number": number, "lon": stop["lon"], "lat": stop["lat"], "start": datetime.fromisoformat(stop["start"]),
          "end": datetime.fromisoformat(stop["end"])}
-        for number, stop in enumerate(case.trip.stops if case.trip else (), start=1)
+        for number, stop in enumerate((stop for trip in case.trips for stop in trip.stops), start=1)
     ]  # fmt: skip
 
 
@@ -153,8 +159,10 @@ def case_strip(case: Case, points: Sequence[Point]) -> str:
         rows.append(
             (t("reports.case.duty"), [Bar(reported["CHECK_OUT"], reported.get("CHECK_IN", case.end), DUTY_COLOUR, "")])
         )
-    if case.trip:
-        rows.append((t("reports.case.trip"), [Bar(case.trip.start_at, case.trip.end_at, MOVING_COLOUR, "")]))
+    if case.trips:
+        rows.append(
+            (t("reports.case.trip"), [Bar(trip.start_at, trip.end_at, MOVING_COLOUR, "") for trip in case.trips])
+        )
         rows.append(
             (
                 t("reports.case.stays"),

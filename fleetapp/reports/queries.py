@@ -19,7 +19,9 @@ from fleetapp.drivers.models import Driver
 from fleetapp.duty import queries as duties
 from fleetapp.duty.models import DutyEvent
 from fleetapp.duty.rules import DutyAction
-from fleetapp.findings.models import Finding, FindingState
+from fleetapp.findings import queries as findings
+from fleetapp.findings.models import Finding
+from fleetapp.findings.rules import FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotAllowed
@@ -60,7 +62,7 @@ class Clue:
     state: str
     confidence: float
     org_id: int
-    trip_id: int | None
+    vehicle_id: int
     plate: str
     order_number: str | None
     start_at: datetime
@@ -139,15 +141,15 @@ def parts(session: Session, *, actor: Actor, org_path: str, period: Period) -> l
 
 def lines(session: Session, *, part_ids: Sequence[int], clues: Sequence[Clue]) -> Iterator[Line]:
     """Yield the lines of trip parts in the order of the ids, read in batches so that memory stays flat."""
-    of_trip: dict[int, list[Clue]] = defaultdict(list)
+    of_vehicle: dict[int, list[Clue]] = defaultdict(list)
     for clue in clues:
-        if clue.trip_id is not None and clue.state != FindingState.WITHDRAWN:
-            of_trip[clue.trip_id].append(clue)
+        if clue.state != FindingState.WITHDRAWN:
+            of_vehicle[clue.vehicle_id].append(clue)
     for first in range(0, len(part_ids), BATCH):
-        yield from _batch(session, part_ids[first : first + BATCH], of_trip)
+        yield from _batch(session, part_ids[first : first + BATCH], of_vehicle)
 
 
-def _batch(session: Session, ids: Sequence[int], of_trip: dict[int, list[Clue]]) -> Iterator[Line]:
+def _batch(session: Session, ids: Sequence[int], of_vehicle: dict[int, list[Clue]]) -> Iterator[Line]:
     rows = {row.part_id: row for row in session.execute(_line_query().where(TripMatch.id.in_(ids)))}
     stops = _stops(session, {row.order_id for row in rows.values() if row.order_id is not None})
     assignments = {row.assignment_id for row in rows.values() if row.assignment_id is not None}
@@ -163,7 +165,7 @@ def _batch(session: Session, ids: Sequence[int], of_trip: dict[int, list[Clue]])
             out=next((event for event in reported if event.action == DutyAction.CHECK_OUT), None),
             back=next((event for event in reported if event.action == DutyAction.CHECK_IN), None),
             clues=tuple(
-                clue for clue in of_trip[row.trip_id] if clue.start_at < row.end_at and row.start_at < clue.end_at
+                clue for clue in of_vehicle[row.vehicle_id] if clue.start_at < row.end_at and row.start_at < clue.end_at
             ),
         )
 
@@ -173,7 +175,7 @@ def _line_query() -> Select[*tuple[Any, ...]]:
     applicant, approver, driver = aliased(UserAccount), aliased(UserAccount), aliased(UserAccount)
     return (
         select(
-            TripMatch.id.label("part_id"), Trip.id.label("trip_id"), TripMatch.start_at, TripMatch.end_at,
+            TripMatch.id.label("part_id"), Trip.id.label("trip_id"), Trip.vehicle_id, TripMatch.start_at, TripMatch.end_at,
             TripMatch.distance_m, TripMatch.kind, TripMatch.score, TripMatch.score_time, TripMatch.score_dest,
             TripMatch.score_orig, TripMatch.score_driver, TripMatch.score_events,
             Trip.start_place, Trip.end_place, Trip.gps_m, Trip.odometer_m, Trip.matched_m, Trip.matched_source,
@@ -252,33 +254,16 @@ def orders_without_trip(
     return session.execute(query).all()
 
 
-def findings_visible_to(actor: Actor) -> Select[Finding]:
-    """Return the findings that the permission table opens to the actor, newest first."""
-    scopes = permits.table()["findings.read"].roles
-    conditions: list[ColumnElement[bool]] = [Finding.id.is_(None)]
-    for grant in actor.grants:
-        inside = select(Organisation.id).where(Organisation.path.startswith(grant.org_path, autoescape=True))
-        match scopes.get(grant.role):
-            case "own":
-                conditions.append(Finding.concerned_id == actor.user_id)
-            case "unit":
-                conditions.append(Finding.org_id == grant.org_id)
-            case "subtree":
-                conditions.append(Finding.org_id.in_(inside))
-    return select(Finding).where(or_(*conditions)).order_by(Finding.start_at.desc(), Finding.id.desc())
-
-
 def clues(session: Session, *, actor: Actor, org_path: str, period: Period) -> list[Clue]:
     """Return the clues that touch the period, about units of the sub-tree, in time order."""
     columns: tuple[Any, ...] = (
         Finding.number, Finding.rule, Finding.rule_version, Finding.severity, Finding.state, Finding.confidence,
-        Finding.org_id, Finding.trip_id, Vehicle.plate, TravelOrder.number, Finding.start_at, Finding.end_at,
+        Finding.org_id, Finding.vehicle_id, Vehicle.plate, TravelOrder.number, Finding.start_at, Finding.end_at,
         Finding.detected_at, Finding.due_at,
     )  # fmt: skip
     query = (
-        findings_visible_to(actor)
+        findings.visible_to(actor)
         .with_only_columns(*columns)
-        .join(Vehicle, Vehicle.id == Finding.vehicle_id)
         .join(Organisation, Organisation.id == Finding.org_id)
         .outerjoin(TravelOrder, TravelOrder.id == Finding.order_id)
         .where(

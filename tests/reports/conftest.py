@@ -141,8 +141,10 @@ def build(database, now) -> Made:
         finding = Finding(
             org_id=car.org_id, number="XS20261117-0001", dedupe_key="A-01|1", rule="A-01", rule_version="2026.11", vehicle_id=car.id,
             trip_id=loose.id, concerned_id=people["driver.xhedu"], start_at=loose.start_at, end_at=loose.end_at, severity="orange",
-            state="EXPLAINED", confidence=0.9, facts={"km": 8.0, "unmatched_km": 8.0}, params={"min_km": 0.5},
-            evidence_for=[{"code": "no_order", "km": 8.0}], evidence_against=[{"code": "coverage", "coverage": 0.97}],
+            state="EXPLAINED", confidence=0.9, facts={"distance_m": 8_000.0, "coverage": 0.97, "trips": 1, "trip_ids": [loose.id]},
+            params={"version": "2026.11", "figures": {"A-01.min_km": {"value": 0.5, "unit": "km", "valid_from": "2026-01-01",
+            "source": "规则目录 2026.11", "article": None}}},
+            evidence_for=[{"code": "no_order"}], evidence_against=[{"code": "supplementary_possible"}],
             detected_at=now, due_at=now + timedelta(days=3), explainer_id=people["driver.xhedu"], explanation="送修车辆，未及时补单",
         )  # fmt: skip
         session.add(finding)

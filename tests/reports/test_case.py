@@ -48,9 +48,8 @@ def with_order(database, made):
     with database.transaction(SYSTEM) as session:
         finding = session.scalars(select(Finding)).one()
         finding.order_id = made.order_id
-        finding.trip_id = made.matched_trip
         finding.explanation = "<img src=http://example.invalid/x.png> & 已补单"
-        finding.facts = finding.facts | {"distance_m": 12_345.6, "late_min": 70}
+        finding.facts = {"distance_m": 12_345.6, "late_min": 70, "trip_ids": [made.matched_trip]}
 
 
 def test_the_file_says_everything_and_can_be_verified_and_fetches_nothing(
@@ -119,7 +118,7 @@ def test_no_file_without_a_reason_and_none_of_a_restricted_vehicle(case_file, da
 def test_a_clue_without_positions_order_or_trip_still_has_its_file(case_file, database, made):
     with database.transaction(SYSTEM) as session:
         finding = session.scalars(select(Finding)).one()
-        finding.trip_id = None
+        finding.trip_id, finding.facts = None, {}
         finding.start_at, finding.end_at = finding.start_at.replace(day=2), finding.end_at.replace(day=2)
     said = words_of(case_file()[0])
     assert "该时段没有定位数据" in said
