@@ -34,7 +34,9 @@ NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 def _cluster_url() -> str:
     url = os.environ.get("FLEET_TEST_DATABASE_URL")
     if not url:
-        pytest.exit("FLEET_TEST_DATABASE_URL is not set: run `make test`, which starts a private cluster.", returncode=2)
+        pytest.exit(
+            "FLEET_TEST_DATABASE_URL is not set: run `make test`, which starts a private cluster.", returncode=2
+        )
     return url
 
 

@@ -8,8 +8,8 @@ and ``bjwater`` (a unit of Binjiang).
 import functools
 from datetime import UTC, date, datetime
 
-from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
@@ -57,12 +57,16 @@ VEHICLES = [
 ]
 
 WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-LETTERS = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+LETTERS = dict(
+    zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)
+)
 
 
 def with_check_digit(vin: str) -> str:
     """Return the VIN with position 9 as GB 16735 wants it."""
-    total = sum(weight * (int(char) if char.isdigit() else LETTERS[char]) for weight, char in zip(WEIGHTS, vin, strict=True))
+    total = sum(
+        weight * (int(char) if char.isdigit() else LETTERS[char]) for weight, char in zip(WEIGHTS, vin, strict=True)
+    )
     return vin[:8] + "0123456789X"[total % 11] + vin[9:]
 
 
@@ -75,7 +79,13 @@ def password_hash() -> str:
 def square(lon: float, lat: float, half_m: float = 60) -> str:
     """Return a square around a point as EWKT."""
     dy, dx = half_m / 111_320, half_m / 96_100
-    corners = [(lon - dx, lat - dy), (lon + dx, lat - dy), (lon + dx, lat + dy), (lon - dx, lat + dy), (lon - dx, lat - dy)]
+    corners = [
+        (lon - dx, lat - dy),
+        (lon + dx, lat - dy),
+        (lon + dx, lat + dy),
+        (lon - dx, lat + dy),
+        (lon - dx, lat - dy),
+    ]
     return f"SRID=4326;POLYGON(({', '.join(f'{x} {y}' for x, y in corners)}))"
 
 
@@ -92,7 +102,9 @@ def build(database: Database, now: datetime) -> None:
             session.add(org)
             session.flush()
             orgs[key] = org
-            parking[key] = ParkingArea(org_id=org.id, name_zh=f"{zh}停车场", name_en=f"{en} car park", area=square(lon, lat))
+            parking[key] = ParkingArea(
+                org_id=org.id, name_zh=f"{zh}停车场", name_en=f"{en} car park", area=square(lon, lat)
+            )
             session.add(parking[key])
         people = {}
         for username, role, where in USERS:
@@ -113,7 +125,8 @@ def build(database: Database, now: datetime) -> None:
             session.add(vehicle)
             session.flush()
             terminal_id = session.scalar(
-                text("INSERT INTO gps_terminal (phone, kind, enabled) VALUES (:phone, 'jt808', true) RETURNING id"), {"phone": phone}
+                text("INSERT INTO gps_terminal (phone, kind, enabled) VALUES (:phone, 'jt808', true) RETURNING id"),
+                {"phone": phone},
             )
             session.add(TerminalBinding(org_id=vehicle.org_id, vehicle_id=vehicle.id, terminal_id=terminal_id,
                                         during=Range(datetime(2022, 3, 1, tzinfo=UTC), None)))  # fmt: skip

@@ -5,9 +5,9 @@
 //   data-track      address of a track {fixes: [{at, lat, lon, speed_kmh}]} for playback, with #track-time and friends
 import "ol/ol.css";
 import "./_tracking.css";
-import GeoJSON from "ol/format/GeoJSON.js";
 import { defaults as controls, FullScreen, ScaleLine } from "ol/control.js";
 import Feature from "ol/Feature.js";
+import GeoJSON from "ol/format/GeoJSON.js";
 import LineString from "ol/geom/LineString.js";
 import Point from "ol/geom/Point.js";
 import Graticule from "ol/layer/Graticule.js";
@@ -23,13 +23,24 @@ const HANGZHOU = fromLonLat([120.16, 30.26]);
 const PROJECTION = { dataProjection: "EPSG:4326", featureProjection: "EPSG:3857" };
 const ROAD_COLOURS = { expressway: "#e6b45c", arterial: "#d3d9e0", street: "#e3e8ed", access: "#edf0f3" };
 const ROAD_WIDTHS = { expressway: 3.2, arterial: 2.2, street: 1.3, access: 0.8 };
-const COLOURS = { start: "#2fb344", end: "#d63939", order: "#4263eb", point: "#206bc4", stop: "#f59f00", place: "#667382" };
+const COLOURS = {
+  start: "#2fb344",
+  end: "#d63939",
+  order: "#4263eb",
+  point: "#206bc4",
+  stop: "#f59f00",
+  place: "#667382",
+};
 const FONT = '12px system-ui, "Noto Sans CJK SC", "Microsoft YaHei", sans-serif';
 
 function words(text, dy = -14) {
   return new Text({
-    text, font: FONT, offsetY: dy, overflow: true,
-    fill: new Fill({ color: "#1d273b" }), stroke: new Stroke({ color: "#ffffff", width: 3 }),
+    text,
+    font: FONT,
+    offsetY: dy,
+    overflow: true,
+    fill: new Fill({ color: "#1d273b" }),
+    stroke: new Stroke({ color: "#ffffff", width: 3 }),
   });
 }
 
@@ -43,7 +54,13 @@ function roadStyle(feature) {
 }
 
 // Speed in five steps, each also named in the legend: colour is never alone.
-const SPEED_STEPS = [[10, "#d63939"], [30, "#f76707"], [60, "#f59f00"], [90, "#2fb344"], [Infinity, "#1098ad"]];
+const SPEED_STEPS = [
+  [10, "#d63939"],
+  [30, "#f76707"],
+  [60, "#f59f00"],
+  [90, "#2fb344"],
+  [Infinity, "#1098ad"],
+];
 function speedColour(kmh) {
   return SPEED_STEPS.find(([limit]) => (kmh ?? 0) < limit)[1];
 }
@@ -53,7 +70,8 @@ function dataStyle(feature, resolution) {
   const label = feature.get("label") ?? "";
   if (kind === "parking")
     return new Style({
-      stroke: new Stroke({ color: "#0ca678", width: 2, lineDash: [6, 4] }), fill: new Fill({ color: "rgba(12,166,120,.12)" }),
+      stroke: new Stroke({ color: "#0ca678", width: 2, lineDash: [6, 4] }),
+      fill: new Fill({ color: "rgba(12,166,120,.12)" }),
       text: label && resolution < 12 ? words(label, 0) : undefined,
     });
   if (kind === "track")
@@ -66,11 +84,15 @@ function dataStyle(feature, resolution) {
   const number = feature.get("number");
   return new Style({
     image: new Circle({
-      radius: number ? 11 : 7, fill: new Fill({ color: COLOURS[kind] ?? COLOURS.point }), stroke: new Stroke({ color: "#fff", width: 2 }),
+      radius: number ? 11 : 7,
+      fill: new Fill({ color: COLOURS[kind] ?? COLOURS.point }),
+      stroke: new Stroke({ color: "#fff", width: 2 }),
     }),
     text: number
       ? new Text({ text: String(number), font: `bold ${FONT}`, fill: new Fill({ color: "#fff" }) })
-      : label ? words(label, -16) : undefined,
+      : label
+        ? words(label, -16)
+        : undefined,
   });
 }
 
@@ -83,9 +105,18 @@ function vehicleStyle(feature, resolution) {
   if (!vehicleStyles.has(key)) {
     const fill = new Fill({ color: { moving: "#2fb344", parked: "#206bc4", offline: "#9ba9be" }[state] ?? "#9ba9be" });
     const stroke = new Stroke({ color: "#fff", width: 1.5 });
-    const image = state === "moving"
-      ? new RegularShape({ points: 3, radius: 10, rotation: (turn * Math.PI) / 180, fill, stroke, scale: [0.8, 1.1], rotateWithView: true })
-      : new Circle({ radius: state === "parked" ? 6 : 5, fill, stroke });
+    const image =
+      state === "moving"
+        ? new RegularShape({
+            points: 3,
+            radius: 10,
+            rotation: (turn * Math.PI) / 180,
+            fill,
+            stroke,
+            scale: [0.8, 1.1],
+            rotateWithView: true,
+          })
+        : new Circle({ radius: state === "parked" ? 6 : 5, fill, stroke });
     vehicleStyles.set(key, new Style({ image, text: label ? words(label) : undefined }));
   }
   return vehicleStyles.get(key);
@@ -110,14 +141,25 @@ function makeMap(element) {
     controls: controls({ attribution: false, rotate: false }).extend([new ScaleLine(), new FullScreen()]),
     view: new View({ center: HANGZHOU, zoom: 11, minZoom: 7, maxZoom: 18 }),
   });
-  map.getLayers().insertAt(0, new Graticule({
-    strokeStyle: new Stroke({ color: "rgba(120,130,150,.18)", width: 1 }), showLabels: false, wrapX: false, targetSize: 160,
-  }));
+  map.getLayers().insertAt(
+    0,
+    new Graticule({
+      strokeStyle: new Stroke({ color: "rgba(120,130,150,.18)", width: 1 }),
+      showLabels: false,
+      wrapX: false,
+      targetSize: 160,
+    }),
+  );
   fetchJson(element.dataset.roads ?? "/map/roads.json")
     .then((found) => roads.addFeatures(new GeoJSON(PROJECTION).readFeatures(found)))
     .catch(() => {});
   map.on("pointermove", (event) => {
-    map.getTargetElement().classList.toggle("fleet-map-pointing", map.hasFeatureAtPixel(event.pixel, { layerFilter: (layer) => layer === layers[1] }));
+    map
+      .getTargetElement()
+      .classList.toggle(
+        "fleet-map-pointing",
+        map.hasFeatureAtPixel(event.pixel, { layerFilter: (layer) => layer === layers[1] }),
+      );
   });
   return { map, data };
 }
@@ -135,7 +177,11 @@ function addPopup(map, element) {
   const overlay = new Overlay({ element: box, offset: [0, -14], positioning: "bottom-center" });
   map.addOverlay(overlay);
   map.on("singleclick", (event) => {
-    const feature = map.forEachFeatureAtPixel(event.pixel, (found) => (found.get("text") || found.get("plate") ? found : undefined), { hitTolerance: 6 });
+    const feature = map.forEachFeatureAtPixel(
+      event.pixel,
+      (found) => (found.get("text") || found.get("plate") ? found : undefined),
+      { hitTolerance: 6 },
+    );
     box.hidden = !feature;
     if (!feature) return;
     box.replaceChildren();
@@ -175,7 +221,10 @@ function followLive(element, map, data) {
   function matches(vehicle) {
     const wanted = (search?.value ?? "").trim().toUpperCase();
     const state = document.querySelector("input[name=live-state]:checked")?.value ?? "";
-    return (!wanted || vehicle.plate.includes(wanted) || vehicle.org.toUpperCase().includes(wanted)) && (!state || vehicle.state === state);
+    return (
+      (!wanted || vehicle.plate.includes(wanted) || vehicle.org.toUpperCase().includes(wanted)) &&
+      (!state || vehicle.state === state)
+    );
   }
 
   function draw(vehicle) {
@@ -210,7 +259,9 @@ function followLive(element, map, data) {
         rest.className = "small text-secondary";
         rest.textContent = `${vehicle.state_text} · ${vehicle.text}`;
         row.append(plate, rest);
-        row.addEventListener("click", () => map.getView().animate({ center: feature.getGeometry().getCoordinates(), zoom: 15, duration: 300 }));
+        row.addEventListener("click", () =>
+          map.getView().animate({ center: feature.getGeometry().getCoordinates(), zoom: 15, duration: 300 }),
+        );
         return row;
       }),
     );
@@ -245,12 +296,19 @@ function playback(element, map, data) {
   if (fixes.length < 2) return;
   for (let i = 1; i < fixes.length; i += 1) {
     const [a, b] = [fixes[i - 1], fixes[i]];
-    data.addFeature(new Feature({
-      kind: b.gap ? "gap" : "track", colour: speedColour(b.speed_kmh),
-      geometry: new LineString([fromLonLat([a.lon, a.lat]), fromLonLat([b.lon, b.lat])]),
-    }));
+    data.addFeature(
+      new Feature({
+        kind: b.gap ? "gap" : "track",
+        colour: speedColour(b.speed_kmh),
+        geometry: new LineString([fromLonLat([a.lon, a.lat]), fromLonLat([b.lon, b.lat])]),
+      }),
+    );
   }
-  const car = new Feature({ kind: "vehicle", state: "moving", geometry: new Point(fromLonLat([fixes[0].lon, fixes[0].lat])) });
+  const car = new Feature({
+    kind: "vehicle",
+    state: "moving",
+    geometry: new Point(fromLonLat([fixes[0].lon, fixes[0].lat])),
+  });
   data.addFeature(car);
   fit(map, data);
   const slider = document.querySelector("#track-slider");
