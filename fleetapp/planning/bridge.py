@@ -363,7 +363,7 @@ def options(scene: Scene) -> list[Option]:
             found.append(Option(int(option.vehicle_id), driver_id, cost_fen, _fault(option.code, option.detail)))
         known = {option.vehicle_id for option in found}
         found += [Option(v.id, None, None, Fault("vehicle_overlap")) for v in vehicles if v.id not in known]
-    return sorted(found, key=lambda o: (0 if o.fault is None else 1 if o.fault.is_soft else 2, o.cost_fen or 0))
+    return sorted(found, key=lambda o: (o.fault is not None, o.fault is not None and o.fault.refuses, o.cost_fen or 0))
 
 
 def faults(scene: Scene) -> list[Fault]:

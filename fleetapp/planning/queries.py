@@ -1,7 +1,7 @@
 """Reading of assignments and runs, and of what a plan needs of the slices below."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, or_, select, text
@@ -21,6 +21,8 @@ from fleetapp.orders.models import DispatchSlip, TravelOrder
 from fleetapp.orders.rules import OrderState
 from fleetapp.places.models import ParkingArea
 from fleetapp.planning.models import Assignment, AssignmentState, PlanRun
+from fleetapp.planning.rules import Figures
+from fleetapp.policies import queries as policies
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 
@@ -129,6 +131,29 @@ def busy(
         of_vehicle.setdefault(row.vehicle_id, []).append(taken)
         of_driver.setdefault(row.driver_id, []).append(taken)
     return of_vehicle, of_driver
+
+
+def figures(session: Session, *, now: datetime, org_path: str) -> Figures:
+    """Return the policy figures in force for a part of the tree.
+
+    :raises RuleBroken: ``policies.missing``.
+    """
+    on = clock.local_date(now)
+    found = {
+        code: float(policies.value(session, code, on, org_path))
+        for code in (
+            "dispatch.buffer_before_min", "dispatch.buffer_after_min", "dispatch.ev_range_factor", "driver.shift_max_h",
+            "driver.continuous_max_h", "driver.rest_min",
+        )
+    }  # fmt: skip
+    return Figures(
+        before=timedelta(minutes=found["dispatch.buffer_before_min"]),
+        after=timedelta(minutes=found["dispatch.buffer_after_min"]),
+        range_factor=found["dispatch.ev_range_factor"],
+        shift_max=timedelta(hours=found["driver.shift_max_h"]),
+        drive_max=timedelta(hours=found["driver.continuous_max_h"]),
+        rest_min=timedelta(minutes=found["driver.rest_min"]),
+    )
 
 
 def fleet(session: Session, *, actor: Actor, until_on: date) -> tuple[list[Vehicle], list[Driver]]:

@@ -28,6 +28,9 @@ PURPOSES_OF: Mapping[str, frozenset[str]] = {
 SOFT = frozenset({"lending", "vehicle_class", "driver_shift", "driver_rest", "driver_off_duty"})
 """What a dispatcher may decide against: shown and kept in the log, never refused. Everything else refuses."""
 
+TIGHT = frozenset({"vehicle_unavailable", "driver_overlap"})
+"""What a plan avoids but a dispatcher may do: between two bookings that leave each other time, without going home."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -52,6 +55,11 @@ class Fault:
     def is_soft(self) -> bool:
         """Whether a dispatcher may decide otherwise."""
         return self.code in SOFT
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a vehicle proposed with this fault would be refused by hand too."""
+        return self.code not in SOFT | TIGHT
 
 
 def check_plan_window(window: Span, now: datetime) -> None:

@@ -1,8 +1,8 @@
 """Writing of plans and assignments. Every assignment has its slip, its order on DISPATCHED and its audit entry, or is none."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import Range
@@ -25,7 +25,6 @@ from fleetapp.orders.rules import OrderAction, OrderState
 from fleetapp.planning import bridge, queries, rules
 from fleetapp.planning.models import Assignment, AssignmentState, PlanRun, RunState
 from fleetapp.planning.rules import Fault, Figures
-from fleetapp.policies import queries as policies
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import VehicleState
@@ -39,29 +38,6 @@ class Outcome:
     number: str
     code: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
-
-
-def figures(session: Session, *, now: datetime, org_path: str) -> Figures:
-    """Return the policy figures in force for a part of the tree.
-
-    :raises RuleBroken: ``policies.missing``.
-    """
-    on = clock.local_date(now)
-    found = {
-        code: float(policies.value(session, code, on, org_path))
-        for code in (
-            "dispatch.buffer_before_min", "dispatch.buffer_after_min", "dispatch.ev_range_factor", "driver.shift_max_h",
-            "driver.continuous_max_h", "driver.rest_min",
-        )
-    }  # fmt: skip
-    return Figures(
-        before=timedelta(minutes=found["dispatch.buffer_before_min"]),
-        after=timedelta(minutes=found["dispatch.buffer_after_min"]),
-        range_factor=found["dispatch.ev_range_factor"],
-        shift_max=timedelta(hours=found["driver.shift_max_h"]),
-        drive_max=timedelta(hours=found["driver.continuous_max_h"]),
-        rest_min=timedelta(minutes=found["driver.rest_min"]),
-    )
 
 
 # ---- plans ----------------------------------------------------------------------------------------------------------
@@ -191,7 +167,7 @@ def assign(
     permits.require("planning.assign", actor, org_path=vehicle.org.path)
     rules.check_separation(actor_id=actor.user_id, approver_id=order.approver_id, driver_user_id=driver.user_id)
     rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
-    limits = figures(session, now=now, org_path=order.org.path)
+    limits = queries.figures(session, now=now, org_path=order.org.path)
     reasons = faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits)
     refused = rules.first_refusal(reasons)
     if refused:
@@ -282,13 +258,24 @@ def candidates(
     session: Session, *, order: TravelOrder, actor: Actor, now: datetime
 ) -> tuple[list[bridge.Option], dict[int, Vehicle], list[Driver]]:
     """Return every vehicle's case for an approved order with the vehicles and the drivers free over its window."""
-    limits = figures(session, now=now, org_path=order.org.path)
+    limits = queries.figures(session, now=now, org_path=order.org.path)
     window = Span(order.start_at, order.end_at)
     cars, people = queries.fleet(session, actor=actor, until_on=clock.local_date(order.end_at))
     scene = _furnished(session, window=window, found=[order], cars=cars, people=people, limits=limits)
     held = rules.taken(order.start_at, order.end_at, limits)
-    ready = [d for d in people if not any(span.overlaps(held) for span in scene.busy_drivers.get(d.id, ()))]
-    return bridge.options(scene) if cars else [], {car.id: car for car in cars}, ready
+
+    def is_taken(spans: Collection[Span]) -> bool:
+        return any(span.overlaps(held) for span in spans)
+
+    found = [
+        replace(option, fault=Fault("vehicle_overlap"), cost_fen=None)
+        if is_taken(scene.busy_vehicles.get(option.vehicle_id, ()))
+        else option
+        for option in (bridge.options(scene) if cars else [])
+    ]
+    found.sort(key=lambda option: option.fault is not None and option.fault.refuses)  # keeps the order by cost
+    ready = [driver for driver in people if not is_taken(scene.busy_drivers.get(driver.id, ()))]
+    return found, {car.id: car for car in cars}, ready
 
 
 def _seat(actor: Actor) -> tuple[int, str]:
@@ -317,7 +304,7 @@ def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_p
     last_on = clock.local_date(max(order.end_at for order in found))
     cars, people = queries.fleet(session, actor=actor, until_on=last_on)
     people = [driver for driver in people if driver.user_id != actor.user_id]
-    limits = figures(session, now=now, org_path=org_path)
+    limits = queries.figures(session, now=now, org_path=org_path)
     span = Span(window.start, max(window.end, *(order.end_at for order in found)))
     return _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits)
 

@@ -12,6 +12,7 @@ from marshmallow import EXCLUDE
 from sqlalchemy.orm import Session
 from werkzeug import Response
 
+from fleetapp.drivers.rules import Licence, may_drive
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, NotFound, RuleBroken
@@ -262,10 +263,17 @@ def _assign_page(order_id: int, error: FleetError | None) -> str:
         if order.state != OrderState.APPROVED:
             return render_template("planning/assign.html", order=order, problem=problem, options=[], cars={}, people={})
         options, cars, ready = service.candidates(s, order=order, actor=actor(), now=now())
-        people: dict[int, list[Any]] = {}
-        for driver in ready:
-            if driver.user_id not in {actor().user_id, order.approver_id}:
-                people.setdefault(driver.org_id, []).append(driver)
+        apart = {actor().user_id, order.approver_id}
+        people = {
+            car.id: [
+                driver
+                for driver in ready
+                if driver.org_id == car.org_id
+                and driver.user_id not in apart
+                and may_drive(Licence(driver.licence), car.seats)
+            ]
+            for car in cars.values()
+        }
         idle = (VehicleState.MAINTENANCE, VehicleState.SEALED)
         out = s.scalars(vehicles.visible_to(actor()).where(Vehicle.state.in_(idle)).limit(20)).all()
         return render_template(
