@@ -227,7 +227,7 @@ def _outing_for(outing: Outing, figures: Figures) -> list[Line]:
     return [
         *_line_if(left, "left_place", metres=round(outing.farthest_m or 0.0)),
         *_line_if(_at_night(outing, figures), "night", start=f"{from_h:.0f}:00", end=f"{to_h:.0f}:00"),
-        *_line_if(is_rest(outing.day), "day_off", on=outing.day.on.isoformat(), name=outing.day.name or "双休日"),
+        *_day_off(outing.day),
         *_line_if(outing.vehicle_state == "SEALED", "sealed"),
     ]
 
@@ -275,9 +275,8 @@ def _day_use(rule: str, use: DayUse, figures: Figures, severity: Severity) -> Ju
         return exempt
     if use.coverage < MIN_COVERAGE:
         return Silence.INSUFFICIENT_DATA
-    name = use.day.name or "双休日"
     supporting = [
-        _line("day_off", on=use.day.on.isoformat(), name=name) if use.day.known else _line("weekend", on=use.day.on.isoformat()),
+        *(_day_off(use.day) or [_line("weekend", on=use.day.on.isoformat())]),
         _line("distance", km=_km(use.distance_m)),
         _line("no_order") if use.order is None else _line("no_duty_leave"),
     ]  # fmt: skip
@@ -295,6 +294,16 @@ def _day_use(rule: str, use: DayUse, figures: Figures, severity: Severity) -> Ju
         order=use.order, trip_ids=use.trip_ids, distance_m=use.distance_m, day=use.day,
         concerned_id=nearest.driver_user_id if nearest else None,
     )  # fmt: skip
+
+
+def _day_off(day: Day) -> list[Line]:
+    """Return the line that says a day is surely none of work."""
+    if not is_rest(day):
+        return []
+    holiday = day.kind is DayKind.HOLIDAY
+    return [
+        _line("holiday", on=day.on.isoformat(), name=day.name) if holiday else _line("rest_day", on=day.on.isoformat())
+    ]
 
 
 def _calendar_against(day: Day) -> list[Line]:

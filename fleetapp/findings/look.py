@@ -304,10 +304,11 @@ def _coverage(trips: Sequence[Trip]) -> float:
 
 def _unreported_s(trip: Trip) -> float:
     """Return the seconds of a trip's stays that its coverage leaves out."""
-    spans = [
-        (_seconds(*map(datetime.fromisoformat, (stop["start"], stop["end"]))), stop["points"]) for stop in trip.stops
-    ]
-    return sum(max(0.0, length - COVERED_STEP_S * points) for length, points in spans)
+    missing_s = 0.0
+    for stop in trip.stops:
+        length_s = _seconds(datetime.fromisoformat(stop["start"]), datetime.fromisoformat(stop["end"]))
+        missing_s += max(0.0, length_s - COVERED_STEP_S * stop["points"])
+    return missing_s
 
 
 def _seconds(start: datetime, end: datetime) -> float:

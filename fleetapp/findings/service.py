@@ -61,9 +61,7 @@ def scan_vehicle(
         if finding.id in supported or finding.state != FindingState.NOTIFIED:
             continue
         if start <= finding.start_at < end:
-            _step(
-                session, finding, FindingState.WITHDRAWN, action="withdraw", actor=SYSTEM, now=now, note="data_changed"
-            )
+            _step(session, finding, FindingState.WITHDRAWN, action="withdraw", actor=SYSTEM, now=now, note=None)
             done["withdrawn"] += 1
     return done
 
@@ -108,11 +106,11 @@ def _refresh(session: Session, finding: Finding, clue: Clue, figure_rows: Sequen
     before = _content(finding)
     _take(session, finding, clue, figure_rows)
     if withdrawn:
-        _step(session, finding, FindingState.NOTIFIED, action="reinstate", actor=SYSTEM, now=now, note="data_changed")
+        _step(session, finding, FindingState.NOTIFIED, action="reinstate", actor=SYSTEM, now=now, note=None)
         return "reinstated"
     if _content(finding) == before:
         return "unchanged"
-    _step(session, finding, FindingState.NOTIFIED, action="refresh", actor=SYSTEM, now=now, note="data_changed")
+    _step(session, finding, FindingState.NOTIFIED, action="refresh", actor=SYSTEM, now=now, note=None)
     return "refreshed"
 
 

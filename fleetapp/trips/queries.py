@@ -22,13 +22,16 @@ READERS = frozenset(
 
 def visible_to(actor: Actor) -> Select[Trip]:
     """Return the current trips of normal vehicles inside the actor's sub-trees, newest first."""
+    return _readable(actor).where(Trip.superseded_at.is_(None))
+
+
+def _readable(actor: Actor) -> Select[Trip]:
     paths = actor.paths(READERS)
     return (
         select(Trip)
         .join(Vehicle, Vehicle.id == Trip.vehicle_id)
         .join(Organisation, Organisation.id == Trip.org_id)
         .where(
-            Trip.superseded_at.is_(None),
             Vehicle.secrecy == Secrecy.NORMAL,
             or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)),
         )
@@ -48,8 +51,12 @@ def filtered(
     kind: str = "",
     vehicle_id: int | None = None,
     order_id: int | None = None,
+    org_id: int | None = None,
 ) -> Select[Trip]:
-    """Narrow trips by plate, start within ``[start, end)``, kind of match, vehicle or order."""
+    """Narrow trips by plate, start within ``[start, end)``, kind of match, vehicle, order or unit with its sub-tree."""
+    if org_id is not None:
+        top = select(Organisation.path).where(Organisation.id == org_id).scalar_subquery()
+        query = query.where(func.starts_with(Organisation.path, top))
     if plate:
         query = query.where(Vehicle.plate.icontains(plate.strip().upper(), autoescape=True))
     if start:
@@ -71,7 +78,9 @@ def get_trip(session: Session, *, trip_id: int, actor: Actor) -> Trip:
 
     :raises NotFound: none, or out of scope.
     """
-    trip = session.scalar(visible_to(actor).where(Trip.id == trip_id))
+    trip = session.scalar(
+        _readable(actor).where(Trip.id == trip_id).options(joinedload(Trip.vehicle).joinedload(Vehicle.parking))
+    )
     if trip is None:
         raise NotFound("kit.not_found")
     return trip
