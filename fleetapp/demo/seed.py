@@ -46,6 +46,7 @@ SEED = 330100
 CALENDAR_YEARS = (2024, 2025, 2026)
 STEPS_A_COMMIT = 200
 FIXES_A_COMMIT = 20_000
+CONFIRM_AFTER = timedelta(hours=3)
 SEEDED = "demo.seeded"
 Say = Callable[[str], None]
 Step = tuple[datetime, str, Callable[[Session, Actor], object]]
@@ -220,8 +221,9 @@ def _live_through(database: Database, demo: Demo, stage: Say) -> int:
             ).all()
         )
         vehicle_ids = dict(session.execute(select(Vehicle.plate, Vehicle.id)).all())
+    confirm_until = demo.story.now - timedelta(hours=12)
     steps = sorted(
-        (step for order in demo.story.orders for step in _Life(order, driver_ids, vehicle_ids).steps()),
+        (step for order in demo.story.orders for step in _Life(order, driver_ids, vehicle_ids, confirm_until).steps()),
         key=lambda step: step[0],
     )
     for first in range(0, len(steps), STEPS_A_COMMIT):
@@ -239,8 +241,11 @@ def _live_through(database: Database, demo: Demo, stage: Say) -> int:
 class _Life:
     """The steps of one order; later ones use the ids that earlier ones made."""
 
-    def __init__(self, order: Order, driver_ids: dict[str, int], vehicle_ids: dict[str, int]) -> None:
+    def __init__(
+        self, order: Order, driver_ids: dict[str, int], vehicle_ids: dict[str, int], confirm_until: datetime
+    ) -> None:
         self.order = order
+        self.confirm_until = confirm_until
         self.driver_ids = driver_ids
         self.vehicle_ids = vehicle_ids
         self.order_id = 0
@@ -289,8 +294,8 @@ class _Life:
                     self.report, action=DutyAction.CHECK_IN, at=order.checked_in_at, odometer_m=order.odometer_in_m
                 ),
             )
-        if order.closed_at:
-            yield order.closed_at, order.applicant, self.close
+        if order.checked_in_at and order.checked_in_at < self.confirm_until:
+            yield order.checked_in_at + CONFIRM_AFTER, order.applicant, self.close
 
     def submit(self, session: Session, actor: Actor) -> None:
         """Apply."""
@@ -346,7 +351,9 @@ class _Life:
 
     def close(self, session: Session, actor: Actor) -> None:
         """Confirm the journey."""
-        orders.close(session, order_id=self.order_id, actor=actor, now=_moment(self.order.closed_at))
+        orders.close(
+            session, order_id=self.order_id, actor=actor, now=_moment(self.order.checked_in_at) + CONFIRM_AFTER
+        )
 
 
 def _moment(at: datetime | None) -> datetime:

@@ -5,7 +5,7 @@
 //   data-track      address of a track {fixes: [{at, lat, lon, speed_kmh}]} for playback, with #track-time and friends
 import "ol/ol.css";
 import "./_tracking.css";
-import { defaults as controls, FullScreen, ScaleLine } from "ol/control.js";
+import { defaults as controls, ScaleLine } from "ol/control.js";
 import Feature from "ol/Feature.js";
 import GeoJSON from "ol/format/GeoJSON.js";
 import LineString from "ol/geom/LineString.js";
@@ -138,7 +138,7 @@ function makeMap(element) {
   const map = new OlMap({
     target: element,
     layers,
-    controls: controls({ attribution: false, rotate: false }).extend([new ScaleLine(), new FullScreen()]),
+    controls: controls({ attribution: false, rotate: false }).extend([new ScaleLine()]),
     view: new View({ center: HANGZHOU, zoom: 11, minZoom: 7, maxZoom: 18 }),
   });
   map.getLayers().insertAt(
