@@ -208,6 +208,7 @@ def test_a_new_partition_does_not_wait_for_readers_of_the_others(gps_dsn):
     with psycopg.connect(gps_dsn) as reader, psycopg.connect(gps_dsn, options="-c lock_timeout=500") as maker:
         count(reader, "gps_fix")  # its transaction stays open
         maker.execute("SELECT gps_ensure_partition('2023-02-01')")
+        assert maker.execute("SELECT to_regclass('gps_fix_20230201')").fetchone() == ("gps_fix_20230201",)
 
 
 def test_two_writers_of_the_same_fixes_do_not_harm_each_other(gps_dsn):
