@@ -117,6 +117,7 @@ def register(app: Flask) -> None:
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
+    import fleetapp.reports.api
     import fleetapp.reports.views
     import fleetapp.tracking.api
     import fleetapp.tracking.views
@@ -147,6 +148,7 @@ def register(app: Flask) -> None:
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
+        fleetapp.reports.api,
         fleetapp.tracking.api,
         fleetapp.vehicles.api,
         fleetapp.workdays.api,

@@ -223,6 +223,18 @@ def write_csv(report: Report, file: BinaryIO, *, words: Words) -> None:
     text.detach()
 
 
+def shown(value: Cell, kind: str) -> str:
+    """Return a cell as a page shows it."""
+    match value:
+        case None:
+            return "–"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M")
+        case float() | int() if kind == "km":
+            return f"{value:,.1f}"
+    return str(value)
+
+
 def _csv(value: Cell) -> str | float:
     match value:
         case None:
