@@ -143,6 +143,19 @@ def live_database(live_database_url: str) -> Iterator[Database]:
     engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def empty_database_url(cluster_url: str) -> Iterator[str]:
+    """Address of a migrated database without a single row of business."""
+    name = f"fleet_empty_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    url = named(cluster_url, name)
+    migrate(url)
+    yield url
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
 def now() -> datetime:
     """Wednesday 2026-11-18, 09:00 at the office."""

@@ -1,0 +1,103 @@
+"""A short demo filled for real: numbers that agree, clues where the story has them, nothing done twice."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from fleetapp import wiring
+from fleetapp.demo import cli, people, seed
+from fleetapp.factory import create_app
+from fleetapp.kit.actor import SYSTEM
+from fleetapp.kit.db import Database, make_engine
+from fleetapp.settings import Settings
+
+FRIDAY_MORNING = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
+SIZE = seed.Size(days=3, orders_per_day=8)
+
+
+@pytest.fixture(scope="module")
+def filled(empty_database_url):
+    """Three days of the demo, with what was told."""
+    engine = make_engine(empty_database_url)
+    database = Database(engine, wiring.CONSTRAINT_ERRORS)
+    demo = seed.fill(database, now=FRIDAY_MORNING, password=cli.PASSWORD, size=SIZE, say=lambda _line: None)
+    yield database, demo
+    engine.dispose()
+
+
+def ask(database, query, **values):
+    with database.transaction(SYSTEM) as session:
+        return [tuple(row) for row in session.execute(text(query), values)]
+
+
+def test_everything_told_is_in_the_database(filled):
+    database, demo = filled
+    assert ask(database, "SELECT count(*) FROM vehicle") == [(300,)]
+    assert ask(database, "SELECT count(*) FROM travel_order") == [(len(demo.story.orders),)]
+    states = dict(ask(database, "SELECT state, count(*) FROM travel_order GROUP BY 1"))
+    assert {"SUBMITTED", "APPROVED", "DRIVER_ACCEPTED", "EN_ROUTE", "CLOSED"} <= states.keys()
+    done = [order for order in demo.story.orders if order.state == "done"]
+    matched = "SELECT count(DISTINCT order_id) FROM trip_match WHERE superseded_at IS NULL AND kind = 'matched' AND score >= 0.6"
+    assert ask(database, matched)[0][0] >= 0.95 * len(done)
+
+
+def test_every_labelled_deviation_of_a_drive_without_order_has_its_clue(filled):
+    database, demo = filled
+    labels = [
+        label
+        for label in demo.story.labels
+        if label.deviates and label.rule in {"A-01", "A-03"} and label.end_at < demo.story.now
+    ]
+    for label in labels:
+        found = ask(
+            database,
+            "SELECT f.rule FROM finding f JOIN vehicle v ON v.id = f.vehicle_id WHERE v.plate = :plate AND f.start_at < :until"
+            " AND f.end_at > :since",
+            plate=label.plate, since=label.start_at, until=label.end_at,
+        )  # fmt: skip
+        assert label.rule in {rule for (rule,) in found} | {"A-01" for _ in found if label.also}, label
+
+
+def test_journeys_as_ordered_raise_nothing(filled):
+    database, demo = filled
+    odd = {label.plate for label in demo.story.labels}
+    clues = ask(
+        database,
+        "SELECT v.plate, f.rule FROM finding f JOIN vehicle v ON v.id = f.vehicle_id WHERE f.state <> 'WITHDRAWN'",
+    )
+    assert not [(plate, rule) for plate, rule in clues if plate not in odd]
+
+
+def test_the_audit_chain_is_whole(filled):
+    database, _ = filled
+    assert ask(database, "SELECT * FROM audit_verify()") == []
+
+
+def test_the_story_can_be_told_again(filled):
+    database, demo = filled
+    assert seed.told_again(database).story.orders == demo.story.orders
+
+
+def test_cars_that_circle_on_get_an_order_for_it(filled):
+    database, demo = filled
+    later = max(order.end_at for order in demo.story.orders if order.state == "driving")
+    renewed = people.keep_on_the_road(database, demo.story, now=later)
+    assert renewed >= 0.8 * sum(order.state == "driving" for order in demo.story.orders)
+    assert people.keep_on_the_road(database, demo.story, now=later) == 0
+
+
+def test_filling_twice_is_refused_politely_and_production_altogether(filled, empty_database_url):
+    database, _ = filled
+
+    def run(*words, **extra):
+        settings = Settings(database_url=empty_database_url, secret_key="only for tests", **extra)
+        return create_app(settings, database).test_cli_runner().invoke(args=["demo", *words])
+
+    again = run("seed")
+    assert (again.exit_code, "演示数据已存在" in again.output) == (0, True)
+    assert "dispatcher" in run("logins").output
+    for word in ("seed", "reset", "live", "logins"):
+        refused = run(word, env="production")
+        assert refused.exit_code == 1
+        assert "refused in production" in refused.output
