@@ -144,6 +144,19 @@ def test_a_run_of_another_district_is_not_there(plan, approved, confirm, databas
         assert session.scalars(select(PlanRun)).all() == []
 
 
+def test_a_run_that_failed_is_kept_and_cannot_be_confirmed(database, acting, confirm, browse, now):
+    dispatcher = acting("dispatcher.xihu")
+    with database.transaction(dispatcher) as session:
+        run = PlanRun(org_id=dispatcher.org_id, requested_by=dispatcher.user_id, requested_at=now, start_at=now,
+                      end_at=now + timedelta(hours=8), state="FAILED", instance={}, plan={}, failure="breaks 1 rule")  # fmt: skip
+        session.add(run)
+    with pytest.raises(RuleBroken, match="run_failed"):
+        confirm(run.id)
+    page = browse("dispatcher.xihu").get(f"/plans/{run.id}").get_data(as_text=True)
+    assert "方案未能生成" in page
+    assert "breaks 1 rule" not in page
+
+
 def test_candidates_say_why_and_why_not(approved, database, acting, known, now):
     order_id = approved(passenger_count=5, body="sedan")
     city = acting("dispatcher.city")
