@@ -109,6 +109,8 @@ def register(app: Flask) -> None:
     import fleetapp.drivers.views
     import fleetapp.duty.api
     import fleetapp.duty.views
+    import fleetapp.findings.api
+    import fleetapp.findings.views
     import fleetapp.orders.api
     import fleetapp.orders.views
     import fleetapp.places.api
@@ -121,6 +123,8 @@ def register(app: Flask) -> None:
     import fleetapp.reports.views
     import fleetapp.tracking.api
     import fleetapp.tracking.views
+    import fleetapp.trips.api
+    import fleetapp.trips.views
     import fleetapp.vehicles.api
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
@@ -130,12 +134,14 @@ def register(app: Flask) -> None:
         fleetapp.audit.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
+        fleetapp.findings.views,
         fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.planning.views,
         fleetapp.policies.views,
         fleetapp.reports.views,
         fleetapp.tracking.views,
+        fleetapp.trips.views,
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
@@ -144,12 +150,14 @@ def register(app: Flask) -> None:
         fleetapp.accounts.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
+        fleetapp.findings.api,
         fleetapp.orders.api,
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
         fleetapp.reports.api,
         fleetapp.tracking.api,
+        fleetapp.trips.api,
         fleetapp.vehicles.api,
         fleetapp.workdays.api,
     ):
