@@ -95,7 +95,7 @@ class Limit:
         return t in self.types and trip.out_s <= at_s < trip.in_s and not (self.drawn_only and trip.emergency)
 
 
-def _crew_limits(problem: Problem, departures: Iterable[int]) -> Iterator[Limit]:
+def crew_limits(problem: Problem, departures: Iterable[int]) -> Iterator[Limit]:
     """Not more trips than drivers on duty, over all classes and for each class."""
     every = frozenset(range(len(VEHICLE_CLASSES)))
     for classes in (every, *(frozenset({c}) for c in every)):
@@ -165,7 +165,7 @@ class Choice:
             for v, chain in enumerate(self.schedule.chains) if v not in inside for trip in chain.trips
         ]  # fmt: skip
         departures = sorted({trip.out_s for _, trip, _ in trips})
-        for limit in (*_crew_limits(problem, departures), *_reserve_limits(problem, departures)):
+        for limit in (*crew_limits(problem, departures), *_reserve_limits(problem, departures)):
             here = sum(problem.type_of[v] in limit.types for v in inside)
             for at_s, most in limit.most_at.items():
                 room = most - sum(limit.counts(t, trip, at_s) for t, trip in others)

@@ -2,26 +2,17 @@
 
 import random
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
 from dispatch.columns import Choice, Part, hand_out, list_chains, promising, whole
-from dispatch.schedule import Schedule
+from dispatch.schedule import Clock, Schedule
 
 MOST_CHAINS = 400  # per neighbourhood; measured at 500 requests: 1,000 and 2,500 gain less per second
 WHOLE_REQUESTS = 60  # up to here all chains of the whole instance are tried first
 WHOLE_CHAINS = 40_000
 LEAST_REQUESTS, MOST_REQUESTS = 8, 40  # of a neighbourhood; its size follows how many chains it has
 SWEEPS = 3  # rounds without gain before giving up, counted in sweeps over all vehicles
-
-
-class Clock(Protocol):
-    """What the search asks of time: seconds left, and whether to stop now."""
-
-    def left_s(self) -> float: ...
-
-    def expired(self) -> bool: ...
 
 
 def solve_whole(schedule: Schedule, clock: Clock, *, seed: int) -> int | None:

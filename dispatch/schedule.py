@@ -1,11 +1,20 @@
 """The plan under construction: chains on vehicles, drivers on trips, reserves kept; changed all or nothing."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from dispatch.chains import NO_CHAIN, Chain, Chains, Visit
 from dispatch.crew import Crew, duty_of
 from dispatch.model import Assignment
 from dispatch.problem import Problem
+
+
+class Clock(Protocol):
+    """What a search asks of time: seconds left, and whether to stop now."""
+
+    def left_s(self) -> float: ...
+
+    def expired(self) -> bool: ...
 
 
 class Schedule:

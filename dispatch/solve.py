@@ -1,5 +1,6 @@
 """The one door: an instance in, a plan out that has passed the judge."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from dispatch.params import Params
 from dispatch.problem import Problem
 from dispatch.schedule import Schedule
 
+LOAD_S = 1.5
 FLOW_S_PER_PAIR = 2e-6  # generous time of the bound per pair of requests, measured at 2,000
 
 
@@ -50,7 +52,7 @@ class Until:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: its phase (greedy, bound, whole, search), seconds, rounds, cost and bound so far."""
+    """How far a run is: its phase (greedy, bound, whole, generate, search), seconds, rounds, cost and bound so far."""
 
     phase: str
     elapsed_s: float
@@ -105,10 +107,6 @@ def solve(
     UnsoundPlan
         The result fails the judge (an internal error).
     """
-    # OR-Tools takes a second to load: only planning pays for it, judging and explaining do not.
-    from dispatch.flow import relax
-    from dispatch.improve import search, solve_whole
-
     params, stop = params or Params(), stop or Until()
     watch = _Watch(stop, clock)
     broken = check_locked(instance, locked, params=params)
@@ -119,43 +117,63 @@ def solve(
         raise LockedBroken([Violation("driver_overlap", a.request_id, a.vehicle_id, a.driver_id) for a in locked])
     reasons = greedy(schedule, expired=watch.expired)
     judged_s = watch.spent_s()
-    draft = _plan(schedule, reasons)
-    _judge(instance, draft, params, locked)
+    plan = _plan(schedule, reasons)
+    _judge(instance, plan, params, locked)
     # The judge works once more at the end: keep that time free.
     watch.kept_s = 1.5 * (watch.spent_s() - judged_s)
-    bound_fen: int | None = None
-    method = "greedy"
 
-    def tell(phase: str, rounds: int, cost_fen: int) -> None:
+    def tell(phase: str, rounds: int, cost_fen: int, bound_fen: int | None) -> None:
         if progress:
             progress(Progress(phase, watch.spent_s(), rounds, cost_fen, bound_fen))
 
-    tell("greedy", 0, draft.cost_fen)
-    stopped = "time_limit"
-    if watch.left_s() > FLOW_S_PER_PAIR * len(instance.requests) ** 2 and not watch.expired():
-        relaxed = relax(schedule.problem)
-        bound_fen = relaxed.bound_fen if relaxed else None
-        tell("bound", 0, draft.cost_fen)
-    if stop.rounds != 0 and not watch.expired():
-        method = "greedy+cp_sat"
-        proven = solve_whole(schedule, watch, seed=seed)
-        bound_fen = max((b for b in (bound_fen, proven) if b is not None), default=None)
-        tell("whole", 0, schedule.cost_fen())
-        if schedule.cost_fen() != bound_fen:
-            stopped = search(schedule, watch, seed=seed, rounds=stop.rounds, told=lambda n, fen: tell("search", n, fen))
-        reasons = _leftovers(schedule, reasons, watch)
-    elif not watch.expired():
-        stopped = "rounds"
-    plan = _plan(schedule, reasons)
-    if stop.cancelled():
-        stopped = "cancelled"
+    tell("greedy", 0, plan.cost_fen, None)
+    bound_fen, stopped, method = None, "time_limit", "greedy"
+    # OR-Tools takes a second to load: only planning with time to spare pays for it, judging and explaining do not.
+    if not watch.expired() and ("dispatch.improve" in sys.modules or watch.left_s() > LOAD_S):
+        schedule, bound_fen, stopped = _improve(schedule, watch, stop, tell, seed=seed)
+        if stop.rounds != 0:
+            method = "column_generation+neighbourhoods"
+            plan = _plan(schedule, _leftovers(schedule, reasons, watch))
+    stopped = "cancelled" if stop.cancelled() else "optimal" if plan.cost_fen == bound_fen else stopped
+    gap = None
     if bound_fen is not None:
-        stopped = "optimal" if plan.cost_fen == bound_fen else stopped
         gap = (plan.cost_fen - bound_fen) / plan.cost_fen if plan.cost_fen else 0.0
-        plan = replace(plan, bound_fen=bound_fen, gap=gap)
-    plan = replace(plan, stopped=stopped, method=method, seed=seed)
+    plan = replace(plan, bound_fen=bound_fen, gap=gap, stopped=stopped, method=method, seed=seed)
     _judge(instance, plan, params, locked)
     return replace(plan, elapsed_s=round(watch.spent_s(), 3))
+
+
+def _improve(
+    schedule: Schedule, watch: "_Watch", stop: Stopping, tell: Callable[[str, int, int, int | None], None], *, seed: int
+) -> tuple[Schedule, int | None, str]:
+    """Find a bound, then better plans; return the best schedule, the bound and why it stopped."""
+    from dispatch.flow import relax
+    from dispatch.generate import generate
+    from dispatch.improve import search, solve_whole
+
+    bound_fen: int | None = None
+
+    def note(phase: str, proven_fen: int | None) -> None:
+        nonlocal bound_fen
+        bound_fen = max((b for b in (bound_fen, proven_fen) if b is not None), default=None)
+        tell(phase, 0, schedule.cost_fen(), bound_fen)
+
+    if watch.left_s() > FLOW_S_PER_PAIR * len(schedule.vehicle_of) ** 2:
+        relaxed = relax(schedule.problem)
+        note("bound", relaxed.bound_fen if relaxed else None)
+    if stop.rounds == 0:
+        return schedule, bound_fen, "rounds"
+    if not watch.expired():
+        note("whole", solve_whole(schedule, watch, seed=seed))
+    if not watch.expired() and schedule.cost_fen() != bound_fen:
+        schedule, proven_fen = generate(schedule, watch, seed=seed)
+        note("generate", proven_fen)
+    stopped = "optimal"
+    if schedule.cost_fen() != bound_fen:
+        stopped = search(
+            schedule, watch, seed=seed, rounds=stop.rounds, told=lambda n, fen: tell("search", n, fen, bound_fen)
+        )
+    return schedule, bound_fen, stopped
 
 
 class _Watch:
