@@ -49,7 +49,7 @@ TILES: Mapping[str, Tile] = {
     "to_approve": Tile("clock", "yellow", "orders.index", lambda _: {"group": "to_approve"}),
     "to_dispatch": Tile("steering-wheel", "orange", "orders.index", lambda _: {"group": "to_dispatch"}),
     "under_way": Tile("route", "purple", "orders.index", lambda _: {"group": "under_way"}),
-    "distance_today_m": Tile("gauge", "teal", "trips.index", lambda on: {"start_on": on, "end_on": on}, lambda m: f"{km(m, 0)} km"),
+    "distance_today_m": Tile("gauge", "teal", "trips.index", lambda on: {"start_on": on, "end_on": on}, lambda m: km(m, 0)),
     "clues_open": Tile("alert-triangle", "red", "findings.index", lambda _: {}),
     "nev_share": Tile("plug", "lime", "vehicles.index", lambda _: {"state": "IN_SERVICE"}, percent),
 }  # fmt: skip
@@ -83,7 +83,8 @@ def home() -> str | BaseResponse:
         endpoint, args = QUEUE_LINKS.get(kind, ("", {}))
         clues = figures.latest_clues(s, actor=who) if permits.may("findings.read", who) else None
         duties = figures.open_duties(s, actor=who, now=now()) if permits.may("duty.read", who) else ()
-        days = figures.last_days(s, actor=who, now=now()) if permits.may("orders.read", who) else []
+        # Columns say something about a fleet, not about one person's journeys.
+        days = figures.last_days(s, actor=who, now=now()) if permits.may("vehicles.read", who) else []
         return render_template(
             "reports/home.html", who=who, tiles=tiles[:MOST_TILES], queue=kind, orders=orders, duties=duties,
             queue_href=link(endpoint, **args) if endpoint else None, clues=clues, days=days, charts=charts(days),

@@ -105,7 +105,9 @@ def menu() -> list[dict[str, Any]]:
     return [
         {"href": url_for(item.endpoint), "text": t(item.text), "icon": item.icon, "active": item.endpoint == active}
         for item in items
-        if who and item.endpoint in current_app.view_functions and (item.action is None or permits.may(item.action, who))
+        if who
+        and item.endpoint in current_app.view_functions
+        and (item.action is None or permits.may(item.action, who))
     ]
 
 
