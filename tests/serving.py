@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +22,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
+import pytest
+
 from fleetapp import wiring
+from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database, make_engine
 from fleetapp.places import service as places
@@ -99,6 +102,7 @@ def web(url: str, logs: Path) -> Iterator[str]:
     env = environment(url, FLEET_PORT="0", FLEET_WORKERS="1")
     arguments = ["gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]
     with program("web", arguments, env, logs, r"Listening at: (http://127\.0\.0\.1:\d+)") as found:
+        assert exchange(found[1], "GET", "/healthz", None, {}).status == 200  # answered once the program is loaded
         yield found[1]
 
 
@@ -282,3 +286,35 @@ class Visitor:
             target = urlsplit(urljoin(f"{self.base}{path}", answer.headers["Location"]))
             method, path, body = "GET", target.path + (f"?{target.query}" if target.query else ""), None
         raise AssertionError(f"{path}: too many redirects")
+
+
+# ---- fixtures: a conftest that imports them gives them to its folder ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the programs' logs."""
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="module")
+def url(new_database: Callable[[], str]) -> str:
+    """Address of the module's database, furnished; every commit on it is real."""
+    made = new_database()
+    with connected(made) as database:
+        furnish(database, clock.now())
+    return made
+
+
+@pytest.fixture(scope="module")
+def city(url: str) -> Iterator[Database]:
+    """The application's own way into the module's database: for jobs, and for steps in the past."""
+    with connected(url) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def base(url: str, logs: Path) -> Iterator[str]:
+    """Address of the running web server."""
+    with web(url, logs) as address:
+        yield address

@@ -1,23 +1,18 @@
 """The scripts of every page, in a real Chromium under the application's own content security policy."""
 
 import json
-import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from fleetapp.web.security import POLICY
 
 DIST = Path(__file__).parents[2] / "fleetapp/web/static/dist"
-BROWSER = os.environ.get("FLEET_CHROMIUM")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not BROWSER, reason="FLEET_CHROMIUM is not set: no Chromium on this machine"),
-]
+pytestmark = pytest.mark.browser
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="csrf-token" content="tok">
 <link rel="stylesheet" href="/dist/{css}"><script src="/dist/{js}" defer></script></head>
@@ -74,15 +69,6 @@ def server():
     yield found
     found.shutdown()
     found.server_close()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -56,10 +56,22 @@ def test_every_number_is_the_length_of_the_list_it_leads_to(browse, made, userna
     assert tiles
     checked = 0
     for code, (href, said) in tiles.items():
-        if code in {"orders_today", "to_approve", "to_dispatch", "under_way", "vehicles_in_service"}:
+        if code in {"orders_today", "to_approve", "to_dispatch", "under_way", "vehicles_in_service", "clues_open"}:
             assert total(client.get(href).get_data(as_text=True)) == int(said.replace(",", "")), code
             checked += 1
     assert checked >= 3
+
+
+def test_kilometres_and_trips_of_a_day_are_those_of_the_list(api, made):
+    with time_machine.travel("2026-11-17T12:00:00+08:00", tick=False):
+        call = api("auditor.city")
+        numbers = call("GET", "/summary").json["figures"]
+        listed = call("GET", "/trips?start_on=2026-11-17&end_on=2026-11-17").json
+    assert (
+        (numbers["trips_today"], numbers["distance_today_m"])
+        == (len(listed), pytest.approx(25_345.6))
+        == (3, sum(row["best_m"] for row in listed))
+    )
 
 
 def test_an_approver_sees_the_inbox_and_how_much_is_in_it(browse, made, database):

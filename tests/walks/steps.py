@@ -18,12 +18,31 @@ from fleetapp.duty.rules import DutyAction
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
 from fleetapp.orders import service as orders
+from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderKind, Purpose, Stop
 from fleetapp.places.roads import RoadGraph
 from fleetapp.planning import service as planning
 from fleetapp.vehicles.models import Vehicle
 from telematics.model import Fix
 from tests import serving, world
+
+
+def asked(
+    database: Database, *, start: datetime, end: datetime, stops: Sequence[Stop], approve: bool
+) -> TravelOrder:  # fmt: skip
+    """Apply in the name of a unit 12 hours before the journey and, if told so, approve."""
+    at = start - timedelta(hours=12)
+    applicant, approver = (world.actor(database, f"{role}.xhedu") for role in ("applicant", "approver"))
+    with database.transaction(applicant) as session:
+        order = orders.submit(
+            session, kind=OrderKind.ORDINARY, purpose=Purpose.MEETING, reason="参加全市教育工作会议", passengers="科室 2 人",
+            passenger_count=2, contact="0571-87000000", body="sedan", start_at=start, end_at=end, stops=stops,
+            actor=applicant, now=at,
+        )  # fmt: skip
+    if approve:
+        with database.transaction(approver) as session:
+            orders.approve(session, order_id=order.id, actor=approver, now=at + timedelta(minutes=10))
+    return order
 
 
 def dispatched(
@@ -36,17 +55,8 @@ def dispatched(
     driver: str = "driver.xhedu",
     dispatcher: str = "dispatcher.xihu",
 ) -> tuple[str, int]:
-    """Apply the evening before, approve and dispatch; returns the order's number and the duty's id."""
-    asked = start - timedelta(hours=12)
-    applicant, approver = (world.actor(database, f"{role}.xhedu") for role in ("applicant", "approver"))
-    with database.transaction(applicant) as session:
-        order = orders.submit(
-            session, kind=OrderKind.ORDINARY, purpose=Purpose.MEETING, reason="参加全市教育工作会议", passengers="科室 2 人",
-            passenger_count=2, contact="0571-87000000", body="sedan", start_at=start, end_at=end, stops=stops,
-            actor=applicant, now=asked,
-        )  # fmt: skip
-    with database.transaction(approver) as session:
-        orders.approve(session, order_id=order.id, actor=approver, now=asked + timedelta(minutes=10))
+    """Apply, approve and dispatch 12 hours before the journey; returns the order's number and the duty's id."""
+    order = asked(database, start=start, end=end, stops=stops, approve=True)
     with database.transaction(SYSTEM) as session:
         vehicle_id = session.scalars(select(Vehicle.id).where(Vehicle.plate == plate)).one()
         drivers = select(Driver.id).join(UserAccount, UserAccount.id == Driver.user_id)
@@ -54,7 +64,7 @@ def dispatched(
     who = world.actor(database, dispatcher)
     with database.transaction(who) as session:
         made = planning.assign(session, order_id=order.id, vehicle_id=vehicle_id, driver_id=driver_id, actor=who,
-                               now=asked + timedelta(minutes=20))  # fmt: skip
+                               now=start - timedelta(hours=11))  # fmt: skip
     return order.number, made.id
 
 

@@ -62,12 +62,19 @@ def test_by_the_api(calls):
 
     other = next(name for name in DRIVERS if name != who)
     steps = f"/duties/{duty['assignment_id']}/events"
+    [reading_km] = [
+        car["odometer_m"] / 1000 for car in dispatcher("GET", "/vehicles").json if car["plate"] == duty["plate"]
+    ]
     crew[other]("POST", steps, {"action": "ACCEPT", "idempotency_key": uuid.uuid4().hex}, status=404)
     for action, state, more in (
         ("ACCEPT", "DRIVER_ACCEPTED", {}),
-        ("CHECK_OUT", "CHECKED_OUT", {"odometer_km": 10_000.4, "lat": 30.2640, "lon": 120.1260, "accuracy_m": 12}),
+        (
+            "CHECK_OUT",
+            "CHECKED_OUT",
+            {"odometer_km": reading_km + 0.4, "lat": 30.2640, "lon": 120.1260, "accuracy_m": 12},
+        ),
         ("ARRIVE", "EN_ROUTE", {}),
-        ("CHECK_IN", "RETURNED", {"odometer_km": 10_025.9, "lat": 30.2640, "lon": 120.1260, "accuracy_m": 9}),
+        ("CHECK_IN", "RETURNED", {"odometer_km": reading_km + 25.9, "lat": 30.2640, "lon": 120.1260, "accuracy_m": 9}),
     ):
         step = {"action": action, "idempotency_key": uuid.uuid4().hex, **more}
         first, again = (crew[who]("POST", steps, step, status=201).json for _ in range(2))

@@ -1,0 +1,111 @@
+"""Every page of every role at a desk and on a phone: it opens, fits, is labelled, and nothing complains."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import DESK, EAST, PHONE, SEAT
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("day")]
+
+ROLES = (
+    "auditor.city", "dispatcher.xihu", "fleet_manager.xihu", "vehicle_office.city", "unit_admin.xhedu", "approver.xhedu",
+    "applicant.xhedu", "driver.xhedu", "leader.city", "finance.city", "system_admin.city",
+)  # fmt: skip
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+DATA = re.compile(rf"浙[A-Z][A-Z0-9]+|中文|{EAST.name}|{SEAT.name}|参加全市教育工作会议|示例车型")
+"""Plates, the language switch, and what people typed are the same in both languages."""
+
+FAULTS = """() => {
+  const found = [];
+  const say = (what, element) => found.push(`${what}: ${element.outerHTML.slice(0, 160)}`);
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  for (const id of new Set(ids.filter((id, index) => ids.indexOf(id) !== index))) found.push(`id twice: ${id}`);
+  if (document.querySelectorAll("h1").length !== 1) found.push(`h1: ${document.querySelectorAll("h1").length}`);
+  if (!document.documentElement.lang) found.push("no lang");
+  if (document.querySelectorAll("main").length !== 1) found.push("main landmark");
+  for (const field of document.querySelectorAll("input, select, textarea")) {
+    if (["hidden", "submit"].includes(field.type)) continue;
+    if (!field.labels?.length && !field.ariaLabel && !field.getAttribute("aria-labelledby")) say("no label", field);
+  }
+  for (const table of document.querySelectorAll("table")) if (!table.caption && !table.ariaLabel) say("no caption", table);
+  for (const element of document.querySelectorAll("button, a[href]")) {
+    const name = (element.innerText || "").trim() || element.ariaLabel || element.textContent.trim() || element.querySelector("title")?.textContent;
+    if (!name) say("no name", element);
+  }
+  for (const image of document.querySelectorAll("img:not([alt])")) say("no alt", image);
+  for (const element of document.querySelectorAll("[aria-controls], [aria-describedby], [aria-labelledby]"))
+    for (const attribute of ["aria-controls", "aria-describedby", "aria-labelledby"])
+      for (const id of (element.getAttribute(attribute) || "").split(" ").filter(Boolean))
+        if (!document.getElementById(id)) say(`${attribute} names nothing`, element);
+  return found;
+}"""
+TOO_WIDE = """() => {
+  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  if (wide <= 0) return [];
+  return [...document.querySelectorAll("body *")]
+    .filter((element) => element.getBoundingClientRect().right > innerWidth + 1 && !element.closest(".table-responsive, .fleet-map, svg *"))
+    .slice(0, 5).map((element) => `${wide} px: ${element.outerHTML.slice(0, 140)}`);
+}"""
+WORDS = """() => [...document.querySelectorAll(
+  "title, h1, h2, h3, th, caption, label, legend, button, dt, summary, option, .nav-link, .form-hint, .btn, .badge, .empty, .page-header"
+)].filter((element) => !element.closest("[data-language]")).map((element) => element.textContent.trim().replace(/\\s+/g, " "))
+  .concat([...document.querySelectorAll("[placeholder], [aria-label]")].map((element) => element.placeholder || element.ariaLabel))"""
+
+seen: set[str] = set()
+
+
+def shape(path: str) -> str:
+    """Return a page's address without its numbers and query: two orders are one kind of page."""
+    return re.sub(r"\d+", "#", path.partition("?")[0])
+
+
+def pages(window) -> list[str]:
+    """Return the pages of the menu and, from each of them, the first link to every kind of page within."""
+    links = "(selector) => [...document.querySelectorAll(selector)].map((link) => link.getAttribute('href'))"
+    found: list[str] = []
+    for path in window.page.evaluate(links, "#side-menu a"):
+        if shape(path) in seen:
+            continue
+        seen.add(shape(path))
+        found.append(path)
+        window.open(path)
+        for inner in window.page.evaluate(links, "main a[href^='/']"):
+            if shape(inner) not in seen and not re.search(r"\.(gpx|csv|xlsx|pdf)$|/slip", inner):
+                seen.add(shape(inner))
+                found.append(inner)
+    return found
+
+
+@pytest.mark.parametrize("username", ROLES)
+def test_pages_are_sound_and_fit_desk_and_phone(window, username):
+    opened = window(username)
+    expect(opened.page.locator("h1")).to_have_count(1)
+    faults = []
+    for path in [opened.page.url.removeprefix(opened.base), *pages(opened)]:
+        opened.open(path)
+        name = f"{username.partition('.')[0]}-{shape(path).strip('/').replace('/', '_') or 'root'}"
+        faults += [f"{path}: {fault}" for fault in opened.page.evaluate(FAULTS)]
+        for size in (DESK, PHONE):
+            opened.page.set_viewport_size(size)
+            faults += [f"{path} at {size['width']}: {fault}" for fault in opened.page.evaluate(TOO_WIDE)]
+            opened.picture(name)
+        opened.page.set_viewport_size(DESK)
+    assert faults == []
+
+
+@pytest.mark.parametrize("username", ["auditor.city", "dispatcher.xihu", "applicant.xhedu", "driver.xhedu"])
+def test_english_leaves_no_chinese_words(window, username):
+    opened = window(username)
+    opened.page.get_by_role("button", name="English").click()
+    expect(opened.page.locator("html")).to_have_attribute("lang", "en")
+    left = []
+    for item in opened.page.locator("#side-menu a").all():
+        path = item.get_attribute("href")
+        other = opened.page.context.new_page()
+        other.goto(f"{opened.base}{path}")
+        words = [DATA.sub("", text) for text in other.evaluate(WORDS)]
+        left += [f"{path}: {text[:80]}" for text in words if CHINESE.search(text)]
+        other.close()
+    assert left == []
