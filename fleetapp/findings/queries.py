@@ -107,7 +107,7 @@ def count_by_group(session: Session, rows: Findings) -> dict[str, int]:
 
 def count_open(session: Session, *, actor: Actor) -> int:
     """Return how many clues wait for an explanation or a review within the actor's reach."""
-    waiting = visible_to(actor).where(Finding.state.in_([FindingState.NOTIFIED, FindingState.EXPLAINED]))
+    waiting = filtered(visible_to(actor), group="open")
     return session.scalar(select(func.count()).select_from(waiting.order_by(None).subquery())) or 0
 
 

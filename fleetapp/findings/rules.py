@@ -49,6 +49,7 @@ TRANSITIONS: Mapping[FindingState | None, frozenset[FindingState]] = {
 explain and decide; an auditor's reopening leads back to EXPLAINED."""
 
 GROUPS: Mapping[str, tuple[FindingState, ...]] = {
+    "open": (FindingState.NOTIFIED, FindingState.EXPLAINED),
     "to_explain": (FindingState.NOTIFIED,),
     "to_review": (FindingState.EXPLAINED,),
     "closed": OUTCOMES,

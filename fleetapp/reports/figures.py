@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from fleetapp.duty import queries as duties
 from fleetapp.findings import queries as findings
 from fleetapp.findings.models import Finding
-from fleetapp.findings.rules import FindingState
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.orders import queries as orders
@@ -138,5 +137,4 @@ def open_duties(session: Session, *, actor: Actor, now: datetime) -> Sequence[As
 
 def latest_clues(session: Session, *, actor: Actor) -> Sequence[Finding]:
     """Return the newest clues that wait for a person."""
-    waiting = Finding.state.in_([FindingState.NOTIFIED, FindingState.EXPLAINED])
-    return session.scalars(findings.visible_to(actor).where(waiting).limit(QUEUE_ROWS)).all()
+    return session.scalars(findings.filtered(findings.visible_to(actor), group="open").limit(QUEUE_ROWS)).all()

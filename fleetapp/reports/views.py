@@ -50,7 +50,7 @@ TILES: Mapping[str, Tile] = {
     "to_dispatch": Tile("steering-wheel", "orange", "orders.index", lambda _: {"group": "to_dispatch"}),
     "under_way": Tile("route", "purple", "orders.index", lambda _: {"group": "under_way"}),
     "distance_today_m": Tile("gauge", "teal", "trips.index", lambda on: {"start_on": on, "end_on": on}, lambda m: km(m, 0)),
-    "clues_open": Tile("alert-triangle", "red", "findings.index", lambda _: {}),
+    "clues_open": Tile("alert-triangle", "red", "findings.index", lambda _: {"group": "open"}),
     "nev_share": Tile("plug", "lime", "vehicles.index", lambda _: {"state": "IN_SERVICE"}, percent),
 }  # fmt: skip
 """In their order on the screen; nine at most are shown."""
@@ -88,7 +88,7 @@ def home() -> str | BaseResponse:
         return render_template(
             "reports/home.html", who=who, tiles=tiles[:MOST_TILES], queue=kind, orders=orders, duties=duties,
             queue_href=link(endpoint, **args) if endpoint else None, clues=clues, days=days, charts=charts(days),
-            clue_href=lambda clue: link("findings.show", finding_id=clue.id), clues_href=link("findings.index"),
+            clue_href=lambda clue: link("findings.show", finding_id=clue.id), clues_href=link("findings.index", group="open"),
             rule_name=files.page_words().rule,
         )  # fmt: skip
 
@@ -179,7 +179,7 @@ def export() -> Response | tuple[str, int]:
 
 
 @blueprint.get("/findings/<int:finding_id>/case-file")
-def case_form(finding_id: int) -> str:
+def case(finding_id: int) -> str:
     """Ask for the reason of an evidence file."""
     return _case_form(finding_id, {}, {})
 
