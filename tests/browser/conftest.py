@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from fleetapp.duty.rules import DutyAction
 from fleetapp.findings import jobs as findings_jobs
@@ -109,7 +109,8 @@ class Window:
     def sign_in(self, username: str) -> None:
         """Sign in by the form with the keyboard alone."""
         self.open("/sign-in")
-        self.page.keyboard.type(username)  # the first field has the focus
+        expect(self.page.locator("[name=username]")).to_be_focused()  # given by the browser some time after loading
+        self.page.keyboard.type(username)
         self.page.keyboard.press("Tab")
         self.page.keyboard.type(world.PASSWORD)
         self.page.keyboard.press("Enter")

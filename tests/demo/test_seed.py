@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -11,6 +12,7 @@ from fleetapp.factory import create_app
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database, make_engine
 from fleetapp.settings import Settings
+from tests.conftest import named
 
 FRIDAY_MORNING = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
 SIZE = seed.Size(days=3, orders_per_day=8)
@@ -24,6 +26,20 @@ def filled(empty_database_url):
     demo = seed.fill(database, now=FRIDAY_MORNING, password=cli.PASSWORD, size=SIZE, say=lambda _line: None)
     yield database, demo
     engine.dispose()
+
+
+@pytest.fixture
+def hours_later(filled, cluster_url):
+    """A copy of the filled database, for what changes it, with what was told."""
+    database, demo = filled
+    database.engine.dispose()  # a database with visitors cannot be copied
+    source = database.engine.url.database
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{source}_later" TEMPLATE "{source}"')
+        engine = make_engine(named(cluster_url, f"{source}_later"))
+        yield Database(engine, wiring.CONSTRAINT_ERRORS), demo
+        engine.dispose()
+        connection.execute(f'DROP DATABASE "{source}_later" WITH (FORCE)')
 
 
 def ask(database, query, **values):
@@ -79,8 +95,8 @@ def test_the_story_can_be_told_again(filled):
     assert seed.told_again(database).story.orders == demo.story.orders
 
 
-def test_cars_that_circle_on_get_an_order_for_it(filled):
-    database, demo = filled
+def test_cars_that_circle_on_get_an_order_for_it(hours_later):
+    database, demo = hours_later
     later = max(order.end_at for order in demo.story.orders if order.state == "driving")
     renewed = people.keep_on_the_road(database, demo.story, now=later)
     assert renewed >= 0.8 * sum(order.state == "driving" for order in demo.story.orders)
