@@ -8,6 +8,7 @@ from datetime import datetime
 from flask import Flask
 
 import fleetapp.accounts.models
+import fleetapp.attachments.models
 import fleetapp.audit.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
@@ -102,6 +103,7 @@ def register(app: Flask) -> None:
     """Plug the slices' pages, APIs and commands into an application."""
     import fleetapp.accounts.api
     import fleetapp.accounts.views
+    import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
     import fleetapp.demo.cli
@@ -131,6 +133,7 @@ def register(app: Flask) -> None:
 
     for views in (
         fleetapp.accounts.views,
+        fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,

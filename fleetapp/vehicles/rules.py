@@ -42,12 +42,44 @@ class Energy(StrEnum):
 
 
 class VehicleState(StrEnum):
-    """Only IN_SERVICE can be dispatched."""
+    """Only IN_SERVICE can be dispatched. PREPARING: accepted, papers and terminal not complete yet."""
 
+    PREPARING = "PREPARING"
     IN_SERVICE = "IN_SERVICE"
     MAINTENANCE = "MAINTENANCE"
     SEALED = "SEALED"
+    SUSPENDED = "SUSPENDED"
+    DISPOSING = "DISPOSING"
     RETIRED = "RETIRED"
+
+
+class ManagementMode(StrEnum):
+    """Kept by its unit, given to the common pool, or rented."""
+
+    RETAINED = "retained"
+    PLATFORM = "platform"
+    RENTED = "rented"
+
+
+class Acquired(StrEnum):
+    """How a vehicle came into the fleet."""
+
+    PURCHASE = "purchase"
+    TRANSFER = "transfer"
+    RENTAL = "rental"
+    DONATION = "donation"
+    OTHER = "other"
+
+
+class DocumentKind(StrEnum):
+    """Papers and marks of a vehicle that have a number, an issuer and a period."""
+
+    REGISTRATION = "registration"
+    COMPULSORY_INSURANCE = "compulsory_insurance"
+    COMMERCIAL_INSURANCE = "commercial_insurance"
+    INSPECTION = "inspection"
+    MARKING = "marking"
+    ETC = "etc"
 
 
 class Secrecy(StrEnum):
@@ -58,11 +90,15 @@ class Secrecy(StrEnum):
     SECRET = "secret"  # noqa: S105 -- a class of vehicle
 
 
+_S = VehicleState
 TRANSITIONS: dict[VehicleState, frozenset[VehicleState]] = {
-    VehicleState.IN_SERVICE: frozenset([VehicleState.MAINTENANCE, VehicleState.SEALED, VehicleState.RETIRED]),
-    VehicleState.MAINTENANCE: frozenset([VehicleState.IN_SERVICE, VehicleState.SEALED, VehicleState.RETIRED]),
-    VehicleState.SEALED: frozenset([VehicleState.IN_SERVICE, VehicleState.MAINTENANCE, VehicleState.RETIRED]),
-    VehicleState.RETIRED: frozenset(),
+    _S.PREPARING: frozenset([_S.IN_SERVICE, _S.RETIRED]),
+    _S.IN_SERVICE: frozenset([_S.MAINTENANCE, _S.SEALED, _S.SUSPENDED, _S.DISPOSING, _S.RETIRED]),
+    _S.MAINTENANCE: frozenset([_S.IN_SERVICE, _S.SEALED, _S.SUSPENDED, _S.DISPOSING, _S.RETIRED]),
+    _S.SEALED: frozenset([_S.IN_SERVICE, _S.MAINTENANCE, _S.SUSPENDED, _S.DISPOSING, _S.RETIRED]),
+    _S.SUSPENDED: frozenset([_S.IN_SERVICE, _S.MAINTENANCE, _S.SEALED, _S.DISPOSING, _S.RETIRED]),
+    _S.DISPOSING: frozenset([_S.IN_SERVICE, _S.SUSPENDED, _S.RETIRED]),
+    _S.RETIRED: frozenset(),
 }
 """Where a vehicle may go from each state; a retired one stays in the registry for good."""
 

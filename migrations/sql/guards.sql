@@ -5,19 +5,28 @@ BEGIN
         USING ERRCODE = 'restrict_violation';
 END $$;
 
-DO $$
+-- For tables whose rows may only be added, and for tables whose rows may change but not go.
+CREATE PROCEDURE fleet_append_only(VARIADIC names text[]) LANGUAGE plpgsql AS $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['audit_entry', 'order_event', 'duty_event', 'finding_event', 'export_record'] LOOP
+    FOREACH name IN ARRAY names LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I FOR EACH ROW EXECUTE FUNCTION fleet_refuse()', name);
         EXECUTE format('CREATE TRIGGER append_only_all BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION fleet_refuse()', name);
     END LOOP;
-    FOREACH name IN ARRAY ARRAY['travel_order', 'order_stop', 'dispatch_slip', 'assignment', 'vehicle', 'terminal_binding',
-                                'driver', 'trip', 'trip_match', 'finding', 'plan_run', 'user_account', 'organisation', 'number_series'] LOOP
+END $$;
+
+CREATE PROCEDURE fleet_keep(VARIADIC names text[]) LANGUAGE plpgsql AS $$
+DECLARE name text;
+BEGIN
+    FOREACH name IN ARRAY names LOOP
         EXECUTE format('CREATE TRIGGER keep BEFORE DELETE ON %I FOR EACH ROW EXECUTE FUNCTION fleet_refuse()', name);
         EXECUTE format('CREATE TRIGGER keep_all BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION fleet_refuse()', name);
     END LOOP;
 END $$;
+
+CALL fleet_append_only('audit_entry', 'order_event', 'duty_event', 'finding_event', 'export_record');
+CALL fleet_keep('travel_order', 'order_stop', 'dispatch_slip', 'assignment', 'vehicle', 'terminal_binding', 'driver', 'trip',
+                'trip_match', 'finding', 'plan_run', 'user_account', 'organisation', 'number_series');
 
 -- What was approved stays what was approved: only state, server-side links and the closing reason may move on.
 CREATE FUNCTION travel_order_frozen() RETURNS trigger LANGUAGE plpgsql AS $$

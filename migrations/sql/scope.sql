@@ -19,33 +19,32 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO fleet_app;
 
 -- Table by table: which rows the actor may touch. Organisations, accounts' names, places, calendar and policy are
 -- the directory that everybody signed in needs to read a form; lists of accounts are narrowed by visible_to.
-DO $$
-DECLARE
-    entry record;
-    visible constant text := 'org_id IN (SELECT fleet_visible_orgs())';
+CREATE PROCEDURE fleet_scope(name text, condition text) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR entry IN SELECT * FROM (VALUES
-        ('parking_area', visible || ' OR id IN (SELECT parking_id FROM vehicle)'),
-        ('vehicle', visible || ' OR id IN (SELECT vehicle_id FROM assignment)'),
-        ('terminal_binding', visible),
-        ('driver', visible || ' OR user_id = fleet_actor_id() OR id IN (SELECT driver_id FROM assignment)'),
-        ('travel_order', visible || ' OR serving_org_id IN (SELECT fleet_visible_orgs()) OR applicant_id = fleet_actor_id()'),
-        ('order_stop', 'EXISTS (SELECT 1 FROM travel_order o WHERE o.id = order_id)'),
-        ('order_event', 'EXISTS (SELECT 1 FROM travel_order o WHERE o.id = order_id)'),
-        ('assignment', visible || ' OR order_org_id IN (SELECT fleet_visible_orgs())'),
-        ('dispatch_slip', visible || ' OR id IN (SELECT slip_id FROM assignment)'),
-        ('plan_run', visible),
-        ('duty_event', visible || ' OR EXISTS (SELECT 1 FROM assignment a WHERE a.id = assignment_id)'),
-        ('trip', visible),
-        ('trip_match', visible),
-        ('finding', visible || ' OR concerned_id = fleet_actor_id()'),
-        ('finding_event', 'EXISTS (SELECT 1 FROM finding f WHERE f.id = finding_id)'),
-        ('export_record', visible),
-        ('sign_in', 'user_id = fleet_actor_id() OR fleet_sees_all()')
-    ) AS t(name, condition) LOOP
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', entry.name);
-        EXECUTE format('CREATE POLICY scope ON %I TO fleet_app USING (%s) WITH CHECK (%s)', entry.name, entry.condition, entry.condition);
-    END LOOP;
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('CREATE POLICY scope ON %I TO fleet_app USING (%s) WITH CHECK (%s)', name, condition, condition);
+END $$;
+
+DO $$
+DECLARE visible constant text := 'org_id IN (SELECT fleet_visible_orgs())';
+BEGIN
+    CALL fleet_scope('parking_area', visible || ' OR id IN (SELECT parking_id FROM vehicle)');
+    CALL fleet_scope('vehicle', visible || ' OR id IN (SELECT vehicle_id FROM assignment)');
+    CALL fleet_scope('terminal_binding', visible);
+    CALL fleet_scope('driver', visible || ' OR user_id = fleet_actor_id() OR id IN (SELECT driver_id FROM assignment)');
+    CALL fleet_scope('travel_order', visible || ' OR serving_org_id IN (SELECT fleet_visible_orgs()) OR applicant_id = fleet_actor_id()');
+    CALL fleet_scope('order_stop', 'EXISTS (SELECT 1 FROM travel_order o WHERE o.id = order_id)');
+    CALL fleet_scope('order_event', 'EXISTS (SELECT 1 FROM travel_order o WHERE o.id = order_id)');
+    CALL fleet_scope('assignment', visible || ' OR order_org_id IN (SELECT fleet_visible_orgs())');
+    CALL fleet_scope('dispatch_slip', visible || ' OR id IN (SELECT slip_id FROM assignment)');
+    CALL fleet_scope('plan_run', visible);
+    CALL fleet_scope('duty_event', visible || ' OR EXISTS (SELECT 1 FROM assignment a WHERE a.id = assignment_id)');
+    CALL fleet_scope('trip', visible);
+    CALL fleet_scope('trip_match', visible);
+    CALL fleet_scope('finding', visible || ' OR concerned_id = fleet_actor_id()');
+    CALL fleet_scope('finding_event', 'EXISTS (SELECT 1 FROM finding f WHERE f.id = finding_id)');
+    CALL fleet_scope('export_record', visible);
+    CALL fleet_scope('sign_in', 'user_id = fleet_actor_id() OR fleet_sees_all()');
 END $$;
 
 -- A vehicle, driver or parking area may be seen because it serves an order of ours; it is still its holder's to change.

@@ -21,6 +21,13 @@ def run_sql(name: str) -> None:
     op.get_bind().connection.driver_connection.execute((SQL / name).read_text(encoding="utf-8"))
 
 
+OWN_ROUTINES = """
+    SELECT p.oid::regprocedure FROM pg_proc p
+    WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (
+        SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e')"""
+"""Every function and procedure that no extension brought."""
+
+
 def upgrade() -> None:
     for extension in ("postgis", "btree_gist"):
         op.execute(text(f"CREATE EXTENSION IF NOT EXISTS {extension}"))
@@ -29,17 +36,13 @@ def upgrade() -> None:
     metadata.create_all(op.get_bind())
     for name in ("audit.sql", "guards.sql", "scope.sql"):
         run_sql(name)
-
-
-FUNCTIONS = (
-    "audit_verify", "audit_entry_chain", "audit_entry_hash", "fleet_refuse", "travel_order_frozen", "order_stop_frozen",
-    "dispatch_slip_frozen", "number_series_step", "vehicle_odometer", "fleet_visible_orgs", "fleet_sees_all", "fleet_actor_id",
-)  # fmt: skip
+    for path in sorted((SQL / "slices").glob("*.sql")):
+        run_sql(f"slices/{path.name}")
 
 
 def downgrade() -> None:
-    for function in FUNCTIONS:
-        op.execute(text(f"DROP FUNCTION IF EXISTS {function} CASCADE"))
     gps_tables.drop_all(op.get_bind())
     op.execute(text("DROP TABLE audit_head"))
     metadata.drop_all(op.get_bind())
+    for routine in op.get_bind().scalars(text(OWN_ROUTINES)).all():
+        op.execute(text(f"DROP ROUTINE IF EXISTS {routine} CASCADE"))

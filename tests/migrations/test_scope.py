@@ -39,7 +39,7 @@ FOREIGN, OWN = "xhedu", "bjwater"
 HIDDEN = [
     "parking_area", "vehicle", "terminal_binding", "driver", "travel_order", "order_stop", "order_event", "dispatch_slip",
     "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
-    "sign_in", "gps_fix", "gps_last",
+    "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -101,6 +101,12 @@ def seed_unit(session, unit, number):
     )  # fmt: skip
     keys["finding_event"] = add(session, "finding_event", finding_id=finding_id)
     keys["export_record"] = add(session, "export_record", org_id=org_id, actor_id=applicant_id, reason="test reason")
+    keys["vehicle_document"] = add(
+        session, "vehicle_document", org_id=org_id, vehicle_id=vehicle_id, kind="etc", number="E1"
+    )
+    sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
+    session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
+    keys["attachment"] = add(session, "attachment", org_id=org_id, sha256=sha256, created_by=None)
     keys["sign_in"] = add(session, "sign_in", user_id=keys["user_id"], kind="web", token_sha256=f"t{number}")
     session.execute(text("SELECT gps_ensure_partition(:day)"), {"day": NOW.date()})
     for name in ("gps_fix", "gps_last"):

@@ -1,0 +1,1 @@
+"""Costs of every vehicle: ledger, per kilometre and trip, whole-life cost."""

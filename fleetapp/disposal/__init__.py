@@ -1,0 +1,1 @@
+"""Disposal: renewal age, appraisal, transfer, auction, buy-back, scrap, proceeds, deregistration."""

@@ -1,0 +1,1 @@
+"""Fuel and charging: ledger, cards, import, consumption."""

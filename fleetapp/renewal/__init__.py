@@ -1,0 +1,1 @@
+"""The path to new energy: shares against targets, forecast, renewal plan by optimizer."""

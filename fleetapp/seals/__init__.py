@@ -1,0 +1,1 @@
+"""Holiday sealing (封存): campaigns, exceptions, proof, live light."""
