@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from fleetapp import wiring
+from fleetapp.begin import begin
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database, make_engine
 from fleetapp.settings import Settings, load
@@ -36,6 +37,8 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     app.register_blueprint(shell.blueprint)
     wiring.register(app)
     errors.init_app(app)  # after the API, whose own handler for HTTP errors would win otherwise
+
+    app.cli.add_command(begin)
 
     @app.cli.command("db-check")
     def db_check() -> None:

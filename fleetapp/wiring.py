@@ -69,6 +69,7 @@ MENU = (
     MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export"),
     MenuItem("vehicles.index", "web.menu.vehicles", "car", "vehicles.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
+    MenuItem("places.parking", "places.parking", "parking", "places.read"),
     MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read"),

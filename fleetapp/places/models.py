@@ -2,8 +2,9 @@
 
 from geoalchemy2 import Geometry, WKBElement
 from sqlalchemy import CheckConstraint, Integer
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from fleetapp.accounts.models import Organisation
 from fleetapp.kit.columns import Id, OptionalStr, OrgId, Str
 from fleetapp.kit.db import Base
 
@@ -35,3 +36,5 @@ class ParkingArea(Base):
     name_zh: Mapped[Str]
     name_en: Mapped[Str]
     area: Mapped[WKBElement] = mapped_column(Geometry("POLYGON", srid=4326))
+
+    org: Mapped[Organisation] = relationship()

@@ -8,7 +8,7 @@ from geoalchemy2 import Geography
 from geoalchemy2.shape import to_shape
 from shapely.geometry import mapping
 from sqlalchemy import ColumnElement, Select, and_, case, cast, func, literal, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
 from fleetapp.accounts.models import Organisation
 from fleetapp.kit.actor import Actor
@@ -101,9 +101,13 @@ def all_points(session: Session) -> list[tuple[str, float, float]]:
 def visible_to(actor: Actor) -> Select[ParkingArea]:
     """Return the parking areas of the organisations within the actor's reach, by name."""
     inside = or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in actor.paths()))
-    return select(ParkingArea).join(Organisation, Organisation.id == ParkingArea.org_id).where(inside).order_by(
-        Organisation.path, ParkingArea.name_zh
-    )  # fmt: skip
+    return (
+        select(ParkingArea)
+        .join(ParkingArea.org)
+        .where(inside)
+        .options(contains_eager(ParkingArea.org))
+        .order_by(Organisation.path, ParkingArea.name_zh)
+    )
 
 
 def get_parking(session: Session, *, parking_id: int, actor: Actor) -> ParkingArea:

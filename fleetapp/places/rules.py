@@ -66,3 +66,18 @@ def ring_of(area: Mapping[str, Any]) -> Ring:
     if max(height_m, width_m) > LARGEST_SIDE_M:
         raise RuleBroken("places.area_large", most_m=round(LARGEST_SIDE_M))
     return ring
+
+
+def area_of_corners(text: str) -> dict[str, Any]:
+    """Return the GeoJSON polygon of corners as people write them: one ``latitude, longitude`` a line.
+
+    :raises RuleBroken: ``places.corners``, naming the first line that is not two numbers.
+    """
+    ring = []
+    for number, line in enumerate(filter(str.strip, text.splitlines()), start=1):
+        try:
+            lat, lon = (float(word) for word in re.split(r"[,，\s]+", line.strip()))
+        except ValueError:
+            raise RuleBroken("places.corners", line=number) from None
+        ring.append([lon, lat])
+    return {"type": "Polygon", "coordinates": [ring]}

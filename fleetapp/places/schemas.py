@@ -43,6 +43,15 @@ class ParkingIn(StrictSchema):
     area = fields.Dict(required=True)
 
 
+class ParkingForm(StrictSchema):
+    """The page's form: corners as lines of ``latitude, longitude``."""
+
+    org_id = fields.Integer(required=True)
+    name_zh = Text(required=True, validate=validate.Length(1, 60))
+    name_en = Text(required=True, validate=validate.Length(1, 60))
+    corners = Text(required=True, validate=validate.Length(1, 10_000))
+
+
 class ParkingOut(StrictSchema):
     """A parking area with its polygon as GeoJSON."""
 

@@ -172,3 +172,32 @@ def test_the_api_creates_and_lists_parking(api):
     assert (wrong.status_code, wrong.json["code"]) == (422, "places.area_form")
     assert api("applicant.xhedu")("GET", "/parking-areas").status_code == 403
     assert api("auditor.city")("POST", "/parking-areas", json=body).status_code == 403
+
+
+def test_corners_are_lines_of_latitude_and_longitude():
+    area = rules.area_of_corners("30.26, 120.11\n30.261，120.11\n\n30.261 120.112")
+    assert area == {"type": "Polygon", "coordinates": [[[120.11, 30.26], [120.11, 30.261], [120.112, 30.261]]]}
+    for text, line in (("30.26", 1), ("30.26, 120.11\neast, west", 2), ("1 2 3", 1)):
+        with pytest.raises(RuleBroken) as refused:
+            rules.area_of_corners(text)
+        assert refused.value.params == {"line": line}
+
+
+def test_the_page_adds_an_area_of_ones_own_reach_only(browse, api):
+    corners = "30.2600, 120.1100\n30.2606, 120.1100\n30.2606, 120.1106\n30.2600, 120.1106"
+    org_ids = {org["code"]: org["id"] for org in api("fleet_manager.city")("GET", "/organisations").json}
+    form = {"org_id": org_ids["330106-EDU"], "name_zh": "南院", "name_en": "South", "corners": corners}
+    client = browse("fleet_manager.xihu")
+    assert 'data-draw="#f-corners"' in client.get("/parking/new").get_data(as_text=True)
+    assert client.submit("/parking/new", **form).status_code == 302
+    assert "南院" in client.get("/parking").get_data(as_text=True)
+    for wrong, words in ((corners.replace("30.2606", "x", 1), "第 2 个角点有误"), (corners[:36], "不自相交"),
+                         ("120.11, 30.26\n" * 3, "经度在前"), ("", "必填")):  # fmt: skip
+        answer = client.submit("/parking/new", **(form | {"corners": wrong}))
+        assert answer.status_code == 422
+        assert words in answer.get_data(as_text=True), wrong
+    elsewhere = client.submit("/parking/new", **(form | {"org_id": org_ids["330108-WATER"]}))
+    assert elsewhere.status_code in {403, 404}
+    assert browse("auditor.xihu").get("/parking").status_code == 200
+    assert browse("auditor.xihu").get("/parking/new").status_code == 403
+    assert browse("applicant.xhedu").get("/parking").status_code == 403
