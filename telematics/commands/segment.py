@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     except (TrackFileError, argparse.ArgumentTypeError) as error:
         print(error, file=sys.stderr)
         return 2
-    result = segment(track.fixes, boundaries=boundaries)
+    result = segment(track.fixes, boundaries=boundaries, now=datetime.now(UTC))
     json.dump(_report(result, track.bad_rows), sys.stdout, ensure_ascii=False, indent=1)
     print()
     return 0

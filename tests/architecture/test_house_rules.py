@@ -16,8 +16,14 @@ PACKAGES = ("fleetapp", "dispatch", "telematics")
 
 COMMITS = {"fleetapp/kit/db.py", "fleetapp/scheduler.py", "fleetapp/demo/cli.py"}
 """The transaction of every request and job; the advisory lock of the scheduler; the new schema of `demo reset`."""
-CLOCKS = {"fleetapp/kit/clock.py", "fleetapp/demo/bridge.py", "telematics/commands/serve.py"}
-"""The application's clock; the simulated terminals, which wait for the time of a position; the gateway's clock."""
+CLOCKS = {
+    "fleetapp/kit/clock.py",
+    "fleetapp/demo/bridge.py",
+    "telematics/commands/serve.py",
+    "telematics/commands/segment.py",
+}
+"""The application's clock; the simulated terminals, which wait for the time of a position; the gateway's clock; the command
+that reads a file of the past and must know what lies in the future."""
 STOPWATCHES = {"fleetapp/scheduler.py", "fleetapp/demo/seed.py"}
 """Programs that tell how long something took."""
 READS_CLOCK = {

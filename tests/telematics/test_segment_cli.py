@@ -24,6 +24,7 @@ def csv_file(tmp_path, fixes):
     rows = [f"{fix.at.isoformat()},{fix.lat},{fix.lon},{fix.speed_kmh},{fix.odometer_m / 1000}" for fix in fixes]
     rows.insert(10, "2024-03-05T00:32:30Z,0,0,0,1000")
     rows.insert(20, ",30,120,0,1000")
+    rows.append("2199-01-01T00:00:00Z,30.27,120.15,0,1007")
     path.write_text("\n".join(["at,lat,lon,speed_kmh,odometer_km", *rows]))
     return path
 
@@ -50,6 +51,7 @@ def test_trips_stops_and_rejected_are_printed_as_json(capsys, csv_file):
     assert report["gaps"] == []
     assert report["rejected"] == [
         {"at": "2024-03-05T00:32:30Z", "reason": "zero_position"},
+        {"at": "2199-01-01T00:00:00Z", "reason": "future"},
         {"at": None, "reason": "no_time", "line": 22, "detail": "no time"},
     ]
 
