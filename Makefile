@@ -60,7 +60,7 @@ demo-reset: ## 重新生成演示数据 / empty the demo city and fill it anew
 bench: setup ## 性能测量，每项输出 JSON / benchmarks, each prints JSON
 	@url="$$($(PY) scripts/cluster.py start)" || exit 1; \
 	for file in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \
-	  echo "== $$file" >&2; FLEET_TEST_DATABASE_URL="$$url" $(BIN)/python "$$file" || exit 1; done
+	  echo "== $$file" >&2; FLEET_TEST_DATABASE_URL="$$url" $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit 1; done
 
 clean: ## 删除可再生的文件，保留数据 / remove what can be made again; data in var/pg stay
 	-$(PY) scripts/cluster.py stop --test

@@ -4,7 +4,7 @@ The days are invented (no real orders): 14 yards spread like a large city and it
 5 to 60 km with morning and afternoon peaks, two thirds of them round trips with a stay. The peer is the greedy plan;
 the bound is the min-cost-flow relaxation, which merges yards and classes and is therefore some percent low.
 
-    python benchmarks/dispatch_day.py [--sizes 100 500 2000] [--seconds 60] [--drivers] [--seed 0]
+    python -m benchmarks.dispatch_day [--sizes 100 500 2000] [--seconds 60] [--drivers] [--seed 0]
 """
 
 import argparse

@@ -5,7 +5,7 @@ count the acknowledgements, every one of which follows a commit. The bound is CO
 bare table without keys: what the database could take if decoding, identity, de-duplication, acknowledgement and the
 Python process were free. Terminals, gateway and database share the machine's cores.
 
-    FLEET_TEST_DATABASE_URL=... python benchmarks/ingest.py [--terminals 50] [--positions 1000] [--window 100]
+    FLEET_TEST_DATABASE_URL=... python -m benchmarks.ingest [--terminals 50] [--positions 1000] [--window 100]
 
 Makes a database of its own and drops it. Prints one JSON object; ``ratio`` is gateway / COPY.
 """
