@@ -1,6 +1,6 @@
 """Deriving trips and matches: recompute a vehicle's window, supersede what changed, keep what did not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from fleetapp.policies import queries as policy_queries
 from fleetapp.tracking import queries as tracking_queries
 from fleetapp.trips import bridge, queries
 from fleetapp.trips.models import DeriveCursor, Trip, TripMatch
+from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Secrecy
 
 NEAR_M = 500.0
@@ -34,6 +35,21 @@ class Derived:
     matches: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A vehicle's ``[start, end]`` with what its fixes, read from ``first`` to ``last``, give and what they replace."""
+
+    start: datetime
+    end: datetime
+    first: datetime
+    last: datetime
+    orders: Sequence[duty_queries.OrderOfVehicle]
+    touched: Sequence[bridge.Trip]
+    values: Sequence[dict[str, Any]]
+    present: Mapping[str, Trip]
+    stale: Sequence[Trip]
+
+
 def derive_window(
     session: Session, *, vehicle_id: int, start: datetime, end: datetime, now: datetime, osrm_url: str = ""
 ) -> Derived:
@@ -47,25 +63,15 @@ def derive_window(
     done = Derived()
     if vehicle.secrecy == Secrecy.SECRET:
         return done
-    first, last = start - bridge.QUIET, end + bridge.QUIET
-    fixes = tracking_queries.track(session, vehicle_id=vehicle_id, start=first, end=last)
-    orders = duty_queries.orders_of_vehicle(session, vehicle_id=vehicle_id, start=first, end=last)
-    events = [at for order in orders for at in (order.checked_out_at, order.returned_at) if at]
-    parking = to_shape(vehicle.parking.area) if vehicle.parking else None
-    found = bridge.derive(fixes, parking=parking, boundaries=events, now=now)  # type: ignore[arg-type]
-    present = {
-        trip.content_digest: trip for trip in queries.current_in(session, vehicle_id=vehicle_id, start=first, end=last)
-    }
-    touched = [trip for trip in found if trip.end_at >= start and trip.start_at <= end]
-    values = [bridge.trip_values(trip) for trip in touched]
-    wanted = {row["content_digest"] for row in values}
-    for digest, old in present.items():
-        overlaps = any(row["start_at"] < old.end_at and old.start_at < row["end_at"] for row in values)
-        if digest not in wanted and (overlaps or (old.end_at >= start and old.start_at <= end)):
-            old.superseded_at = now
-            for part in old.matches:
-                part.superseded_at = now
-            done.superseded += 1
+    window = _settled(session, vehicle, start, end, now)
+    first, last, orders, touched, values, present = (
+        window.first, window.last, window.orders, window.touched, window.values, window.present
+    )  # fmt: skip
+    for old in window.stale:
+        old.superseded_at = now
+        for part in old.matches:
+            part.superseded_at = now
+    done.superseded = len(window.stale)
     session.flush()
     terminals = tracking_queries.bindings_of(session, vehicle_id=vehicle_id, start=first, end=last)
     names = bridge.PlaceNames(place_queries.all_points(session), within_m=NEAR_M)
@@ -86,10 +92,52 @@ def derive_window(
     session.add_all(rows[index] for index in sorted(made))
     done.added = len(made)
     session.flush()
-    figures = policy_queries.values(session, "match.", clock.local_date(start), vehicle.org.path)
+    figures = policy_queries.values(session, "match.", clock.local_date(window.start), vehicle.org.path)
     parts = bridge.match(touched, orders, params=bridge.match_params(figures))
     done.matches = _store_matches(session, rows, made, parts, now)
     return done
+
+
+def _settled(session: Session, vehicle: Vehicle, start: datetime, end: datetime, now: datetime) -> _Window:
+    """Return a window wide enough: it holds the whole of every trip that falls away.
+
+    A trip that falls away may reach beyond what changed: late fixes of a stay split it, and its other half begins
+    after them. So the window is widened by what falls away until nothing more does.
+    """
+    while True:
+        window = _read(session, vehicle, start, end, now)
+        reach = (
+            min([start, *(old.start_at for old in window.stale)]),
+            max([end, *(old.end_at for old in window.stale)]),
+        )
+        if reach == (start, end):
+            return window
+        start, end = reach
+
+
+def _read(session: Session, vehicle: Vehicle, start: datetime, end: datetime, now: datetime) -> _Window:
+    first, last = start - bridge.QUIET, end + bridge.QUIET
+    fixes = tracking_queries.track(session, vehicle_id=vehicle.id, start=first, end=last)
+    orders = duty_queries.orders_of_vehicle(session, vehicle_id=vehicle.id, start=first, end=last)
+    events = [at for order in orders for at in (order.checked_out_at, order.returned_at) if at]
+    parking = to_shape(vehicle.parking.area) if vehicle.parking else None
+    found = bridge.derive(fixes, parking=parking, boundaries=events, now=now)  # type: ignore[arg-type]
+    present = {
+        trip.content_digest: trip for trip in queries.current_in(session, vehicle_id=vehicle.id, start=first, end=last)
+    }
+    touched = [trip for trip in found if trip.end_at >= start and trip.start_at <= end]
+    values = [bridge.trip_values(trip) for trip in touched]
+    wanted = {row["content_digest"] for row in values}
+    stale = [
+        old
+        for digest, old in present.items()
+        if digest not in wanted
+        and (
+            (old.end_at >= start and old.start_at <= end)
+            or any(row["start_at"] < old.end_at and old.start_at < row["end_at"] for row in values)
+        )
+    ]
+    return _Window(start, end, first, last, orders, touched, values, present, stale)
 
 
 def _store_matches(
