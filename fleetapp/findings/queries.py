@@ -7,6 +7,7 @@ from typing import Any
 
 from geoalchemy2 import Geography
 from sqlalchemy import ColumnElement, Select, and_, case, cast, func, literal, or_, select, union_all
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
@@ -207,7 +208,7 @@ def last_trips_away(session: Session, *, at: datetime, reach_m: float) -> list[i
     last = (
         select(Trip.vehicle_id, Trip.path)
         .where(Trip.superseded_at.is_(None), Trip.start_at < at)
-        .distinct(Trip.vehicle_id)
+        .ext(distinct_on(Trip.vehicle_id))
         .order_by(Trip.vehicle_id, Trip.start_at.desc())
         .subquery()
     )

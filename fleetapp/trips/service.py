@@ -64,21 +64,18 @@ def derive_window(
     if vehicle.secrecy == Secrecy.SECRET:
         return done
     window = _settled(session, vehicle, start, end, now)
-    first, last, orders, touched, values, present = (
-        window.first, window.last, window.orders, window.touched, window.values, window.present
-    )  # fmt: skip
     for old in window.stale:
         old.superseded_at = now
         for part in old.matches:
             part.superseded_at = now
     done.superseded = len(window.stale)
     session.flush()
-    terminals = tracking_queries.bindings_of(session, vehicle_id=vehicle_id, start=first, end=last)
+    terminals = tracking_queries.bindings_of(session, vehicle_id=vehicle_id, start=window.first, end=window.last)
     names = bridge.PlaceNames(place_queries.all_points(session), within_m=NEAR_M)
     rows: list[Trip] = []
     made: set[int] = set()
-    for index, (trip, row) in enumerate(zip(touched, values, strict=True)):
-        kept = present.get(row["content_digest"])
+    for index, (trip, row) in enumerate(zip(window.touched, window.values, strict=True)):
+        kept = window.present.get(row["content_digest"])
         if kept is None:
             terminal = next(binding.terminal_id for binding in terminals if binding.during.contains(trip.start_at))
             distance = bridge.matched_distance(trip, osrm_url=osrm_url)
@@ -93,7 +90,7 @@ def derive_window(
     done.added = len(made)
     session.flush()
     figures = policy_queries.values(session, "match.", clock.local_date(window.start), vehicle.org.path)
-    parts = bridge.match(touched, orders, params=bridge.match_params(figures))
+    parts = bridge.match(window.touched, window.orders, params=bridge.match_params(figures))
     done.matches = _store_matches(session, rows, made, parts, now)
     return done
 
