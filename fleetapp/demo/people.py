@@ -1,9 +1,9 @@
 """What the demo's people do with what the system finds, and with cars that are still on the road."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from fleetapp.accounts.models import RoleGrant, UserAccount
@@ -12,11 +12,12 @@ from fleetapp.demo.records import Order, Story
 from fleetapp.drivers.models import Driver
 from fleetapp.duty import service as duty
 from fleetapp.duty.rules import DutyAction
+from fleetapp.findings import jobs as finding_jobs
 from fleetapp.findings import queries as findings
 from fleetapp.findings import service as finding_service
 from fleetapp.findings.models import Finding
 from fleetapp.findings.rules import FindingState
-from fleetapp.kit import permits
+from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database, become
 from fleetapp.kit.errors import FleetError
@@ -24,11 +25,14 @@ from fleetapp.orders import service as orders
 from fleetapp.orders.rules import OrderKind, OrderState, Purpose, Stop
 from fleetapp.planning import service as planning
 from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.trips.models import Trip
 from fleetapp.vehicles.models import Vehicle
 
 OPEN_FOR = timedelta(days=4)
 """Clues about the last days are still waiting for an explanation."""
 ROUND = timedelta(hours=3)
+MORNING_AFTER = timedelta(hours=7, minutes=10)
+ANSWERED_AFTER, DECIDED_AFTER = timedelta(hours=5, minutes=20), timedelta(hours=27, minutes=40)
 
 ANSWERS: Mapping[str, tuple[str, FindingState, str]] = {
     "A-01": ("临时送件，口头请示后出车，未及时补单。", FindingState.PROCEDURAL, "属实，程序不规范，已要求补单并提醒。"),
@@ -48,6 +52,28 @@ def everybody(session: Session) -> dict[str, Actor]:
     return {user.username: actor_of(user) for user in rows}
 
 
+def find_clues(database: Database, *, first_on: date, now: datetime) -> int:
+    """Look at every past day as of the morning after it, so that clues are found when the job would have; then at now."""
+    with database.transaction(SYSTEM) as session:
+        figure_rows = findings.figure_rows(session)
+        driven = session.execute(
+            select(
+                func.date(func.timezone(str(clock.OFFICE_ZONE), Trip.start_at)).label("on"), Trip.vehicle_id
+            ).distinct()
+        ).all()
+    raised = 0
+    for on, vehicle_id in sorted((on, vehicle_id) for on, vehicle_id in driven if on >= first_on):
+        seen_at = clock.start_of(on + timedelta(days=1)) + MORNING_AFTER
+        if seen_at < now:
+            with database.transaction(SYSTEM) as session:
+                done = finding_service.scan_vehicle(
+                    session, vehicle_id=vehicle_id, first_on=on - timedelta(days=1), last_on=on, now=seen_at,
+                    figure_rows=figure_rows,
+                )  # fmt: skip
+            raised += done["raised"]
+    return raised + finding_jobs.scan(database, now).get("raised", 0)
+
+
 def answer_clues(database: Database, *, now: datetime) -> dict[str, int]:
     """Have older clues explained by the person concerned and reviewed by somebody else; returns how many of each."""
     done = {"explained": 0, "reviewed": 0}
@@ -57,17 +83,18 @@ def answer_clues(database: Database, *, now: datetime) -> dict[str, int]:
             Finding.end_at < now - OPEN_FOR, Finding.state == FindingState.NOTIFIED
         )
         waiting = [
-            (found.id, found.rule, found.concerned_id, found.org.path,
+            (found.id, found.detected_at, found.rule, found.concerned_id, found.org.path,
              {found.order.applicant_id, found.order.approver_id} if found.order else set())
             for found in session.scalars(older)
         ]  # fmt: skip
-    for number, (finding_id, rule, concerned_id, org_path, order_people) in enumerate(waiting):
+    for number, (finding_id, found_at, rule, concerned_id, org_path, order_people) in enumerate(waiting):
         concerned = people.get(concerned_id)
         if concerned is None or rule not in ANSWERS:
             continue
         said, outcome, note = ANSWERS[rule]
         with database.transaction(concerned) as session:
-            finding_service.explain(session, finding_id=finding_id, text=said, actor=concerned, now=now)
+            finding_service.explain(session, finding_id=finding_id, text=said, actor=concerned,
+                                    now=found_at + ANSWERED_AFTER)  # fmt: skip
         done["explained"] += 1
         reviewers = (
             actor for actor in people.values()
@@ -77,8 +104,9 @@ def answer_clues(database: Database, *, now: datetime) -> dict[str, int]:
         if number % 4 and reviewer is not None:
             with database.transaction(reviewer) as session:
                 finding_service.review(
-                    session, finding_id=finding_id, outcome=outcome, note=note, actor=reviewer, now=now
-                )
+                    session, finding_id=finding_id, outcome=outcome, note=note, actor=reviewer,
+                    now=found_at + DECIDED_AFTER,
+                )  # fmt: skip
             done["reviewed"] += 1
     return done
 

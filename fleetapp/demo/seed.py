@@ -24,7 +24,6 @@ from fleetapp.drivers.models import Driver
 from fleetapp.drivers.rules import Licence
 from fleetapp.duty import service as duty
 from fleetapp.duty.rules import DutyAction
-from fleetapp.findings import jobs as finding_jobs
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor, Role
 from fleetapp.kit.db import Database, become, make_engine
@@ -46,6 +45,7 @@ SEED = 330100
 CALENDAR_YEARS = (2024, 2025, 2026)
 STEPS_A_COMMIT = 200
 FIXES_A_COMMIT = 20_000
+TELL_EVERY_S = 5.0
 CONFIRM_AFTER = timedelta(hours=3)
 SEEDED = "demo.seeded"
 Say = Callable[[str], None]
@@ -110,7 +110,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     while trip_jobs.derive(database, now)["windows"]:
         pass
     stage("行程与匹配 / trips and matches")
-    raised = finding_jobs.scan(database, now).get("raised", 0)
+    raised = people.find_clues(database, first_on=demo.story.first_on, now=now)
     answered = people.answer_clues(database, now=now)
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
     with database.transaction(SYSTEM) as session:
@@ -226,6 +226,7 @@ def _live_through(database: Database, demo: Demo, stage: Say) -> int:
         (step for order in demo.story.orders for step in _Life(order, driver_ids, vehicle_ids, confirm_until).steps()),
         key=lambda step: step[0],
     )
+    told = time.monotonic()
     for first in range(0, len(steps), STEPS_A_COMMIT):
         with database.transaction(SYSTEM) as session:
             for _at, username, take in steps[first : first + STEPS_A_COMMIT]:
@@ -233,8 +234,9 @@ def _live_through(database: Database, demo: Demo, stage: Say) -> int:
                 become(session, actor)
                 take(session, actor)
                 session.flush()
-        if first % (STEPS_A_COMMIT * 10) == 0:
-            stage(f"业务 {first}/{len(steps)} / steps {first}/{len(steps)}")
+        if time.monotonic() - told > TELL_EVERY_S:
+            told, done = time.monotonic(), first + STEPS_A_COMMIT
+            stage(f"业务 {done}/{len(steps)} / steps {done}/{len(steps)}")
     return len(steps)
 
 

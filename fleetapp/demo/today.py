@@ -73,8 +73,9 @@ def _pending(planner: Planner, now: datetime) -> Order | None:
     wish = planner.wish()
     start_at = ceil_to(now + timedelta(minutes=rng.uniform(45, 420)), 15)
     while not _ordinary(planner, start_at):
-        tomorrow = start_at.astimezone(LOCAL).date() + timedelta(days=1)
-        start_at = ceil_to(local_moment(tomorrow, rng.uniform(8.5, 15.0)), 15)
+        local = start_at.astimezone(LOCAL)
+        on = local.date() + timedelta(days=local.hour >= FIRST_HOUR)
+        start_at = ceil_to(local_moment(on, rng.uniform(8.5, 15.0)), 15)
     end_at = start_at + timedelta(minutes=30 * rng.randint(3, 8))
     created_at = (now - timedelta(minutes=rng.uniform(45, 240))).replace(microsecond=0)
     return planner.paper(wish, start_at=start_at, end_at=end_at, created_at=created_at)
@@ -98,6 +99,7 @@ def _dispatched(planner: Planner, now: datetime) -> Order | None:
     if booked is None:
         return order
     vehicle, driver = booked
+    before = sum(one.state == "dispatched" for one in planner.orders)
     dispatched_at = order.decided_at + timedelta(minutes=planner.rng.randint(5, 15))
     return planner.change(
         order,
@@ -107,7 +109,7 @@ def _dispatched(planner: Planner, now: datetime) -> Order | None:
         driver=driver.username,
         dispatcher=planner.dispatcher_of(unit),
         dispatched_at=dispatched_at,
-        accepted_at=dispatched_at + timedelta(minutes=3) if planner.rng.random() < 0.5 else None,
+        accepted_at=None if before % 2 else dispatched_at + timedelta(minutes=3),
     )
 
 

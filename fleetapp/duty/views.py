@@ -22,18 +22,17 @@ from fleetapp.web.texts import t
 blueprint = Blueprint("duty", __name__, template_folder="templates")
 LOOK_BACK = timedelta(hours=12)
 """A duty that ran past midnight is still on the driver's page."""
+LOOK_AHEAD = timedelta(days=6)
 OPEN = frozenset(rules.NEXT)
 
 
 @blueprint.get("/duty")
 def today() -> str:
-    """List today's duties, the open ones first."""
+    """List today's duties and those of the days ahead, the open ones first."""
     permits.require("duty.read", actor())
     start, end = clock.day_span(clock.local_date(now()))
     with transaction() as s:
-        found = s.scalars(
-            queries.between(queries.visible_to(actor()), start=start - LOOK_BACK, end=end + timedelta(days=1))
-        )
+        found = s.scalars(queries.between(queries.visible_to(actor()), start=start - LOOK_BACK, end=end + LOOK_AHEAD))
         duties = found.unique().all()
         return render_template(
             "duty/today.html",
