@@ -40,14 +40,6 @@ def _is_there(database: Database) -> bool:
         return bool(session.scalar(select(func.count()).select_from(Organisation)))
 
 
-def _is_whole(database: Database) -> bool:
-    try:
-        seed.told_again(database)
-    except LookupError:
-        return False
-    return True
-
-
 @group.command("seed")
 @click.option("--days", default=30, show_default=True, help="Local days of history, today included.")
 @click.option("--orders-per-day", default=18, show_default=True)
@@ -55,10 +47,10 @@ def seed_command(days: int, orders_per_day: int) -> None:
     """Fill an empty database with the demo city; does nothing where there is one."""
     database, _ = _refuse_production()
     if _is_there(database):
-        if not _is_whole(database):
-            raise click.ClickException(
-                "演示数据不完整（上次被中断），请运行 make demo-reset。The demo data is incomplete (interrupted): run make demo-reset."
-            )
+        try:
+            seed.told_again(database)
+        except LookupError as error:
+            raise click.ClickException(str(error)) from error
         click.echo("演示数据已存在 / the demo data is there")
         return
     seed.fill(database, now=clock.now().replace(microsecond=0), password=PASSWORD,

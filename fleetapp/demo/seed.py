@@ -1,5 +1,7 @@
 """Fills an empty database with the demo city: every row through the services, each at its own time in the story."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -115,24 +117,39 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
-                     days=size.days, orders_per_day=size.orders_per_day)  # fmt: skip
+                     days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip
     return demo
+
+
+def _digest(demo: Demo) -> str:
+    """Return what tells one story from another: a later version of this program tells another one."""
+    told = [(order.key, order.plate, order.state, order.start_at.isoformat()) for order in demo.story.orders]
+    plates = [car.plate for car in demo.city.vehicles]
+    return hashlib.sha256(json.dumps([plates, told]).encode()).hexdigest()
 
 
 def told_again(database: Database) -> Demo:
     """Return the city and story that the database was filled with.
 
-    :raises LookupError: it was not filled with the demo, or not to the end.
+    :raises LookupError: it was not filled with the demo, not to the end, or by another version of this program.
     """
     with database.transaction(SYSTEM) as session:
         entry = session.execute(
             text("SELECT at, data FROM audit_entry WHERE action = :action"), {"action": SEEDED}
         ).first()
         if entry is None:
-            raise LookupError("the database holds no complete demo: make demo-reset starts it anew")
+            raise LookupError(
+                "演示数据不完整（上次被中断），请运行 make demo-reset。The demo data is incomplete (interrupted): run make demo-reset."
+            )
         size = Size(days=entry.data["days"], orders_per_day=entry.data["orders_per_day"])
         kinds = _day_kinds(session, entry.at, size)
-    return tell(now=entry.at, size=size, day_kind=lambda on: kinds[on])
+    demo = tell(now=entry.at, size=size, day_kind=lambda on: kinds[on])
+    if _digest(demo) != entry.data.get("digest"):
+        raise LookupError(
+            "演示数据由另一版本的程序生成，请运行 make demo-reset。"
+            "The demo data was made by another version of this program: run make demo-reset."
+        )
+    return demo
 
 
 def _day_kinds(session: Session, now: datetime, size: Size) -> dict[date, str]:
