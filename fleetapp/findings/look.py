@@ -103,7 +103,9 @@ def _scene(
     vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id)
     found = queries.trips_between(session, vehicle_id=vehicle_id, start=start - MARGIN, end=min(end + MARGIN, now))
     orders = duties.orders_of_vehicle(session, vehicle_id=vehicle_id, start=start - MARGIN, end=end + MARGIN)
-    days = workdays.day_kinds(session, first_on - timedelta(days=3), last_on + timedelta(days=3))
+    # The last trip before the window tells where the vehicle was; it may be long ago, and its day is asked for too.
+    earliest_on = min([first_on, *(clock.local_date(trip.start_at) for trip in found)])
+    days = workdays.day_kinds(session, earliest_on - timedelta(days=3), last_on + timedelta(days=3))
     away: dict[int, Outside] = {}
     if vehicle.parking_id is not None and found:
         unmatched = [trip.id for trip in found if any(part.kind == "unmatched" for part in trip.matches)]

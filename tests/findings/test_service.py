@@ -181,6 +181,18 @@ def test_the_database_keeps_clues_and_their_events(furnished, clue, now):
                 session.execute(text(statement))
 
 
+def test_a_drive_without_order_long_before_does_not_stop_the_job(furnished, roads, save, now):
+    """The trip before a window is read with it, however long ago it was."""
+    for number, at in enumerate((now - timedelta(days=12), now - timedelta(hours=20))):
+        drive_out = steps.driven(roads, [YARD, (120.165, 30.275), YARD], at, stay=timedelta(minutes=16),
+                                 odometer_m=1_000_000 + 20_000 * number, seed=6 + number)  # fmt: skip
+        save(STRAY, drive_out, at + timedelta(hours=4))
+        jobs.scan(furnished, at)  # the job runs all the time
+        derive_and_scan(furnished, at + timedelta(hours=4))
+    [first, second] = [one for one in clues(furnished) if one.rule == "A-01"]
+    assert second.start_at - first.start_at > timedelta(days=10)
+
+
 def test_a_vehicle_not_back_at_night_is_judged_when_the_evening_has_passed(furnished, roads, save, now):
     away = (120.165, 30.275)
     fixes = steps.driven(
