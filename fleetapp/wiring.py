@@ -8,6 +8,7 @@ from datetime import datetime
 from flask import Flask
 
 import fleetapp.accounts.models
+import fleetapp.acquisitions.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
 import fleetapp.drivers.models
@@ -44,6 +45,12 @@ CONSTRAINT_ERRORS = {
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
+    "ck_indicator_quota": "acquisitions.no_quota",
+    "ck_indicator_no_self_approval": "kit.own_row",
+    "uq_indicator_old_vehicle": "acquisitions.old_vehicle_taken",
+    "uq_budget_line_indicator_id": "acquisitions.budget_there",
+    "uq_procurement_indicator_open": "acquisitions.purchase_there",
+    "uq_procurement_contract_no": "acquisitions.contract_taken",
 }
 
 
@@ -68,6 +75,9 @@ MENU = (
     MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read"),
     MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export"),
     MenuItem("vehicles.index", "web.menu.vehicles", "car", "vehicles.read"),
+    MenuItem("acquisitions.matrix", "acquisitions.menu.quota", "table", "quota.read"),
+    MenuItem("acquisitions.index", "acquisitions.menu.indicators", "file-certificate", "indicators.read"),
+    MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
     MenuItem("places.parking", "places.parking", "parking", "places.read"),
     MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
@@ -82,12 +92,14 @@ Job = Callable[[Database, datetime], object]
 
 def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
+    import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
     import fleetapp.trips.jobs
 
     return (
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
+        ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
     )
 
 
@@ -104,6 +116,8 @@ def register(app: Flask) -> None:
     """Plug the slices' pages, APIs and commands into an application."""
     import fleetapp.accounts.api
     import fleetapp.accounts.views
+    import fleetapp.acquisitions.api
+    import fleetapp.acquisitions.views
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
@@ -134,6 +148,7 @@ def register(app: Flask) -> None:
 
     for views in (
         fleetapp.accounts.views,
+        fleetapp.acquisitions.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.drivers.views,
@@ -152,6 +167,7 @@ def register(app: Flask) -> None:
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
+        fleetapp.acquisitions.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
         fleetapp.findings.api,

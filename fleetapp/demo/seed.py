@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, people
+from fleetapp.demo import bridge, life, people
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -99,6 +99,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     demo = tell(now=now, size=size, day_kind=lambda on: kinds[on])
     stage(f"{len(demo.story.orders)} 份用车申请的一个月 / a month of {len(demo.story.orders)} orders told")
     terminals = _found(database, demo, password)
+    life.authorise(database, demo.city, at=clock.start_of(demo.story.first_on))
     stage(
         f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
     )
@@ -115,6 +116,8 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     raised = people.find_clues(database, first_on=demo.story.first_on, now=now)
     answered = people.answer_clues(database, now=now)
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
+    under_way = life.acquire(database, demo.city, now=now)
+    stage(f"{under_way} 项配备更新在办 / {under_way} acquisitions under way")
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip

@@ -61,8 +61,9 @@ def register(
     odometer_m: int = 0,
     parking_id: int | None = None,
     terminal_phone: str | None = None,
+    state: VehicleState = VehicleState.IN_SERVICE,
 ) -> Vehicle:
-    """Enter a vehicle of a unit, in service; with ``terminal_phone`` its terminal is known and fitted from ``now``.
+    """Enter a vehicle of a unit, in service unless told otherwise; with ``terminal_phone`` its terminal is known and fitted from ``now``.
 
     :raises NotAllowed: the unit is outside the actor's reach.
     :raises RuleBroken: plate, VIN, seats or range do not fit (``rules``).
@@ -74,7 +75,7 @@ def register(
         places.get_parking(session, parking_id=parking_id, actor=actor)
     vehicle = Vehicle(
         org_id=org_id, org=org, plate=rules.normal_plate(plate), vin=vin.upper(), category=category, body=body, energy=energy,
-        seats=seats, model=model, state=VehicleState.IN_SERVICE, secrecy=secrecy, range_km=range_km, odometer_m=odometer_m,
+        seats=seats, model=model, state=state, secrecy=secrecy, range_km=range_km, odometer_m=odometer_m,
         registered_on=registered_on, parking_id=parking_id, created_at=now,
     )  # fmt: skip
     _check(vehicle)

@@ -85,6 +85,16 @@ def test_journeys_as_ordered_raise_nothing(filled):
     assert not [(plate, rule) for plate, rule in clues if plate not in odd]
 
 
+def test_acquisitions_stand_at_every_stage_and_one_unit_is_over_its_quota(filled):
+    database, _ = filled
+    states = dict(ask(database, "SELECT state, count(*) FROM indicator GROUP BY 1"))
+    assert {"SUBMITTED", "REVIEWED", "APPROVED"} <= states.keys()
+    stages = {state for (state,) in ask(database, "SELECT state FROM procurement")}
+    assert {"OPEN", "CONTRACTED", "DELIVERED", "ACCEPTED"} <= stages
+    free = "SELECT quota_free(org_id, category, current_date) FROM quota_entry"
+    assert {-1, 0, 1} <= {value for (value,) in ask(database, free)}
+
+
 def test_the_audit_chain_is_whole(filled):
     database, _ = filled
     assert ask(database, "SELECT * FROM audit_verify()") == []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetapp.acquisitions.models import IndicatorState
 from fleetapp.findings.models import FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import SYSTEM, Actor, Grant, Role
@@ -35,6 +36,7 @@ STATES = {
     "duty": OrderState,
     "vehicles": VehicleState,
     "findings": FindingState,
+    "indicators": IndicatorState,
 }
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 
@@ -93,7 +95,9 @@ def test_states_of_the_table_exist():
             assert row.states <= {state.value for state in STATES[action.split(".")[0]]}, action
 
 
-@pytest.mark.parametrize("action", ["orders.approve", "orders.reject", "planning.assign", "findings.review"])
+@pytest.mark.parametrize(
+    "action", ["orders.approve", "orders.reject", "planning.assign", "findings.review", "indicators.approve"]
+)
 def test_nobody_decides_on_an_own_row_with_all_roles_together(action):
     everything = Actor(
         user_id=ME, name="x", grants=tuple(Grant(role, 1, "/1/") for role in ROLES), org_id=1, org_path="/1/"

@@ -40,6 +40,7 @@ HIDDEN = [
     "parking_area", "vehicle", "terminal_binding", "driver", "travel_order", "order_stop", "order_event", "dispatch_slip",
     "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
+    "quota_entry", "indicator", "indicator_event", "budget_line", "procurement",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -103,6 +104,25 @@ def seed_unit(session, unit, number):
     keys["export_record"] = add(session, "export_record", org_id=org_id, actor_id=applicant_id, reason="test reason")
     keys["vehicle_document"] = add(
         session, "vehicle_document", org_id=org_id, vehicle_id=vehicle_id, kind="etc", number="E1"
+    )
+    keys["quota_entry"] = add(session, "quota_entry", org_id=org_id, category="QT", delta=9)
+    keys["indicator"] = indicator_id = add(
+        session, "indicator", org_id=org_id, number=f"ZB-{number}", kind="new", category="QT", body="suv", energy="bev", step="normal",
+        max_price=Decimal(9), state="APPROVED", applicant_id=applicant_id, decided_by=keys["user_id"], decided_at=NOW, expires_on=date(2027, 1, 1),
+        fiscal_year=2026,
+    )  # fmt: skip
+    keys["indicator_event"] = add(session, "indicator_event", indicator_id=indicator_id)
+    keys["budget_line"] = budget_id = add(
+        session, "budget_line", org_id=org_id, indicator_id=indicator_id, fiscal_year=2026, amount=Decimal(9)
+    )
+    keys["procurement"] = add(
+        session,
+        "procurement",
+        org_id=org_id,
+        indicator_id=indicator_id,
+        budget_line_id=budget_id,
+        state="OPEN",
+        domestic=True,
     )
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
     session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
@@ -184,6 +204,11 @@ INSERTS = {
     "finding": {"number": "F-9", "dedupe_key": "d9", "vehicle_id": "vehicle", "severity": "red", "state": "NOTIFIED"},
     "finding_event": {"finding_id": "finding"},
     "export_record": {"actor_id": "user_id", "reason": "test reason"},
+    "quota_entry": {"category": "QT", "delta": 1},
+    "indicator": {"number": "ZB-9", "kind": "new", "category": "QT", "body": "suv", "energy": "bev", "step": "normal", "max_price": Decimal(9),
+                  "state": "DRAFT", "applicant_id": "user_id"},
+    "indicator_event": {"indicator_id": "indicator"},
+    "vehicle_document": {"vehicle_id": "vehicle", "kind": "etc", "number": "E9"},
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
     "gps_last": {"terminal_id": "terminal_id"},
 }  # fmt: skip

@@ -1,0 +1,124 @@
+"""Quotas of the demo's units and some acquisitions under way, each step by whoever takes it."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from sqlalchemy import select
+
+from fleetapp.accounts.models import Organisation
+from fleetapp.acquisitions import purchase, service
+from fleetapp.acquisitions.rules import IndicatorAction, IndicatorKind, Step
+from fleetapp.demo import people
+from fleetapp.demo.city import City
+from fleetapp.demo.fleet import Vehicle as Told
+from fleetapp.demo.fleet import make_vin
+from fleetapp.kit import clock
+from fleetapp.kit.actor import SYSTEM, Actor
+from fleetapp.kit.db import Database
+from fleetapp.vehicles.models import Vehicle
+from fleetapp.vehicles.rules import Body, Category, Energy
+
+OLD_ENOUGH_YEARS = 8.2
+SPARE_EVERY = 4
+"""Every so manyeth unit and class has a place to spare; one is over its quota."""
+STAGES = ("submitted", "reviewed", "approved", "budget", "open", "contracted", "delivered", "accepted")
+PRICES = {"sedan": "159800.00", "suv": "169800.00", "mpv": "175000.00"}
+FIRST_DOCUMENT = "杭编办〔2024〕12号"
+
+
+def authorise(database: Database, city: City, *, at: datetime) -> None:
+    """Enter the quotas that the units' vehicles stand on: mostly just enough, some with a place to spare, one too small."""
+    held = Counter((car.org, car.category) for car in city.vehicles)
+    with database.transaction(SYSTEM) as session:
+        ids = dict(session.execute(select(Organisation.code, Organisation.id)).all())
+        for number, ((org, category), cars) in enumerate(sorted(held.items())):
+            spare = 1 if number % SPARE_EVERY == 0 else -1 if number == 5 and cars > 1 else 0
+            service.change_quota(
+                session, org_id=ids[org], category=Category(category), delta=cars + spare, effective_on=date(2024, 1, 1),
+                document_no=FIRST_DOCUMENT, actor=SYSTEM, now=at,
+            )  # fmt: skip
+
+
+def acquire(database: Database, city: City, *, now: datetime) -> int:
+    """Take some renewals of old cars to different stages of the chain; returns how many."""
+    with database.transaction(SYSTEM) as session:
+        everybody = people.everybody(session)
+        ids = dict(session.execute(select(Vehicle.plate, Vehicle.id)).all())
+    admins = {account.org: everybody[account.username] for account in city.accounts if account.role == "unit_admin"}
+    today = clock.local_date(now)
+    old = [car for car in city.vehicles
+           if car.org in admins and car.model.body in PRICES and (today - car.registered_on).days / 365.25 > OLD_ENOUGH_YEARS]  # fmt: skip
+    chosen = list({car.org: car for car in old}.values())[: len(STAGES)]
+    office, leader, finance = (_first(city, everybody, role) for role in ("vehicle_office", "leader", "finance"))
+    for number, (car, stage) in enumerate(zip(chosen, STAGES, strict=False)):
+        _Renewal(database, admins[car.org], office, leader, finance, now).take(car, ids[car.plate], stage, number)
+    return len(chosen)
+
+
+def _first(city: City, everybody: dict[str, Actor], role: str) -> Actor:
+    return next(everybody[account.username] for account in city.accounts if account.role == role)
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewal:
+    """One renewal as far as its stage, a step every few days."""
+
+    database: Database
+    admin: Actor
+    office: Actor
+    leader: Actor
+    finance: Actor
+    now: datetime
+
+    def take(self, car: Told, old_vehicle_id: int, stage: str, number: int) -> None:
+        """Apply and go on until the stage is reached; the last step was taken some days ago."""
+        reached = STAGES.index(stage)
+        at = self.now - timedelta(days=4 * reached + 3 + number)
+        electric = number % 3 != 2
+        made = self._as(self.admin, service.apply, at, kind=IndicatorKind.RENEWAL, category=Category(car.category), body=Body(car.model.body),
+                        energy=Energy.BEV if electric else Energy.PETROL, step=Step.NORMAL, max_price=Decimal(self._price(car, electric)),
+                        max_displacement_ml=None if electric else 1500, fuel_reason=None if electric else "山区道路多，充电条件不足",
+                        justification="车辆老旧，维修频繁，申请更新", fiscal_year=clock.local_date(self.now).year,
+                        old_vehicle_id=old_vehicle_id)  # fmt: skip
+        steps: list[tuple[Actor, Callable[..., Any], dict[str, Any]]] = [
+            (self.admin, service.advance, {"indicator_id": made.id, "action": IndicatorAction.SUBMIT}),
+            (self.office, service.advance, {"indicator_id": made.id, "action": IndicatorAction.REVIEW, "note": "符合更新条件。"}),
+            (self.leader, service.advance, {"indicator_id": made.id, "action": IndicatorAction.APPROVE, "note": "同意。"}),
+            (self.finance, service.add_budget, {"indicator_id": made.id, "amount": made.max_price, "fiscal_year": made.fiscal_year,
+                                                "document_no": f"杭财预〔{made.fiscal_year}〕{number + 1}号"}),
+        ]  # fmt: skip
+        for done in steps[: reached + 1]:
+            at += timedelta(days=3)
+            self._as(done[0], done[1], at, **done[2])
+        if reached >= STAGES.index("open"):
+            self._buy(made.id, car, stage, number, at, electric=electric)
+
+    def _buy(self, indicator_id: int, car: Told, stage: str, number: int, at: datetime, *, electric: bool) -> None:
+        at += timedelta(days=1)
+        opened = self._as(self.office, purchase.open_purchase, at, indicator_id=indicator_id, model="国产新能源车型" if electric else "国产车型",
+                          domestic=True, displacement_ml=None if electric else 1498)  # fmt: skip
+        vin = make_vin(car.model, self.now.year, 900 + number, Random(f"renewal {number}"))
+        price = Decimal(self._price(car, electric)) - 2000
+        stages: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+            (purchase.contract, {"contract_no": f"CG-{self.now.year}-{number:03d}", "contract_on": clock.local_date(at), "price": price,
+                                 "supplier": "协议供货商"}),
+            (purchase.deliver, {"vin": vin, "engine_no": None}),
+            (purchase.accept, {"vin": vin, "second_acceptor_id": self.finance.user_id, "no_extras": True}),
+        ]  # fmt: skip
+        for function, given in stages[: STAGES.index(stage) - STAGES.index("open")]:
+            at += timedelta(days=1)
+            self._as(self.office, function, at, procurement_id=opened.id, **given)
+
+    @staticmethod
+    def _price(car: Told, electric: bool) -> str:
+        cap = "119800.00" if not electric and car.category in {"JYTX", "ZFZQ"} else PRICES[car.model.body]
+        return "119800.00" if car.category in {"JYTX", "ZFZQ"} and car.model.body != "sedan" else cap
+
+    def _as(self, who: Actor, function: Callable[..., Any], at: datetime, **given: Any) -> Any:
+        with self.database.transaction(who) as session:
+            return function(session, actor=who, now=min(at, self.now), **given)
