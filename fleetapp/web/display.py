@@ -96,12 +96,13 @@ def field_errors(messages: Any) -> str:
 
 
 def menu() -> list[dict[str, Any]]:
-    """Return the menu entries open to who is signed in; the entry of this page, or else of its slice, is active."""
+    """Return the menu entries open to who is signed in; active is that of this page, of the page above it, or of its slice."""
     who = web_request.find_actor()
     items = web_request.shell().menu
     here = request.endpoint or ""
-    of_slice = (item.endpoint for item in items if item.endpoint.split(".")[0] == here.split(".")[0])
-    active = here if any(item.endpoint == here for item in items) else next(of_slice, None)
+    of_slice = [item.endpoint for item in items if item.endpoint.split(".")[0] == here.split(".")[0]]
+    above = [endpoint for endpoint in of_slice if request.path.startswith(f"{url_for(endpoint)}/")]
+    active = here if here in of_slice else next(iter(above or of_slice), None)
     return [
         {"href": url_for(item.endpoint), "text": t(item.text), "icon": item.icon, "active": item.endpoint == active}
         for item in items
