@@ -45,6 +45,8 @@ CONSTRAINT_ERRORS = {
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
+    "ck_vehicle_ready": "vehicles.not_ready_now",
+    "ck_assignment_papers": "planning.papers_ended",
     "ck_indicator_quota": "acquisitions.no_quota",
     "ck_indicator_no_self_approval": "kit.own_row",
     "uq_indicator_old_vehicle": "acquisitions.old_vehicle_taken",

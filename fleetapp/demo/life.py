@@ -20,8 +20,9 @@ from fleetapp.demo.fleet import make_vin
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database
+from fleetapp.vehicles import papers
 from fleetapp.vehicles.models import Vehicle
-from fleetapp.vehicles.rules import Body, Category, Energy
+from fleetapp.vehicles.rules import Body, Category, DocumentKind, Energy
 
 OLD_ENOUGH_YEARS = 8.2
 SPARE_EVERY = 4
@@ -42,6 +43,26 @@ def authorise(database: Database, city: City, *, at: datetime) -> None:
                 session, org_id=ids[org], category=Category(category), delta=cars + spare, effective_on=date(2024, 1, 1),
                 document_no=FIRST_DOCUMENT, actor=SYSTEM, now=at,
             )  # fmt: skip
+
+
+def paper(database: Database, city: City, *, first_on: date, now: datetime) -> None:
+    """Give every vehicle its registration, insurance, inspection and marking; some of the insurances end soon."""
+    today = clock.local_date(now)
+    at = clock.start_of(first_on)
+    with database.transaction(SYSTEM) as session:
+        ids = dict(session.execute(select(Vehicle.plate, Vehicle.id)).all())
+        for number, car in enumerate(city.vehicles):
+            ends_on = today + timedelta(days=20 + number * 37 % 340)
+            year = {"valid_from": ends_on - timedelta(days=365), "valid_to": ends_on}
+            entered: tuple[tuple[DocumentKind, dict[str, Any]], ...] = (
+                (DocumentKind.REGISTRATION, {"number": f"XSZ{number:05d}", "issuer": "杭州市公安局交通警察支队", "valid_from": car.registered_on}),
+                (DocumentKind.COMPULSORY_INSURANCE, {"number": f"JQX{number:05d}", "issuer": "协议承保单位", **year}),
+                (DocumentKind.INSPECTION, {"number": f"NJ{number:05d}", "valid_from": first_on - timedelta(days=200),
+                                           "valid_to": today + timedelta(days=45 + number * 61 % 600)}),
+                (DocumentKind.MARKING, {"number": f"BS{number:05d}", "valid_from": car.registered_on}),
+            )  # fmt: skip
+            for kind, given in entered:
+                papers.add(session, vehicle_id=ids[car.plate], kind=kind, actor=SYSTEM, now=at, **given)
 
 
 def acquire(database: Database, city: City, *, now: datetime) -> int:

@@ -100,6 +100,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(f"{len(demo.story.orders)} 份用车申请的一个月 / a month of {len(demo.story.orders)} orders told")
     terminals = _found(database, demo, password)
     life.authorise(database, demo.city, at=clock.start_of(demo.story.first_on))
+    life.paper(database, demo.city, first_on=demo.story.first_on, now=now)
     stage(
         f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
     )

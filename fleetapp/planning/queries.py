@@ -157,8 +157,13 @@ def figures(session: Session, *, now: datetime, org_path: str) -> Figures:
 
 
 def fleet(session: Session, *, actor: Actor, until_on: date) -> tuple[list[Vehicle], list[Driver]]:
-    """Return the vehicles that can be dispatched and the licensed drivers within a dispatcher's part of the tree."""
-    cars = session.scalars(vehicles.in_service(actor))
+    """Return the vehicles that can be dispatched and the licensed drivers within a dispatcher's part of the tree.
+
+    Licences, insurance and inspections last to the end of ``until_on``.
+    """
+    cars = session.scalars(vehicles.in_service(actor)).all()
+    ended = vehicles.papers_ended(session, vehicle_ids=[car.id for car in cars], last_on=until_on)
+    cars = [car for car in cars if car.id not in ended]
     people = drivers.available(session, actor=actor, until_on=until_on)
     return (
         [row for row in cars if permits.may("planning.assign", actor, org_path=row.org.path)],

@@ -232,6 +232,10 @@ def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Dr
     found = []
     if vehicle.state != VehicleState.IN_SERVICE:
         found.append(Fault("vehicle_state"))
+    ended = vehicles.papers_ended(session, vehicle_ids=[vehicle.id], last_on=clock.local_date(order.end_at))
+    if vehicle.id in ended:
+        kind, first_without_on = ended[vehicle.id]
+        found.append(Fault("papers_ended", {"kind": kind, "on": first_without_on.isoformat()}))
     if driver.org_id != vehicle.org_id:
         found.append(Fault("driver_holder"))
     if driver.left_at is not None:

@@ -8,8 +8,18 @@ from flask_smorest import Blueprint
 from fleetapp.accounts.queries import get_org
 from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
-from fleetapp.vehicles import queries, service
-from fleetapp.vehicles.schemas import StateIn, TerminalIn, VehicleIn, VehicleOut, VehiclePatch, VehicleQuery
+from fleetapp.vehicles import papers, queries, service
+from fleetapp.vehicles.schemas import (
+    DocumentIn,
+    DocumentOut,
+    DocumentVoidIn,
+    StateIn,
+    TerminalIn,
+    VehicleIn,
+    VehicleOut,
+    VehiclePatch,
+    VehicleQuery,
+)
 from fleetapp.web.api import page_headers
 from fleetapp.web.request import actor, now, transaction
 
@@ -76,3 +86,32 @@ class VehicleTerminal(MethodView):
                 service.bind_terminal(session, vehicle_id=vehicle_id, phone=data["phone"], actor=actor(), now=now())
             else:
                 service.unbind_terminal(session, vehicle_id=vehicle_id, actor=actor(), now=now())
+
+
+@blueprint.route("/vehicles/<int:vehicle_id>/documents")
+class VehicleDocuments(MethodView):
+    @blueprint.response(200, DocumentOut(many=True))
+    def get(self, vehicle_id: int) -> Any:
+        """List a vehicle's papers, void ones too."""
+        with transaction() as session:
+            queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor())
+            return queries.documents(session, vehicle_id=vehicle_id)
+
+    @blueprint.arguments(DocumentIn)
+    @blueprint.response(201, DocumentOut)
+    def post(self, data: dict[str, Any], vehicle_id: int) -> Any:
+        """Enter a paper or an exemption."""
+        with transaction() as session:
+            return papers.add(session, vehicle_id=vehicle_id, **data, actor=actor(), now=now())
+
+
+@blueprint.route("/vehicles/<int:vehicle_id>/documents/<int:document_id>/void")
+class VehicleDocumentVoid(MethodView):
+    @blueprint.arguments(DocumentVoidIn)
+    @blueprint.response(200, DocumentOut)
+    def post(self, data: dict[str, Any], vehicle_id: int, document_id: int) -> Any:
+        """Make a wrong paper void."""
+        with transaction() as session:
+            return papers.void(
+                session, vehicle_id=vehicle_id, document_id=document_id, **data, actor=actor(), now=now()
+            )

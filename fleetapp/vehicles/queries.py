@@ -1,7 +1,7 @@
 """Reading of the registry."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import Range
@@ -13,8 +13,8 @@ from fleetapp.audit.models import AuditEntry
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
-from fleetapp.vehicles.models import TerminalBinding, Vehicle
-from fleetapp.vehicles.rules import VehicleState
+from fleetapp.vehicles.models import TerminalBinding, Vehicle, VehicleDocument
+from fleetapp.vehicles.rules import BLOCKING, VehicleState
 
 
 def visible_to(actor: Actor) -> Select[Vehicle]:
@@ -106,6 +106,41 @@ def open_binding(session: Session, *, vehicle_id: int) -> TerminalBinding | None
     return session.scalar(
         select(TerminalBinding).where(TerminalBinding.vehicle_id == vehicle_id, func.upper_inf(TerminalBinding.during))
     )
+
+
+def documents(session: Session, *, vehicle_id: int) -> Sequence[VehicleDocument]:
+    """Return a vehicle's papers, void ones too, by kind, the newest first; call it only after ``get_vehicle``."""
+    query = select(VehicleDocument).where(VehicleDocument.vehicle_id == vehicle_id)
+    query = query.options(joinedload(VehicleDocument.attachment))
+    return session.scalars(
+        query.order_by(VehicleDocument.kind, VehicleDocument.valid_from.desc(), VehicleDocument.id.desc())
+    ).all()
+
+
+def kinds_in_force(session: Session, *, vehicle_id: int, on: date) -> frozenset[str]:
+    """Return the kinds of which a vehicle has a paper or an exemption in force on a local day."""
+    query = select(VehicleDocument.kind).where(
+        VehicleDocument.vehicle_id == vehicle_id, VehicleDocument.void_at.is_(None), VehicleDocument.valid_from <= on,
+        or_(VehicleDocument.valid_to.is_(None), VehicleDocument.valid_to > on),
+    )  # fmt: skip
+    return frozenset(session.scalars(query))
+
+
+def papers_ended(session: Session, *, vehicle_ids: Collection[int], last_on: date) -> dict[int, tuple[str, date]]:
+    """Return (kind, first day without) by vehicle where a paper that must last does not reach the end of a local day.
+
+    Only kinds a vehicle has on record count: before any was entered nothing is known.
+    """
+    ends = (
+        select(VehicleDocument.vehicle_id, VehicleDocument.kind, func.max(func.coalesce(VehicleDocument.valid_to, date.max)))
+        .where(
+            VehicleDocument.vehicle_id.in_(vehicle_ids), VehicleDocument.kind.in_([kind.value for kind in BLOCKING]),
+            VehicleDocument.void_at.is_(None),
+        )
+        .group_by(VehicleDocument.vehicle_id, VehicleDocument.kind)
+        .order_by(VehicleDocument.kind)
+    )  # fmt: skip
+    return {vehicle_id: (kind, end) for vehicle_id, kind, end in session.execute(ends) if end <= last_on}
 
 
 def history(session: Session, *, vehicle_id: int, limit: int = 50) -> Sequence[AuditEntry]:

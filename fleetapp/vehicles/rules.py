@@ -80,6 +80,20 @@ class DocumentKind(StrEnum):
     INSPECTION = "inspection"
     MARKING = "marking"
     ETC = "etc"
+    TERMINAL = "terminal"
+    PARKING = "parking"
+
+
+NEEDED = (
+    DocumentKind.REGISTRATION, DocumentKind.COMPULSORY_INSURANCE, DocumentKind.INSPECTION, DocumentKind.MARKING,
+    DocumentKind.TERMINAL, DocumentKind.PARKING,
+)  # fmt: skip
+"""What a vehicle has, or is exempted from, before it goes into service; the last two are no papers but facts of its row."""
+EXEMPTIBLE = frozenset([DocumentKind.INSPECTION, DocumentKind.MARKING, DocumentKind.TERMINAL, DocumentKind.PARKING])
+"""A new car needs no inspection yet, a confidential one no marking; registration and compulsory insurance are for all."""
+WITH_PERIOD = frozenset([DocumentKind.COMPULSORY_INSURANCE, DocumentKind.COMMERCIAL_INSURANCE, DocumentKind.INSPECTION])
+BLOCKING = (DocumentKind.COMPULSORY_INSURANCE, DocumentKind.INSPECTION)
+"""Papers that must last to the end of a journey (道路交通安全法 Art. 13, 17, 98)."""
 
 
 class Secrecy(StrEnum):
@@ -237,6 +251,31 @@ def check_move(state: VehicleState, to: VehicleState, reason: str) -> None:
         raise RuleBroken("vehicles.state_move", state=state.value, to=to.value)
     if len(reason.strip()) < 2:
         raise RuleBroken("vehicles.state_reason")
+
+
+def check_document(
+    kind: DocumentKind, *, number: str | None, exempt_reason: str | None, valid_from: date, valid_to: date | None
+) -> None:
+    """Refuse a paper that says nothing, an exemption that the law does not have, and a period that is missing or reversed.
+
+    :raises RuleBroken: ``vehicles.document_content``, ``document_exempt``, ``document_period``.
+    """
+    if bool(number) == bool(exempt_reason):
+        raise RuleBroken("vehicles.document_content")
+    if (exempt_reason and kind not in EXEMPTIBLE) or (number and kind in {DocumentKind.TERMINAL, DocumentKind.PARKING}):
+        raise RuleBroken("vehicles.document_exempt")
+    if (number and kind in WITH_PERIOD and valid_to is None) or (valid_to is not None and valid_to <= valid_from):
+        raise RuleBroken("vehicles.document_period")
+
+
+def readiness(in_force: frozenset[str], *, has_terminal: bool, has_parking: bool) -> dict[DocumentKind, bool]:
+    """Return for everything that is needed before service whether it is there, by the kinds in force today."""
+    there = (
+        set(in_force)
+        | ({DocumentKind.TERMINAL} if has_terminal else set())
+        | ({DocumentKind.PARKING} if has_parking else set())
+    )
+    return {kind: kind in there for kind in NEEDED}
 
 
 def terminal_phone(text: str) -> str:

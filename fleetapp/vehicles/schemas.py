@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from fleetapp.kit.schema import Moment, StrictSchema, Text
-from fleetapp.vehicles.rules import Body, Category, Energy, Secrecy, VehicleState
+from fleetapp.vehicles.rules import Body, Category, DocumentKind, Energy, Secrecy, VehicleState
 
 
 class VehicleFields(StrictSchema):
@@ -58,6 +58,39 @@ class StateIn(StrictSchema):
     to = fields.Enum(VehicleState, by_value=True, required=True)
     reason = Text(required=True, validate=validate.Length(1, 500))
     version = fields.Integer()
+
+
+class DocumentIn(StrictSchema):
+    """A paper in force over ``[valid_from, valid_to)``, or the reason why none is needed."""
+
+    kind = fields.Enum(DocumentKind, by_value=True, required=True)
+    number = Text(load_default=None, allow_none=True, validate=validate.Length(1, 80))
+    issuer = Text(load_default=None, allow_none=True, validate=validate.Length(max=120))
+    valid_from = fields.Date(required=True)
+    valid_to = fields.Date(load_default=None, allow_none=True)
+    exempt_reason = Text(load_default=None, allow_none=True, validate=validate.Length(4, 200))
+
+
+class DocumentVoidIn(StrictSchema):
+    """Why a paper on record is void."""
+
+    reason = Text(required=True, validate=validate.Length(4, 200))
+
+
+class DocumentOut(StrictSchema):
+    """A paper on record."""
+
+    id = fields.Integer()
+    vehicle_id = fields.Integer()
+    kind = fields.String()
+    number = fields.String(allow_none=True)
+    issuer = fields.String(allow_none=True)
+    valid_from = fields.Date()
+    valid_to = fields.Date(allow_none=True)
+    exempt_reason = fields.String(allow_none=True)
+    attachment_id = fields.Integer(allow_none=True)
+    void_at = Moment(allow_none=True)
+    void_reason = fields.String(allow_none=True)
 
 
 class TerminalIn(StrictSchema):

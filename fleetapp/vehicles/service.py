@@ -13,7 +13,7 @@ from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotFound, RuleBroken
 from fleetapp.places import queries as places
-from fleetapp.vehicles import bridge, queries, rules
+from fleetapp.vehicles import bridge, papers, queries, rules
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
 from fleetapp.vehicles.rules import Body, Category, Energy, Secrecy, VehicleState
 
@@ -145,7 +145,8 @@ def change_state(
     """Move a vehicle to another state; a retired one gives up its terminal and stays in the registry.
 
     :raises NotAllowed: out of reach or retired.
-    :raises RuleBroken: ``vehicles.state_move`` or ``vehicles.state_reason``.
+    :raises RuleBroken: ``vehicles.state_move``, ``vehicles.state_reason``, or ``vehicles.not_ready`` for a new vehicle
+        that lacks a paper, its terminal or its parking place.
     :raises Conflict: ``kit.changed_meanwhile``.
     """
     vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
@@ -154,6 +155,8 @@ def change_state(
         raise Conflict("kit.changed_meanwhile")
     before = VehicleState(vehicle.state)
     rules.check_move(before, to, reason)
+    if before is VehicleState.PREPARING and to is VehicleState.IN_SERVICE:
+        papers.require_ready(session, vehicle, now=now)
     vehicle.state = to
     if to is VehicleState.RETIRED:
         _unfit(session, vehicle, now)

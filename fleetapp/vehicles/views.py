@@ -12,10 +12,10 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.places import queries as places
-from fleetapp.vehicles import bridge, queries, rules, service
+from fleetapp.vehicles import bridge, papers, queries, rules, service
 from fleetapp.vehicles.models import Vehicle
-from fleetapp.vehicles.rules import Body, Category, Energy, Secrecy, VehicleState
-from fleetapp.vehicles.schemas import StateIn, VehicleForm, VehiclePatch, VehicleQuery
+from fleetapp.vehicles.rules import Body, Category, DocumentKind, Energy, Secrecy, VehicleState
+from fleetapp.vehicles.schemas import DocumentIn, DocumentVoidIn, StateIn, VehicleForm, VehiclePatch, VehicleQuery
 from fleetapp.web.display import name
 from fleetapp.web.forms import load, load_form
 from fleetapp.web.request import actor, now, transaction
@@ -46,7 +46,10 @@ def errors_of(error: FleetError) -> dict[str, Any]:
     """Return the messages of a failure by input."""
     if isinstance(error, Invalid):
         return error.fields
-    return {FIELD_OF.get(error.code, ""): [t(error.code, **error.params)]}
+    params = dict(error.params)
+    if error.code == "vehicles.not_ready":
+        params["missing"] = "、".join(t(f"vehicles.document.{kind}") for kind in params["missing"].split(", "))
+    return {FIELD_OF.get(error.code, ""): [t(error.code, **params)]}
 
 
 def choices(values: Any, prefix: str) -> list[tuple[str, str]]:
@@ -89,7 +92,9 @@ def _page(session: Session, vehicle: Vehicle, errors: Mapping[str, Any]) -> str:
                if state in rules.TRANSITIONS[VehicleState(vehicle.state)]],
         bindings=history, phones=bridge.phones(session, [binding.terminal_id for binding in history]),
         features={"type": "FeatureCollection", "features": features},
-        log=queries.history(session, vehicle_id=vehicle.id),
+        log=queries.history(session, vehicle_id=vehicle.id), documents=queries.documents(session, vehicle_id=vehicle.id),
+        document_kinds=choices(DocumentKind, "document"), today=clock.local_date(now()),
+        readiness=papers.readiness(session, vehicle, now=now()) if vehicle.state == VehicleState.PREPARING else {},
     )  # fmt: skip
 
 
@@ -181,6 +186,34 @@ def terminal(vehicle_id: int) -> Response | tuple[str, int]:
     except (RuleBroken, Conflict) as error:
         return _again(vehicle_id, error)
     flash(t("vehicles.terminal_changed"))
+    return redirect(url_for("vehicles.show", vehicle_id=vehicle_id))
+
+
+@blueprint.post("/vehicles/<int:vehicle_id>/documents")
+def add_document(vehicle_id: int) -> Response | tuple[str, int]:
+    """Enter a paper with its scan, or an exemption."""
+    scan = request.files.get("scan")
+    try:
+        data = load_form(DocumentIn())
+        with transaction() as s:
+            papers.add(s, vehicle_id=vehicle_id, **data, actor=actor(), now=now(),
+                              scan=(scan.filename or "", scan.read()) if scan and scan.filename else None)  # fmt: skip
+    except (Invalid, RuleBroken, Conflict) as error:
+        return _again(vehicle_id, error)
+    flash(t("vehicles.document_added"))
+    return redirect(url_for("vehicles.show", vehicle_id=vehicle_id))
+
+
+@blueprint.post("/vehicles/<int:vehicle_id>/documents/<int:document_id>/void")
+def void_document(vehicle_id: int, document_id: int) -> Response | tuple[str, int]:
+    """Make a wrong paper void."""
+    try:
+        data = load_form(DocumentVoidIn())
+        with transaction() as s:
+            papers.void(s, vehicle_id=vehicle_id, document_id=document_id, **data, actor=actor(), now=now())
+    except (Invalid, RuleBroken, Conflict) as error:
+        return _again(vehicle_id, error)
+    flash(t("vehicles.document_voided"))
     return redirect(url_for("vehicles.show", vehicle_id=vehicle_id))
 
 
