@@ -11,6 +11,7 @@ import fleetapp.accounts.models
 import fleetapp.acquisitions.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
+import fleetapp.disposal.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
 import fleetapp.findings.models
@@ -45,6 +46,10 @@ CONSTRAINT_ERRORS = {
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
+    "ck_vehicle_retired": "vehicles.by_disposal",
+    "uq_disposal_case_vehicle_living": "disposal.there",
+    "uq_disposal_case_vehicle_out": "disposal.there",
+    "ck_disposal_case_no_self_approval": "kit.own_row",
     "ck_vehicle_ready": "vehicles.not_ready_now",
     "ck_assignment_papers": "planning.papers_ended",
     "ck_indicator_quota": "acquisitions.no_quota",
@@ -80,6 +85,7 @@ MENU = (
     MenuItem("acquisitions.matrix", "acquisitions.menu.quota", "table", "quota.read"),
     MenuItem("acquisitions.index", "acquisitions.menu.indicators", "file-certificate", "indicators.read"),
     MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
+    MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
     MenuItem("places.parking", "places.parking", "parking", "places.read"),
     MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
@@ -124,6 +130,8 @@ def register(app: Flask) -> None:
     import fleetapp.audit.cli
     import fleetapp.audit.views
     import fleetapp.demo.cli
+    import fleetapp.disposal.api
+    import fleetapp.disposal.views
     import fleetapp.drivers.api
     import fleetapp.drivers.views
     import fleetapp.duty.api
@@ -153,6 +161,7 @@ def register(app: Flask) -> None:
         fleetapp.acquisitions.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
+        fleetapp.disposal.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
         fleetapp.findings.views,
@@ -170,6 +179,7 @@ def register(app: Flask) -> None:
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.disposal.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
         fleetapp.findings.api,

@@ -116,6 +116,9 @@ TRANSITIONS: dict[VehicleState, frozenset[VehicleState]] = {
 }
 """Where a vehicle may go from each state; a retired one stays in the registry for good."""
 
+BY_HAND = frozenset([_S.IN_SERVICE, _S.MAINTENANCE, _S.SEALED, _S.SUSPENDED])
+"""Where a fleet manager moves a vehicle; out of the fleet it goes by its disposal only."""
+
 NEV = frozenset([Energy.BEV, Energy.PHEV, Energy.FCEV])
 
 SEATS: dict[Body, tuple[int, int]] = {

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session
 
 from fleetapp.accounts import queries as accounts
+from fleetapp.accounts.models import Organisation
 from fleetapp.audit import service as audit
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
@@ -142,26 +143,58 @@ def change_state(
     now: datetime,
     version: int | None = None,
 ) -> Vehicle:
-    """Move a vehicle to another state; a retired one gives up its terminal and stays in the registry.
+    """Move a vehicle to another state by hand.
 
     :raises NotAllowed: out of reach or retired.
-    :raises RuleBroken: ``vehicles.state_move``, ``vehicles.state_reason``, or ``vehicles.not_ready`` for a new vehicle
-        that lacks a paper, its terminal or its parking place.
+    :raises RuleBroken: ``vehicles.state_move``, ``vehicles.state_reason``, ``vehicles.by_disposal``, or
+        ``vehicles.not_ready`` for a new vehicle that lacks a paper, its terminal or its parking place.
     :raises Conflict: ``kit.changed_meanwhile``.
     """
     vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
     permits.require("vehicles.edit", actor, org_path=vehicle.org.path, state=vehicle.state)
     if version is not None and version != vehicle.version:
         raise Conflict("kit.changed_meanwhile")
+    if to not in rules.BY_HAND or vehicle.state == VehicleState.DISPOSING:
+        raise RuleBroken("vehicles.by_disposal")
+    if vehicle.state == VehicleState.PREPARING and to is VehicleState.IN_SERVICE:
+        papers.require_ready(session, vehicle, now=now)
+    return move(session, vehicle_id=vehicle_id, to=to, reason=reason, actor=actor, now=now)
+
+
+def move(session: Session, *, vehicle_id: int, to: VehicleState, reason: str, actor: Actor, now: datetime) -> Vehicle:
+    """Move a vehicle to another state for a slice that has checked the permission; a retired one gives up its terminal.
+
+    :raises RuleBroken: ``vehicles.state_move`` or ``vehicles.state_reason``.
+    """
+    vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
     before = VehicleState(vehicle.state)
     rules.check_move(before, to, reason)
-    if before is VehicleState.PREPARING and to is VehicleState.IN_SERVICE:
-        papers.require_ready(session, vehicle, now=now)
     vehicle.state = to
     if to is VehicleState.RETIRED:
         _unfit(session, vehicle, now)
     audit.record(session, actor=actor, now=now, action="vehicles.state_changed", subject_type="vehicle",
                  subject_id=vehicle.id, org_id=vehicle.org_id, before=before, after=to, reason=reason.strip())  # fmt: skip
+    return vehicle
+
+
+def transfer(
+    session: Session, *, vehicle_id: int, org: Organisation, reason: str, actor: Actor, now: datetime
+) -> Vehicle:
+    """Give a vehicle that is being disposed of to another unit, in service there; its terminal goes with it.
+
+    The trips and tracks until now stay with the former holder. For the disposal slice, which has checked the permission.
+    """
+    vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
+    rules.check_move(VehicleState(vehicle.state), VehicleState.IN_SERVICE, reason)
+    before, binding = vehicle.org_id, queries.open_binding(session, vehicle_id=vehicle.id)
+    phone = bridge.phones(session, [binding.terminal_id])[binding.terminal_id] if binding else None
+    _unfit(session, vehicle, now)
+    vehicle.org_id, vehicle.org, vehicle.parking_id, vehicle.state = org.id, org, None, VehicleState.IN_SERVICE
+    session.flush()
+    if phone:
+        _fit(session, vehicle, phone, now)
+    audit.record(session, actor=actor, now=now, action="vehicles.transferred", subject_type="vehicle", subject_id=vehicle.id,
+                 org_id=org.id, before=before, after=org.id, reason=reason)  # fmt: skip
     return vehicle
 
 

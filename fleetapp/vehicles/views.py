@@ -89,7 +89,7 @@ def _page(session: Session, vehicle: Vehicle, errors: Mapping[str, Any]) -> str:
     return render_template(
         "vehicles/show.html", vehicle=vehicle, errors=errors, values=request.form.to_dict(),
         moves=[(state.value, t(f"vehicles.state.{state.value}")) for state in VehicleState
-               if state in rules.TRANSITIONS[VehicleState(vehicle.state)]],
+               if state in rules.TRANSITIONS[VehicleState(vehicle.state)] & rules.BY_HAND and vehicle.state != VehicleState.DISPOSING],
         bindings=history, phones=bridge.phones(session, [binding.terminal_id for binding in history]),
         features={"type": "FeatureCollection", "features": features},
         log=queries.history(session, vehicle_id=vehicle.id), documents=queries.documents(session, vehicle_id=vehicle.id),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fleetapp.acquisitions.models import IndicatorState
+from fleetapp.disposal.models import DisposalState
 from fleetapp.findings.models import FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import SYSTEM, Actor, Grant, Role
@@ -37,6 +38,7 @@ STATES = {
     "vehicles": VehicleState,
     "findings": FindingState,
     "indicators": IndicatorState,
+    "disposal": DisposalState,
 }
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 
@@ -96,7 +98,8 @@ def test_states_of_the_table_exist():
 
 
 @pytest.mark.parametrize(
-    "action", ["orders.approve", "orders.reject", "planning.assign", "findings.review", "indicators.approve"]
+    "action",
+    ["orders.approve", "orders.reject", "planning.assign", "findings.review", "indicators.approve", "disposal.decide"],
 )
 def test_nobody_decides_on_an_own_row_with_all_roles_together(action):
     everything = Actor(

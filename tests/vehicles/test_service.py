@@ -107,8 +107,25 @@ def test_a_plate_vin_or_terminal_in_use_is_refused_by_the_database(register, fac
     assert refused.value.code == code
 
 
-def test_a_retired_vehicle_frees_its_plate_and_terminal(on_vehicle, register):
-    on_vehicle(service.change_state, to=VehicleState.RETIRED, reason="拍卖处置")
+@pytest.fixture
+def retire(database, on_vehicle):
+    """Retire the vehicle as its disposal does, with the case that the database asks for."""
+
+    def retired():
+        with database.transaction(SYSTEM) as session:
+            session.execute(text(
+                "INSERT INTO disposal_case (org_id, number, vehicle_id, mode, state, reason, applicant_id, decided_by, appraised_value,"
+                " deal_price, allowed_fees, remitted, receipt_no, certificate_no, marking_removed, cards_cancelled, insurance_ended, created_at, version)"
+                " SELECT v.org_id, 'CZ-1', v.id, 'auction', 'DEREGISTERED', 'x', u.a, u.b, 1, 1, 0, 1, 'x', 'x', true, true, true, now(), 1"
+                " FROM vehicle v, (SELECT min(id) AS a, max(id) AS b FROM user_account) u WHERE v.plate = :plate"), {"plate": PLATE})  # fmt: skip
+        on_vehicle(service.move, to=VehicleState.DISPOSING, reason="拍卖处置")
+        on_vehicle(service.move, to=VehicleState.RETIRED, reason="拍卖处置")
+
+    return retired
+
+
+def test_a_retired_vehicle_frees_its_plate_and_terminal(retire, register):
+    retire()
     assert register(plate=PLATE, terminal_phone="13900000001").plate == PLATE
 
 
@@ -170,16 +187,16 @@ def test_readers_do_not_write(on_vehicle, username):
         on_vehicle(service.edit, username, changes={"model": "甲"})
 
 
-def test_states_follow_the_table_with_a_reason_in_the_log(database, on_vehicle):
+def test_states_follow_the_table_with_a_reason_in_the_log(database, on_vehicle, retire):
     on_vehicle(service.change_state, to=VehicleState.SEALED, reason=" 国庆封存 ")
     with pytest.raises(RuleBroken, match=r"vehicles\.state_move"):
         on_vehicle(service.change_state, to=VehicleState.SEALED, reason="国庆封存")
-    on_vehicle(service.change_state, to=VehicleState.RETIRED, reason="拍卖处置")
+    retire()
     for function, arguments in ((service.change_state, {"to": VehicleState.IN_SERVICE, "reason": "恢复使用"}),
                                 (service.edit, {"changes": {"model": "甲"}}), (service.bind_terminal, {"phone": "13977777777"})):  # fmt: skip
         with pytest.raises(NotAllowed, match=r"kit\.wrong_state"):
             on_vehicle(function, **arguments)
-    assert [entry.data["reason"] for entry in entries(database, "vehicles.state_changed")] == ["国庆封存", "拍卖处置"]
+    assert [entry.data["reason"] for entry in entries(database, "vehicles.state_changed")] == ["国庆封存", "拍卖处置", "拍卖处置"]
 
 
 def test_another_terminal_ends_the_period_of_the_first(database, on_vehicle, now):
