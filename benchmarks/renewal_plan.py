@@ -39,7 +39,9 @@ def fleet(cars: int, years: int, seed: int) -> RenewalProblem:
     options = tuple(Option(category=category, energy=energy, price_fen=PRICES[energy], upkeep_fen=UPKEEP[energy], per_km_fen=PER_KM[energy])
                     for category in CATEGORIES for energy in PRICES)  # fmt: skip
     overdue = sum(lot.count for lot in lots if lot.age >= 15)
-    budgets = tuple(round(cars * 0.075 * 16_500_000) + (overdue * 16_500_000 if year == 0 else 0) for year in range(years))
+    budgets = tuple(
+        round(cars * 0.075 * 16_500_000) + (overdue * 16_500_000 if year == 0 else 0) for year in range(years)
+    )
     targets = [Target(year=year, share=0.3 + 0.05 * year, of="purchases") for year in range(years)]
     targets += [Target(year=years - 1, share=0.45, of="stock")]
     targets += [Target(year=years - 1, share=0.3, of="stock", units=(unit,)) for unit in units[::4]]

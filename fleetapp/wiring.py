@@ -19,6 +19,7 @@ import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
 import fleetapp.policies.models
+import fleetapp.renewal.models
 import fleetapp.reports.models
 import fleetapp.trips.models
 import fleetapp.vehicles.models
@@ -85,6 +86,7 @@ MENU = (
     MenuItem("acquisitions.matrix", "acquisitions.menu.quota", "table", "quota.read"),
     MenuItem("acquisitions.index", "acquisitions.menu.indicators", "file-certificate", "indicators.read"),
     MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
+    MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read"),
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
     MenuItem("places.parking", "places.parking", "parking", "places.read"),
@@ -146,6 +148,8 @@ def register(app: Flask) -> None:
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
+    import fleetapp.renewal.api
+    import fleetapp.renewal.views
     import fleetapp.reports.api
     import fleetapp.reports.views
     import fleetapp.tracking.api
@@ -169,6 +173,7 @@ def register(app: Flask) -> None:
         fleetapp.places.views,
         fleetapp.planning.views,
         fleetapp.policies.views,
+        fleetapp.renewal.views,
         fleetapp.reports.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
@@ -187,6 +192,7 @@ def register(app: Flask) -> None:
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
+        fleetapp.renewal.api,
         fleetapp.reports.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,

@@ -20,7 +20,9 @@ PER_KM = {"petrol": 70.0, "bev": 16.0}
 
 
 def lot(name="old", *, unit="a", energy="petrol", age=9, count=1, km=15_000, upkeep_fen=1_500_000) -> Lot:
-    return Lot(id=name, unit=unit, category="YJBZ", energy=energy, age=age, count=count, km_per_year=km, upkeep_fen=upkeep_fen)
+    return Lot(
+        id=name, unit=unit, category="YJBZ", energy=energy, age=age, count=count, km_per_year=km, upkeep_fen=upkeep_fen
+    )
 
 
 def problem(lots, **given) -> RenewalProblem:
@@ -100,7 +102,11 @@ def test_a_target_moves_the_plan_and_its_price_is_seen():
     [
         ({"targets": (Target(year=0, share=1.0, of="stock"),)}, "stock", 1.0),
         ({"budgets_fen": (10_000_000, 0, 0)}, "budget", 6_000_000.0),
-        ({"chargers": {"a": 0}, "charger_most": 0, "targets": (Target(year=0, share=0.5, of="purchases"),)}, None, None),
+        (
+            {"chargers": {"a": 0}, "charger_most": 0, "targets": (Target(year=0, share=0.5, of="purchases"),)},
+            None,
+            None,
+        ),
     ],
 )
 def test_what_stands_in_the_way_is_named_with_its_amount(given_, what, amount):
@@ -117,7 +123,11 @@ def test_what_stands_in_the_way_is_named_with_its_amount(given_, what, amount):
 def test_chargers_are_extended_when_that_is_the_cheapest_way():
     made = solve(problem([lot(f"l{k}", age=15, km=60_000) for k in range(3)], chargers={"a": 1}, charger_fen=100_000))
     assert made.new_chargers == {"a": 2}
-    full = solve(problem([lot(f"l{k}", age=15, km=60_000) for k in range(3)], chargers={"a": 1}, charger_fen=100_000, charger_most=1))
+    full = solve(
+        problem(
+            [lot(f"l{k}", age=15, km=60_000) for k in range(3)], chargers={"a": 1}, charger_fen=100_000, charger_most=1
+        )
+    )
     assert sum(n for key, n in full.renewals.items() if key[2] == "bev") == 2
 
 
@@ -137,12 +147,18 @@ def test_the_judge_sees_what_is_wrong():
 
 
 def test_the_same_problem_gives_the_same_plan():
-    one = problem([lot(f"l{k}", age=9 + k % 7, km=5_000 * k, count=1 + k % 3) for k in range(30)], budgets_fen=(90_000_000,) * 3)
+    one = problem(
+        [lot(f"l{k}", age=9 + k % 7, km=5_000 * k, count=1 + k % 3) for k in range(30)], budgets_fen=(90_000_000,) * 3
+    )
     assert solve(one).renewals == solve(one).renewals
 
 
 def test_nonsense_is_refused_with_its_bound():
-    for given_, words in (({"years": 0}, "1 to 10"), ({"budgets_fen": (1,)}, "budgets_fen"), ({"targets": (Target(year=9, share=2, of="x"),)}, "Target")):
+    for given_, words in (
+        ({"years": 0}, "1 to 10"),
+        ({"budgets_fen": (1,)}, "budgets_fen"),
+        ({"targets": (Target(year=9, share=2, of="x"),)}, "Target"),
+    ):
         with pytest.raises(InvalidModel, match=words):
             problem([lot()], **given_)
     with pytest.raises(InvalidModel, match="same id"):

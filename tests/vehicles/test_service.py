@@ -196,7 +196,11 @@ def test_states_follow_the_table_with_a_reason_in_the_log(database, on_vehicle, 
                                 (service.edit, {"changes": {"model": "甲"}}), (service.bind_terminal, {"phone": "13977777777"})):  # fmt: skip
         with pytest.raises(NotAllowed, match=r"kit\.wrong_state"):
             on_vehicle(function, **arguments)
-    assert [entry.data["reason"] for entry in entries(database, "vehicles.state_changed")] == ["国庆封存", "拍卖处置", "拍卖处置"]
+    assert [entry.data["reason"] for entry in entries(database, "vehicles.state_changed")] == [
+        "国庆封存",
+        "拍卖处置",
+        "拍卖处置",
+    ]
 
 
 def test_another_terminal_ends_the_period_of_the_first(database, on_vehicle, now):
