@@ -62,7 +62,7 @@ def main() -> None:
     began = time.perf_counter()
     _, _, model, _ = _model(problem, elastic=bool(made.shortfalls))
     box = [(0.0, most) for most in model.most]
-    values, plain_cost = _run(model, "SCIP", box, args.seconds)
+    values, plain_cost, _ = _run(model, "SCIP", box, args.seconds)
     plain_s = time.perf_counter() - began
     print(json.dumps({
         "benchmark": "renewal_plan", "cars": args.cars, "lots": len(problem.lots), "years": args.years, "renewed": sum(made.renewals.values()),

@@ -9,6 +9,8 @@ from typing import Any
 from dispatch.renewal.check import check, plan_cost_fen
 from dispatch.renewal.model import NEW_ENERGY, PLUG_IN, Lot, Option, RenewalPlan, RenewalProblem, Shortfall
 
+GAP = 0.0005
+"""Part of the cost between a plan and its bound at which the search rests."""
 SHORT_FEN = 10**9
 """What a missing car of a target costs when a plan is sought that breaks as little as possible; a fen beyond a budget: 1000."""
 
@@ -137,25 +139,34 @@ def _model(
 
 
 def _decide(model: _Rows, *, time_limit_s: float) -> tuple[Sequence[float] | None, float]:
-    """Return whole-numbered values and the relaxation's bound; None when the relaxation has no solution."""
-    relaxed, bound = _run(model, "GLOP", None, time_limit_s)
+    """Return the best whole-numbered values found and a proven lower bound; None when there is no solution.
+
+    Most of the relaxation is whole already, so only its broken parts are decided anew; the search widens to the whole
+    model until the gap is within `GAP`.
+    """
+    relaxed, bound, _ = _run(model, "GLOP", None, time_limit_s)
     if relaxed is None:
         return None, 0.0
-    # Most of the relaxation is whole already: only lots with a broken part, and chargers, are decided anew.
+    best: tuple[float, Sequence[float]] | None = None
     for reach in (1.0, 4.0, math.inf):
         box = [
             (0.0, most) if not whole or reach == math.inf else (max(0.0, math.floor(value + 1e-6) - (reach - 1)), min(most, math.ceil(value - 1e-6) + reach))
             for value, most, whole in zip(relaxed, model.most, model.whole, strict=True)
         ]  # fmt: skip
-        values, _ = _run(model, "SCIP", box, time_limit_s)
-        if values is not None:
-            return values, bound
-    return None, bound
+        values, cost, proven = _run(model, "SCIP", box, time_limit_s)
+        if reach == math.inf:  # nothing was left out: what this search proves holds for every plan
+            bound = max(bound, proven)
+        if values is not None and (best is None or cost < best[0]):
+            best = cost, values
+        if best is not None and best[0] - bound <= GAP * abs(best[0]):
+            break
+    return (None if best is None else best[1]), bound
 
 
 def _run(
     model: _Rows, solver_name: str, box: Sequence[tuple[float, float]] | None, time_limit_s: float
-) -> tuple[Sequence[float] | None, float]:
+) -> tuple[Sequence[float] | None, float, float]:
+    """Return the values (None: no solution), their cost, and what the search has proven to be the least cost."""
     from ortools.linear_solver import pywraplp
 
     solver: Any = pywraplp.Solver.CreateSolver(solver_name)
@@ -178,8 +189,10 @@ def _run(
         objective.SetCoefficient(columns[number], cost)
     objective.SetMinimization()
     parameters = pywraplp.MPSolverParameters()
-    parameters.SetDoubleParam(parameters.RELATIVE_MIP_GAP, 0.0005)
+    parameters.SetDoubleParam(parameters.RELATIVE_MIP_GAP, GAP)
     status = solver.Solve(parameters)
     if status not in (pywraplp.Solver.OPTIMAL, pywraplp.Solver.FEASIBLE):
-        return None, 0.0
-    return [column.solution_value() for column in columns], float(objective.Value())
+        return None, 0.0, -math.inf
+    cost = float(objective.Value())
+    proven = float(objective.BestBound()) if box is not None else cost
+    return [column.solution_value() for column in columns], cost, proven

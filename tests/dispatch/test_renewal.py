@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dispatch import InvalidModel
@@ -66,6 +66,13 @@ def problems(draw) -> RenewalProblem:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(problems())
+@example(  # the cheapest plan is whole cars away from the relaxation
+    problem(
+        [lot("l0", count=2, km=8_000, upkeep_fen=9_000_000), lot("l1", age=5, km=0, upkeep_fen=200_000)],
+        years=1,
+        budgets_fen=(18_000_000,),
+    )
+)
 def test_against_every_plan_there_is(one):
     best = brute_force(one)
     made = solve(one)
