@@ -1,7 +1,9 @@
 """Plates, identification numbers, bodies and the states of a vehicle: values in, values or ``RuleBroken`` out."""
 
 import re
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 
 from fleetapp.kit.errors import RuleBroken
@@ -69,6 +71,43 @@ class Acquired(StrEnum):
     RENTAL = "rental"
     DONATION = "donation"
     OTHER = "other"
+
+
+class CostKind(StrEnum):
+    """What money was spent on; the first two are purchase (购置费), the rest running costs (运行费) of 三公 accounting."""
+
+    PURCHASE = "purchase"
+    PURCHASE_TAX = "purchase_tax"
+    FUEL = "fuel"
+    CHARGING = "charging"
+    MAINTENANCE = "maintenance"
+    REPAIR = "repair"
+    TYRES = "tyres"
+    INSURANCE = "insurance"
+    INSPECTION = "inspection"
+    TOLL = "toll"
+    PARKING_FEE = "parking_fee"
+    WASH = "wash"
+    RENTAL = "rental"
+    ACCIDENT = "accident"
+    OTHER = "other"
+
+
+PURCHASE_COSTS = frozenset([CostKind.PURCHASE, CostKind.PURCHASE_TAX])
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """One cost of a vehicle as the slice that knows it reports it: CNY, local date; ``source`` is "slice:id"."""
+
+    vehicle_id: int
+    org_id: int
+    on: date
+    kind: CostKind
+    amount: Decimal
+    source: str
+    order_id: int | None = None
+    note: str | None = None
 
 
 class DocumentKind(StrEnum):
