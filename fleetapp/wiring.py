@@ -12,6 +12,7 @@ import fleetapp.acquisitions.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
 import fleetapp.disposal.models
+import fleetapp.dossier.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
 import fleetapp.findings.models
@@ -134,6 +135,8 @@ def register(app: Flask) -> None:
     import fleetapp.demo.cli
     import fleetapp.disposal.api
     import fleetapp.disposal.views
+    import fleetapp.dossier.api
+    import fleetapp.dossier.views
     import fleetapp.drivers.api
     import fleetapp.drivers.views
     import fleetapp.duty.api
@@ -166,6 +169,7 @@ def register(app: Flask) -> None:
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.disposal.views,
+        fleetapp.dossier.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
         fleetapp.findings.views,
@@ -185,6 +189,7 @@ def register(app: Flask) -> None:
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
         fleetapp.disposal.api,
+        fleetapp.dossier.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
         fleetapp.findings.api,

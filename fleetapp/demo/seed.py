@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, life, people
+from fleetapp.demo import bridge, files, life, people
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -101,6 +101,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     terminals = _found(database, demo, password)
     life.authorise(database, demo.city, at=clock.start_of(demo.story.first_on))
     life.paper(database, demo.city, first_on=demo.story.first_on, now=now)
+    files.complete(database, demo.city, seed=SEED, at=clock.start_of(demo.story.first_on))
     stage(
         f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
     )

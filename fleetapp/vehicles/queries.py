@@ -13,6 +13,7 @@ from fleetapp.audit.models import AuditEntry
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
+from fleetapp.vehicles import bridge
 from fleetapp.vehicles.models import TerminalBinding, Vehicle, VehicleDocument
 from fleetapp.vehicles.rules import BLOCKING, VehicleState
 
@@ -106,6 +107,12 @@ def open_binding(session: Session, *, vehicle_id: int) -> TerminalBinding | None
     return session.scalar(
         select(TerminalBinding).where(TerminalBinding.vehicle_id == vehicle_id, func.upper_inf(TerminalBinding.during))
     )
+
+
+def terminal_phone(session: Session, *, vehicle_id: int) -> str | None:
+    """Return the identity on the wire of the terminal a vehicle has now, if any."""
+    binding = open_binding(session, vehicle_id=vehicle_id)
+    return bridge.phones(session, [binding.terminal_id])[binding.terminal_id] if binding else None
 
 
 def documents(session: Session, *, vehicle_id: int) -> Sequence[VehicleDocument]:

@@ -92,7 +92,7 @@ def field_errors(messages: Any) -> str:
         return "；".join(f"{key}: {field_errors(value)}" for key, value in messages.items())
     if isinstance(messages, list):
         return "；".join(field_errors(message) for message in messages)
-    return t_or(f"web.field.{messages}", str(messages))
+    return t_or(f"web.field.{messages}", t_or(str(messages), str(messages)))
 
 
 def menu() -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ STATES = {
     "findings": FindingState,
     "indicators": IndicatorState,
     "disposal": DisposalState,
+    "dossier": VehicleState,
 }
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 

@@ -1,6 +1,6 @@
 -- Papers of a vehicle: a wrong one is made void, once; nothing else of it changes.
 CALL fleet_keep('vehicle_document');
-CALL fleet_scope('vehicle_document', 'org_id IN (SELECT fleet_visible_orgs())');
+CALL fleet_scope('vehicle_document', 'EXISTS (SELECT 1 FROM vehicle v WHERE v.id = vehicle_id)');
 
 CREATE FUNCTION vehicle_document_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
