@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 from fleetapp import wiring
 from fleetapp.begin import begin
 from fleetapp.kit.actor import SYSTEM
-from fleetapp.kit.db import Database, make_engine
+from fleetapp.kit.db import Database, make_engine, missing_columns
 from fleetapp.settings import Settings, load
 from fleetapp.web import display, errors, request, security, shell
 
@@ -46,6 +46,7 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         try:
             with database.transaction(SYSTEM) as session:
                 found = session.scalar(text("SELECT version_num FROM alembic_version"))
+                lacking = missing_columns(session, wiring.metadata)
         except OperationalError as error:
             raise click.ClickException(
                 f"数据库无法连接，请检查 FLEET_DATABASE_URL。The database cannot be reached; check FLEET_DATABASE_URL ({str(error.orig).splitlines()[0]})."
@@ -54,6 +55,12 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
             raise click.ClickException(
                 "数据库尚未初始化，请运行迁移。The database is empty: run the migrations."
             ) from error
+        if found == shell.newest_revision() and lacking:
+            raise click.ClickException(
+                f"数据库由另一版本的程序建立，缺少 {lacking[0]} 等 {len(lacking)} 项：演示库请运行 make demo-reset，正式库请改用建立它的版本。"
+                f"The database was made by another version of this program and lacks {len(lacking)} columns, first {lacking[0]}:"
+                " run make demo-reset for a demo, use the version that made it otherwise."
+            )
         if found != shell.newest_revision():
             raise click.ClickException(
                 f"数据库结构版本为 {found}，程序需要 {shell.newest_revision()}，请运行迁移。"

@@ -17,7 +17,7 @@ from fleetapp.demo import bridge, people, seed
 from fleetapp.demo.live import position_stream
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Role
-from fleetapp.kit.db import Database, make_engine
+from fleetapp.kit.db import Base, Database, make_engine, missing_columns
 from fleetapp.settings import Settings
 from fleetapp.web.texts import t
 
@@ -47,6 +47,12 @@ def seed_command(days: int, orders_per_day: int) -> None:
     """Fill an empty database with the demo city; does nothing where there is one."""
     database, _ = _refuse_production()
     if _is_there(database):
+        with database.transaction(SYSTEM) as session:
+            if lacking := missing_columns(session, Base.metadata):
+                raise click.ClickException(
+                    f"数据库由另一版本的程序建立（缺少 {lacking[0]}），请运行 make demo-reset。"
+                    f"The database was made by another version of this program (it lacks {lacking[0]}): run make demo-reset."
+                )
         try:
             seed.told_again(database)
         except LookupError as error:

@@ -93,3 +93,13 @@ def become(session: Session, actor: Actor) -> None:
         {"scope": ",".join(actor.paths()), "actor": str(actor.user_id or ""), "name": actor.name},
     )
     session.info["actor"] = actor
+
+
+def missing_columns(session: Session, metadata: MetaData) -> list[str]:
+    """Return the "table.column" of a schema that the database lacks: it was made by another version of the program."""
+    rows = session.execute(
+        text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
+    )
+    there = {(row.table_name, row.column_name) for row in rows}
+    wanted = ((table.name, column.name) for table in metadata.sorted_tables for column in table.columns)
+    return [f"{table}.{column}" for table, column in wanted if (table, column) not in there]
