@@ -49,6 +49,7 @@ CONSTRAINT_ERRORS = {
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
     "ck_vehicle_retired": "vehicles.by_disposal",
+    "ck_vehicle_moved": "acquisitions.moved_without",
     "uq_disposal_case_vehicle_living": "disposal.there",
     "uq_disposal_case_vehicle_out": "disposal.there",
     "ck_disposal_case_no_self_approval": "kit.own_row",

@@ -74,6 +74,7 @@ class Indicator(Base):
             "uq_indicator_old_vehicle", "old_vehicle_id", unique=True,
             postgresql_where=text("state NOT IN ('REJECTED', 'WITHDRAWN', 'EXPIRED', 'CANCELLED')"),
         ),
+        Index("uq_indicator_vehicle_bought", "vehicle_id", unique=True, postgresql_where=text("kind <> 'transfer'")),
     )  # fmt: skip
 
     id: Mapped[Id]
@@ -93,7 +94,7 @@ class Indicator(Base):
     leader_fixed: Mapped[bool] = mapped_column(Boolean)
     special_approval: Mapped[OptionalStr]
     old_vehicle_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("vehicle.id"))
-    vehicle_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("vehicle.id"), unique=True)
+    vehicle_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("vehicle.id"), index=True)
     state: Mapped[Str]
     applicant_id: Mapped[UserId]
     reviewed_by: Mapped[OptionalUserId]

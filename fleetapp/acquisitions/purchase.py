@@ -14,7 +14,7 @@ from fleetapp.kit.errors import RuleBroken
 from fleetapp.vehicles import rules as vehicle_rules
 from fleetapp.vehicles import service as vehicles
 from fleetapp.vehicles.models import Vehicle
-from fleetapp.vehicles.rules import Body, Category, Energy, VehicleState
+from fleetapp.vehicles.rules import Acquired, Body, Category, Energy, ManagementMode, VehicleState
 
 
 def open_purchase(
@@ -173,6 +173,8 @@ def register(
     )  # fmt: skip
     vehicle.engine_no, vehicle.displacement_ml = purchase.engine_no, purchase.displacement_ml
     vehicle.price_ex_tax, vehicle.acquired_on = purchase.price, purchase.contract_on
+    if indicator.kind == rules.IndicatorKind.RENTAL:  # takes no place of the quota
+        vehicle.management_mode, vehicle.acquired_by = ManagementMode.RENTED, Acquired.RENTAL
     purchase.vehicle_id, purchase.seats = vehicle.id, seats
     _reach(session, purchase, ProcurementState.REGISTERED, actor=actor, now=now, note=vehicle.plate)
     service.use(session, indicator, vehicle_id=vehicle.id, actor=actor, now=now)

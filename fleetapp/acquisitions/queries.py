@@ -187,9 +187,24 @@ def count_by_state(session: Session, query: Select[Indicator]) -> dict[str, int]
 
 
 def pipeline(session: Session, *, actor: Actor) -> Sequence[Indicator]:
-    """Return what is on its way: every indicator approved and not used, expired or cancelled, the oldest first."""
-    query = visible_to(actor).where(Indicator.state == IndicatorState.APPROVED).order_by(None)
+    """Return what is to be bought: every such indicator approved and not used, expired or cancelled, the oldest first."""
+    query = (
+        visible_to(actor)
+        .where(Indicator.state == IndicatorState.APPROVED, Indicator.kind != IndicatorKind.TRANSFER)
+        .order_by(None)
+    )
     return session.scalars(query.order_by(Indicator.decided_at, Indicator.id)).unique().all()
+
+
+def transfer_in(session: Session, *, org_id: int, category: Category, on: date) -> Indicator | None:
+    """Return a unit's oldest approved indicator for a transfer in of a class, locked."""
+    query = select(Indicator).where(
+        Indicator.org_id == org_id, Indicator.category == category, Indicator.kind == IndicatorKind.TRANSFER,
+        Indicator.state == IndicatorState.APPROVED, Indicator.expires_on > on,
+    )  # fmt: skip
+    return session.scalars(
+        query.order_by(Indicator.decided_at, Indicator.id).limit(1).with_for_update(of=Indicator)
+    ).first()
 
 
 def get_procurement(session: Session, *, procurement_id: int, actor: Actor) -> Procurement:

@@ -227,13 +227,15 @@ def add_budget(
 ) -> BudgetLine:
     """Link money to an approved indicator; once.
 
-    :raises RuleBroken: ``acquisitions.budget_indicator``, ``budget_beyond``.
+    :raises RuleBroken: ``acquisitions.budget_indicator``, ``budget_transfer``, ``budget_beyond``.
     :raises Conflict: at the end, ``acquisitions.budget_there``.
     """
     indicator = queries.get_indicator(session, indicator_id=indicator_id, actor=actor, lock=True)
     if indicator.state != IndicatorState.APPROVED:
         raise RuleBroken("acquisitions.budget_indicator", number=indicator.number)
     permits.require("indicators.budget", actor, org_path=indicator.org.path, state=indicator.state)
+    if indicator.kind == IndicatorKind.TRANSFER:
+        raise RuleBroken("acquisitions.budget_transfer")
     if amount > indicator.max_price or fiscal_year != indicator.fiscal_year:
         raise RuleBroken("acquisitions.budget_beyond", most=f"{indicator.max_price:,.2f}", year=indicator.fiscal_year)
     line = BudgetLine(org_id=indicator.org_id, indicator_id=indicator.id, fiscal_year=fiscal_year, amount=amount,
@@ -268,6 +270,22 @@ def use(session: Session, indicator: Indicator, *, vehicle_id: int, actor: Actor
     indicator.vehicle_id = vehicle_id
     after = rules.next_state(indicator.state, IndicatorAction.USE)
     _step(session, indicator, IndicatorAction.USE, after, actor=actor, now=now, note=None)
+
+
+def take_in(
+    session: Session, *, org_id: int, category: Category, vehicle_id: int, actor: Actor, now: datetime
+) -> Indicator:
+    """Spend the oldest approved indicator of a unit for a transfer in of this class on the vehicle that is handed over to it.
+
+    For the disposal slice, which has checked the permission.
+
+    :raises RuleBroken: ``acquisitions.transfer_indicator``: the receiving unit has none.
+    """
+    indicator = queries.transfer_in(session, org_id=org_id, category=category, on=clock.local_date(now))
+    if indicator is None:
+        raise RuleBroken("acquisitions.transfer_indicator")
+    use(session, indicator, vehicle_id=vehicle_id, actor=actor, now=now)
+    return indicator
 
 
 def record_stage(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from fleetapp.accounts import queries as accounts
+from fleetapp.acquisitions import service as acquisitions
 from fleetapp.audit import service as audit
 from fleetapp.disposal import queries, rules
 from fleetapp.disposal.models import DisposalCase, DisposalEvent
@@ -19,7 +20,7 @@ from fleetapp.orders import service as orders
 from fleetapp.policies import queries as policies
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles import service as vehicle_service
-from fleetapp.vehicles.rules import VehicleState
+from fleetapp.vehicles.rules import Category, VehicleState
 
 PAST_TENSE = {
     DisposalAction.WITHDRAW: "withdrawn", DisposalAction.APPRAISE: "appraised", DisposalAction.REJECT: "rejected",
@@ -147,12 +148,17 @@ def deal(
 
 
 def hand_over(session: Session, *, case_id: int, actor: Actor, now: datetime) -> DisposalCase:
-    """Hand a transferred vehicle to the unit that receives it: it is in service there from now on, its past stays where it was."""
+    """Hand a transferred vehicle to the unit that receives it: it is in service there from now on, its past stays where it was.
+
+    :raises RuleBroken: ``acquisitions.transfer_indicator``: the receiving unit needs an approved indicator, as for any other vehicle.
+    """
     case, after = _take(session, case_id, DisposalAction.HAND_OVER, actor)
     if case.receiver_org_id is None:
         raise RuleBroken("disposal.receiver")
     receiver = accounts.get_org(session, org_id=case.receiver_org_id)
     permits.require("disposal.carry_out", actor, org_path=receiver.path, state=case.state)
+    acquisitions.take_in(session, org_id=receiver.id, category=Category(case.vehicle.category), vehicle_id=case.vehicle_id,
+                         actor=actor, now=now)  # fmt: skip
     vehicle_service.transfer(
         session, vehicle_id=case.vehicle_id, org=receiver, reason=case.number, actor=actor, now=now
     )

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.acquisitions import queries as acquisitions
 from fleetapp.acquisitions.models import Indicator
+from fleetapp.acquisitions.rules import IndicatorKind
 from fleetapp.audit.models import AuditEntry
 from fleetapp.disposal import queries as disposal
 from fleetapp.disposal.models import DisposalCase
@@ -45,7 +46,9 @@ def values(session: Session, vehicle: Vehicle, *, now: datetime) -> dict[str, An
     for paper in reversed(vehicles.documents(session, vehicle_id=vehicle.id)):
         if paper.void_at is None and paper.valid_from <= today and (paper.valid_to is None or paper.valid_to > today):
             papers[paper.kind] = paper
-    indicator = session.scalar(select(Indicator).where(Indicator.vehicle_id == vehicle.id))
+    indicator = session.scalar(
+        select(Indicator).where(Indicator.vehicle_id == vehicle.id, Indicator.kind != IndicatorKind.TRANSFER)
+    )
     got = acquisition(indicator) if indicator else {}
     found: dict[str, Any] = {}
     for one in ATTRIBUTES:
@@ -87,9 +90,9 @@ def acquisition(indicator: Indicator) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def came_by(session: Session, *, vehicle_id: int, actor: Actor) -> Indicator | None:
-    """Return the indicator that a vehicle came by, as far as the actor reads indicators."""
-    return session.scalars(acquisitions.visible_to(actor).where(Indicator.vehicle_id == vehicle_id)).unique().first()
+def came_by(session: Session, *, vehicle_id: int, actor: Actor) -> Sequence[Indicator]:
+    """Return the indicators that a vehicle came by, its purchase and transfers, as far as the actor reads indicators."""
+    return session.scalars(acquisitions.visible_to(actor).where(Indicator.vehicle_id == vehicle_id)).unique().all()
 
 
 def renewed_by(session: Session, *, vehicle_id: int, actor: Actor) -> Indicator | None:
@@ -137,10 +140,8 @@ def life(session: Session, vehicle: Vehicle, *, entries: Sequence[AuditEntry], a
                 else ""
             )
             found.append(Happening(entry.at, "vehicle", entry.action, detail, entry.actor_name))
-    for indicator in (
-        came_by(session, vehicle_id=vehicle.id, actor=actor),
-        renewed_by(session, vehicle_id=vehicle.id, actor=actor),
-    ):
+    renewal = renewed_by(session, vehicle_id=vehicle.id, actor=actor)
+    for indicator in (*came_by(session, vehicle_id=vehicle.id, actor=actor), renewal):
         if indicator is not None:
             part = "acquisition" if indicator.vehicle_id == vehicle.id else "renewal"
             found += [

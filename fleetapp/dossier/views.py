@@ -70,7 +70,7 @@ def _part(session: Session, part: str, vehicle: Vehicle) -> dict[str, Any]:
     """Return what one part shows."""
     match part:
         case "acquisition":
-            return {"indicator": queries.came_by(session, vehicle_id=vehicle.id, actor=actor()),
+            return {"indicators": queries.came_by(session, vehicle_id=vehicle.id, actor=actor()),
                     "renewal": queries.renewed_by(session, vehicle_id=vehicle.id, actor=actor())}  # fmt: skip
         case "papers":
             return {"documents": vehicles.documents(session, vehicle_id=vehicle.id)}

@@ -11,6 +11,8 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from fleetapp.acquisitions import queries as acquisitions
+from fleetapp.acquisitions.models import Indicator
+from fleetapp.acquisitions.rules import IndicatorKind
 from fleetapp.disposal import rules, service
 from fleetapp.disposal.rules import DisposalAction, DisposalState, Mode
 from fleetapp.kit.actor import SYSTEM
@@ -19,6 +21,7 @@ from fleetapp.vehicles import service as vehicles
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
 from fleetapp.vehicles.rules import VehicleState
 from tests import world
+from tests.acquisitions.conftest import Chain
 from tests.serving import furnish
 
 PLATE = "浙A10001"
@@ -194,6 +197,12 @@ def held(database):
         return {org.code: row["YJBZ"].in_service for org, row in found.items() if "YJBZ" in row}
 
 
+def free(database, code):
+    with database.transaction(SYSTEM) as session:
+        found = acquisitions.matrix(session, actor=SYSTEM, on=date(2026, 11, 18))
+        return next(row["YJBZ"].free for org, row in found.items() if org.code == code)
+
+
 def test_from_the_request_to_the_archive_and_the_place_is_free_exactly_once(database, car_id, approved, take):
     assert vehicle_of(database, car_id).state == VehicleState.DISPOSING
     assert held(database)["330106-EDU"] == 2
@@ -281,6 +290,14 @@ def test_no_vehicle_is_retired_by_hand_nor_by_sql(database, car_id, approved, ta
         to=VehicleState.IN_SERVICE,
         reason="继续用",
     )
+    with pytest.raises(Conflict) as broken, database.transaction(SYSTEM) as session:
+        session.execute(
+            text(
+                "UPDATE vehicle SET org_id = (SELECT id FROM organisation WHERE code = '330106-HEALTH') WHERE id = :id"
+            ),
+            {"id": other},
+        )
+    assert broken.value.code == "acquisitions.moved_without"
     for vehicle_id in (car_id, other):
         with (
             pytest.raises(Conflict) as broken,
@@ -321,7 +338,19 @@ def test_a_transferred_vehicle_serves_its_new_unit_with_its_terminal_and_the_pas
     take(OFFICE, service.appraise, case_id=case.id, appraised_value=Decimal(0), appraiser="单位自评")
     take(LEADER, service.decide, case_id=case.id, approve=True, note="同意", approval_no="调1号")
     refused("disposal.wrong_step", take, OFFICE, service.deal, case_id=case.id, **DEAL)
+    refused("acquisitions.transfer_indicator", take, OFFICE, service.hand_over, case_id=case.id)
+    chain = Chain(database, now)
+    chain.quota(3, unit="330106-HEALTH")
+    indicator_id = chain.approved(
+        username="unit_admin.xhhealth", kind=IndicatorKind.TRANSFER, justification="调入闲置车辆"
+    )
+    refused("acquisitions.budget_transfer", chain.budget, indicator_id)
+    before = free(database, "330106-HEALTH")
     take(OFFICE, service.hand_over, case_id=case.id)
+    assert free(database, "330106-HEALTH") == before
+    with database.transaction(SYSTEM) as session:
+        spent = session.get(Indicator, indicator_id)
+        assert (spent.state, spent.vehicle_id) == ("USED", car_id)
     car = vehicle_of(database, car_id)
     assert (car.org_id, car.state) == (health.org_id, VehicleState.IN_SERVICE)
     with database.transaction(SYSTEM) as session:

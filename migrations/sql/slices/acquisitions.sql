@@ -49,6 +49,9 @@ BEGIN
     IF one.state IS DISTINCT FROM 'APPROVED' THEN
         RAISE EXCEPTION 'budget without an approved indicator' USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_budget_line_indicator';
     END IF;
+    IF one.kind = 'transfer' THEN
+        RAISE EXCEPTION 'a transfer in is not bought' USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_budget_line_indicator';
+    END IF;
     IF NEW.amount > one.max_price OR NEW.fiscal_year <> one.fiscal_year OR NEW.org_id <> one.org_id THEN
         RAISE EXCEPTION 'budget beyond indicator %', one.number USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_budget_line_beyond';
     END IF;
@@ -80,3 +83,15 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON procurement FOR EACH ROW EXECUTE FUNCTION procurement_guard();
+
+-- A vehicle changes its unit only under an indicator of the receiving unit, so that it takes a place there.
+CREATE FUNCTION vehicle_moved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM indicator i WHERE i.vehicle_id = NEW.id AND i.org_id = NEW.org_id AND i.kind = 'transfer'
+                   AND i.category = NEW.category AND i.state = 'USED') THEN
+        RAISE EXCEPTION '% changes its unit without an indicator of the receiving unit', NEW.plate
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_vehicle_moved';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER moved BEFORE UPDATE OF org_id ON vehicle FOR EACH ROW WHEN (NEW.org_id <> OLD.org_id) EXECUTE FUNCTION vehicle_moved();
