@@ -19,6 +19,7 @@ from fleetapp.kit import permits
 from fleetapp.kit.actor import SYSTEM, Actor, Grant, Role
 from fleetapp.kit.errors import NotAllowed
 from fleetapp.orders.models import OrderState
+from fleetapp.seals.rules import RecordState
 from fleetapp.vehicles.models import VehicleState
 
 ME, OTHER = 7, 8
@@ -39,6 +40,7 @@ STATES = {
     "findings": FindingState,
     "indicators": IndicatorState,
     "disposal": DisposalState,
+    "seals": RecordState,
 }
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 
