@@ -167,6 +167,8 @@ def register(app: Flask) -> None:
     import fleetapp.renewal.views
     import fleetapp.reports.api
     import fleetapp.reports.views
+    import fleetapp.seals.api
+    import fleetapp.seals.views
     import fleetapp.tracking.api
     import fleetapp.tracking.views
     import fleetapp.trips.api
@@ -190,6 +192,7 @@ def register(app: Flask) -> None:
         fleetapp.policies.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
+        fleetapp.seals.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
         fleetapp.vehicles.views,
@@ -209,6 +212,7 @@ def register(app: Flask) -> None:
         fleetapp.policies.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
+        fleetapp.seals.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
         fleetapp.vehicles.api,

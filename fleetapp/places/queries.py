@@ -129,10 +129,14 @@ def inside(session: Session, parking_id: int, lat: float, lon: float, buffer_m: 
 
 def distances_m(session: Session, rows: Sequence[tuple[int, int, float, float]]) -> dict[int, float]:
     """Return for (key, parking area, lat, lon) how far each position is from its area by key; 0 inside."""
-    keys, parking_ids, lats, lons = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [])
-    given = func.unnest(
-        cast(keys, ARRAY(BigInteger)), cast(parking_ids, ARRAY(BigInteger)), cast(lats, ARRAY(Float)), cast(lons, ARRAY(Float))
-    ).table_valued("key", "parking_id", "lat", "lon", name="given")  # fmt: skip
+    if not rows:
+        return {}
+    keys, parking_ids, lats, lons = (list(column) for column in zip(*rows, strict=True))
+    given = (
+        func.unnest(cast(keys, ARRAY(BigInteger)), cast(parking_ids, ARRAY(BigInteger)), cast(lats, ARRAY(Float)), cast(lons, ARRAY(Float)))
+        .table_valued("key", "parking_id", "lat", "lon", name="given")
+        .render_derived()
+    )  # fmt: skip
     there = cast(func.ST_SetSRID(func.ST_MakePoint(given.c.lon, given.c.lat), 4326), Geography)
     query = select(given.c.key, func.ST_Distance(cast(ParkingArea.area, Geography), there))
     found = session.execute(query.join(ParkingArea, ParkingArea.id == given.c.parking_id))

@@ -4,7 +4,7 @@ Vehicles whose tracks are confidential count as sealed, but nothing is said abou
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -86,7 +86,11 @@ def view(session: Session, *, campaign: SealCampaign, actor: Actor, now: datetim
     moved = _moved(session, records, least_m=float(figures["moved_m"]), now=now)
     outside = _outside(session, records, buffer_m=buffer_m, now=now)
     odd = [record for record in records if record.moved_m is not None and record.moved_m > figures["odometer_m"]]
-    counts = _count(campaign, records, moved, outside, odd, _asked(session, records), now)
+    flags = {
+        "moved": (row.record for row in moved), "outside": (row.record for row in outside), "odd": odd,
+        "asked": _asked(session, records),
+    }  # fmt: skip
+    counts = _count(campaign, records, flags, now)
     end = clock.start_of(campaign.end_on)
     late = now >= clock.start_of(campaign.start_on) + timedelta(minutes=float(figures["grace_min"]))
     ended = now >= end or campaign.state not in rules.IN_FORCE
@@ -104,40 +108,31 @@ def view(session: Session, *, campaign: SealCampaign, actor: Actor, now: datetim
 
 
 def _count(
-    campaign: SealCampaign, records: Sequence[SealRecord], moved: list[Moved], outside: list[Outside], odd: list[SealRecord],
-    asked: set[int], now: datetime,
-) -> dict[int, UnitCount]:  # fmt: skip
-    """Return the numbers by unit; a cancelled record is no longer one."""
-    last_on = campaign.end_on - timedelta(days=1)
-    on = min(clock.local_date(now), last_on)
+    campaign: SealCampaign, records: Sequence[SealRecord], flags: Mapping[str, Iterable[SealRecord]], now: datetime
+) -> dict[int, UnitCount]:
+    """Return the numbers by unit, each vehicle once in each; a cancelled record is no longer one."""
+    on = min(clock.local_date(now), campaign.end_on - timedelta(days=1))
     numbers: dict[int, Counter[str]] = {}
     for record in records:
         state = rules.standing(
-            record.state,
-            exempt_from=record.exempt_from,
-            exempt_until=record.exempt_until,
-            start_on=campaign.start_on,
-            on=on,
-        )
+            record.state, exempt_from=record.exempt_from, exempt_until=record.exempt_until, start_on=campaign.start_on, on=on
+        )  # fmt: skip
         of_unit = numbers.setdefault(record.org_id, Counter())
         if state is not RecordState.CANCELLED:
             of_unit[state.lower()] += 1
-        of_unit["asked"] += record.id in asked
-    for name, ids in (
-        ("moved", {row.record.id: row.record.org_id for row in moved}),
-        ("outside", {row.record.id: row.record.org_id for row in outside}),
-        ("odd", {row.id: row.org_id for row in odd}),
-    ):
-        for org_id in ids.values():
-            numbers[org_id][name] += 1
+    for flag, flagged in flags.items():
+        for record in {record.id: record for record in flagged}.values():
+            numbers[record.org_id][flag] += 1
     return {org_id: UnitCount(**of_unit) for org_id, of_unit in numbers.items()}
 
 
-def _asked(session: Session, records: Sequence[SealRecord]) -> set[int]:
-    query = select(SealException.record_id).where(
+def _asked(session: Session, records: Sequence[SealRecord]) -> list[SealRecord]:
+    """Return the records with a request that waits."""
+    ids = select(SealException.record_id).where(
         SealException.record_id.in_([record.id for record in records]), SealException.state == ExceptionState.REQUESTED
     )
-    return set(session.scalars(query))
+    waiting = set(session.scalars(ids))
+    return [record for record in records if record.id in waiting]
 
 
 def _moved(session: Session, records: Sequence[SealRecord], *, least_m: float, now: datetime) -> list[Moved]:
@@ -154,7 +149,10 @@ def _moved(session: Session, records: Sequence[SealRecord], *, least_m: float, n
         )
         .order_by(Trip.start_at.desc(), Trip.id)
     )  # fmt: skip
-    return [Moved(by_id[record_id], *rest) for record_id, *rest in session.execute(query)]
+    return [
+        Moved(by_id[record_id], trip_id, start_at, end_at, best_m)
+        for record_id, trip_id, start_at, end_at, best_m in session.execute(query)
+    ]
 
 
 def _outside(session: Session, records: Sequence[SealRecord], *, buffer_m: float, now: datetime) -> list[Outside]:
@@ -165,11 +163,11 @@ def _outside(session: Session, records: Sequence[SealRecord], *, buffer_m: float
         if record.state == RecordState.SEALED and record.vehicle.secrecy == Secrecy.NORMAL
     }
     newest = tracking.newest(session, vehicle_ids=sorted(sealed), now=now)
-    since = {
-        vehicle_id: position
-        for vehicle_id, position in newest.items()
-        if position.fixed and sealed[vehicle_id].sealed_at and position.at > sealed[vehicle_id].sealed_at
-    }
+    since = {}
+    for vehicle_id, position in newest.items():
+        sealed_at = sealed[vehicle_id].sealed_at
+        if position.fixed and sealed_at is not None and position.at > sealed_at:
+            since[vehicle_id] = position
     away = places.distances_m(
         session,
         [(vehicle_id, sealed[vehicle_id].parking_id or 0, one.lat, one.lon) for vehicle_id, one in since.items()],

@@ -30,6 +30,10 @@ from tests.seals.conftest import (
 )
 
 CITY_CARS = 6
+FOREIGN_PHOTO = (
+    "UPDATE seal_record SET state = 'SEALED', state_before = 'IN_SERVICE', parking_id = 1, sealed_odometer_m = 1, keys_with = 'leader',"
+    " sealed_at = now(), attachment_id = (SELECT max(id) FROM attachment) WHERE id = :id"
+)
 
 
 def refused(code, function, *args, **given):
@@ -297,8 +301,7 @@ def test_cancelling_lets_everything_go(published):
         "UPDATE seal_record SET state = 'SEALED' WHERE id = :id",
         "UPDATE seal_record SET state = 'UNSEALED' WHERE id = :id",
         "UPDATE seal_record SET state = 'EXEMPT', exempt_from = '2026-10-01', exempt_until = '2026-10-08' WHERE id = :id",
-        "UPDATE seal_record SET state = 'SEALED', state_before = 'IN_SERVICE', parking_id = 1, sealed_odometer_m = 1, keys_with = 'leader',"
-        " sealed_at = now(), attachment_id = (SELECT max(id) FROM attachment) WHERE id = :id",
+        FOREIGN_PHOTO,
         "UPDATE seal_record SET vehicle_id = vehicle_id + 1 WHERE id = :id",
         "DELETE FROM seal_record WHERE id = :id",
         "DELETE FROM seal_exception WHERE record_id = :id",
