@@ -170,15 +170,6 @@ def check_period(start_on: date, end_on: date, *, today: date) -> None:
         raise RuleBroken("seals.bad_period")
 
 
-def check_odometer(odometer_m: int, *, before_m: int) -> None:
-    """Refuse a reading below the last one.
-
-    :raises RuleBroken: ``seals.odometer_back``.
-    """
-    if odometer_m < before_m:
-        raise RuleBroken("seals.odometer_back", last_km=f"{before_m / 1000:.1f}")
-
-
 def check_exception(start_on: date, end_on: date, *, campaign_start_on: date, campaign_end_on: date) -> None:
     """Refuse a duty period that is empty or not inside the notice's.
 

@@ -21,7 +21,6 @@ from fleetapp.seals.models import SealCampaign, SealEvent, SealException, SealRe
 from fleetapp.seals.rules import CampaignAction, CampaignState, ExceptionState, KeyHolder, RecordAction, RecordState
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles import service as vehicle_service
-from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import VehicleState
 
 CAMPAIGN_WORDS = {
@@ -154,7 +153,7 @@ def prove(
 ) -> SealRecord:  # fmt: skip
     """Prove that a vehicle is parked: place, odometer, photograph as (name, bytes), key handed over; it is sealed from now on.
 
-    :raises RuleBroken: ``seals.photo_needed``, ``photo_kind``, ``not_in_force``, ``booked``, ``odometer_back``, ``wrong_step``.
+    :raises RuleBroken: ``seals.photo_needed``, ``photo_kind``, ``not_in_force``, ``booked``, ``wrong_step``, or ``vehicles.odometer_back``.
     """
     record, after = _take(session, record_id, RecordAction.PROVE, actor)
     if record.campaign.state not in rules.IN_FORCE:
@@ -164,12 +163,13 @@ def prove(
     if not files.media_type(*photo).startswith("image/"):
         raise RuleBroken("seals.photo_kind")
     area = places.get_parking(session, parking_id=parking_id, actor=actor)
-    planning.lock_vehicles(session, [record.vehicle_id])
+    vehicle = vehicle_service.advance_odometer(
+        session, vehicle_id=record.vehicle_id, odometer_m=odometer_m, actor=actor, now=now
+    )  # holds the vehicle, so that nobody dispatches it meanwhile
     end = clock.start_of(record.campaign.end_on)
-    booked = now < end and planning.booking(session, span=Span(now, end), vehicle_id=record.vehicle_id)
+    booked = planning.booking(session, span=Span(now, end), vehicle_id=vehicle.id) if now < end else None
     if booked:
         raise RuleBroken("seals.booked", number=booked.order.number)
-    vehicle = _read_odometer(session, record.vehicle_id, odometer_m, actor=actor, now=now)
     state_before = vehicle.state
     if state_before != VehicleState.SEALED:
         vehicle_service.move(
@@ -190,13 +190,15 @@ def prove(
 def unseal(session: Session, *, record_id: int, odometer_m: int, actor: Actor, now: datetime) -> SealRecord:
     """Unseal a vehicle after the period, or when its approved duty has begun; it goes back to what it was.
 
-    :raises RuleBroken: ``seals.still_sealed``, ``odometer_back``, ``wrong_step``.
+    :raises RuleBroken: ``seals.still_sealed``, ``wrong_step``, or ``vehicles.odometer_back``.
     """
     record, _ = _take(session, record_id, RecordAction.UNSEAL, actor)
     campaign, today = record.campaign, clock.local_date(now)
     on_duty = bool(record.exempt_from and record.exempt_until and record.exempt_from <= today < record.exempt_until)
     action = rules.unsealing(campaign.state, over=today >= campaign.end_on, on_duty=on_duty)
-    vehicle = _read_odometer(session, record.vehicle_id, odometer_m, actor=actor, now=now)
+    vehicle = vehicle_service.advance_odometer(
+        session, vehicle_id=record.vehicle_id, odometer_m=odometer_m, actor=actor, now=now
+    )
     before, record.state = record.state, rules.next_record_state(record.state, action)
     record.unsealed_odometer_m, record.unsealed_at, record.unsealed_by = odometer_m, now, actor.user_id
     _record(session, record, "unsealed" if action is RecordAction.UNSEAL else "unsealed_for_duty", before, actor=actor, now=now,
@@ -206,12 +208,6 @@ def unseal(session: Session, *, record_id: int, odometer_m: int, actor: Actor, n
             session, vehicle_id=vehicle.id, to=VehicleState(str(record.state_before)), reason=campaign.number, actor=actor, now=now
         )  # fmt: skip
     return record
-
-
-def _read_odometer(session: Session, vehicle_id: int, odometer_m: int, *, actor: Actor, now: datetime) -> Vehicle:
-    vehicle = vehicles.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
-    rules.check_odometer(odometer_m, before_m=vehicle.odometer_m)
-    return vehicle_service.advance_odometer(session, vehicle_id=vehicle_id, odometer_m=odometer_m, actor=actor, now=now)
 
 
 def ask_exception(

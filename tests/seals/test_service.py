@@ -119,7 +119,7 @@ def test_from_the_proof_to_the_unsealing(published):
     refused("seals.photo_needed", published.prove, photo=None)
     refused("seals.photo_kind", published.prove, photo=("list.csv", b"a,b"))
     refused("attachments.disguised", published.prove, photo=("car.png", b"%PDF-1.7"))
-    refused("seals.odometer_back", published.prove, odometer_m=ODOMETER_M - 1)
+    refused("vehicles.odometer_back", published.prove, odometer_m=ODOMETER_M - 1)
     assert published.vehicle().state == VehicleState.IN_SERVICE
     sealed = published.prove(odometer_m=ODOMETER_M + 400)
     assert (sealed.state, sealed.state_before, sealed.attachment.media_type) == ("SEALED", "IN_SERVICE", "image/png")
