@@ -22,6 +22,7 @@ import fleetapp.planning.models
 import fleetapp.policies.models
 import fleetapp.renewal.models
 import fleetapp.reports.models
+import fleetapp.seals.models
 import fleetapp.trips.models
 import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
@@ -53,6 +54,17 @@ CONSTRAINT_ERRORS = {
     "uq_disposal_case_vehicle_living": "disposal.there",
     "uq_disposal_case_vehicle_out": "disposal.there",
     "ck_disposal_case_no_self_approval": "kit.own_row",
+    "ck_vehicle_sealed": "seals.by_unsealing",
+    "ck_assignment_sealed": "seals.vehicle_sealed",
+    "ex_seal_record_vehicle": "seals.held",
+    "uq_seal_record_campaign_id_vehicle_id": "seals.held",
+    "ck_seal_record_proof": "seals.proof",
+    "ck_seal_record_photo": "seals.photo_needed",
+    "ck_seal_record_vehicle": "seals.proof",
+    "ck_seal_record_unsealed": "seals.unsealed_odd",
+    "ck_seal_record_exception": "seals.not_approved",
+    "ck_seal_exception_no_self_approval": "kit.own_row",
+    "uq_seal_exception_record_open": "seals.exception_there",
     "ck_vehicle_ready": "vehicles.not_ready_now",
     "ck_assignment_papers": "planning.papers_ended",
     "ck_indicator_quota": "acquisitions.no_quota",
@@ -90,6 +102,7 @@ MENU = (
     MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
     MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read"),
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
+    MenuItem("seals.index", "seals.title", "lock", "seals.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
     MenuItem("places.parking", "places.parking", "parking", "places.read"),
     MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
@@ -106,12 +119,14 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
+    import fleetapp.seals.jobs
     import fleetapp.trips.jobs
 
     return (
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("seals", 60, fleetapp.seals.jobs.move_due),
     )
 
 
@@ -156,6 +171,8 @@ def register(app: Flask) -> None:
     import fleetapp.renewal.views
     import fleetapp.reports.api
     import fleetapp.reports.views
+    import fleetapp.seals.api
+    import fleetapp.seals.views
     import fleetapp.tracking.api
     import fleetapp.tracking.views
     import fleetapp.trips.api
@@ -180,6 +197,7 @@ def register(app: Flask) -> None:
         fleetapp.policies.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
+        fleetapp.seals.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
         fleetapp.vehicles.views,
@@ -200,6 +218,7 @@ def register(app: Flask) -> None:
         fleetapp.policies.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
+        fleetapp.seals.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
         fleetapp.vehicles.api,

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, files, life, people
+from fleetapp.demo import bridge, files, life, people, seals
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -105,6 +105,8 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(
         f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
     )
+    sealed = seals.seal(database, demo.story, now=now)
+    stage(f"{sealed} 辆车国庆封存 / {sealed} vehicles were sealed over National Day")
     # Tracks and orders do not meet before the trips are derived, so each gets a core.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
         driving = beside.submit(_drive, _url(database), now, size, kinds, terminals)

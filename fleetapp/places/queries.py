@@ -7,7 +7,7 @@ from typing import Any
 from geoalchemy2 import Geography
 from geoalchemy2.shape import to_shape
 from shapely.geometry import mapping
-from sqlalchemy import ColumnElement, Select, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Float, Select, and_, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session, contains_eager
 
 from fleetapp.accounts.models import Organisation
@@ -125,6 +125,22 @@ def inside(session: Session, parking_id: int, lat: float, lon: float, buffer_m: 
     """Tell whether a position lies in a parking area or not farther than ``buffer_m`` from it."""
     query = select(func.ST_DWithin(cast(ParkingArea.area, Geography), _point(lat, lon), literal(buffer_m)))
     return bool(session.scalar(query.where(ParkingArea.id == parking_id)))
+
+
+def distances_m(session: Session, rows: Sequence[tuple[int, int, float, float]]) -> dict[int, float]:
+    """Return for (key, parking area, lat, lon) how far each position is from its area by key; 0 inside."""
+    if not rows:
+        return {}
+    keys, parking_ids, lats, lons = (list(column) for column in zip(*rows, strict=True))
+    given = (
+        func.unnest(cast(keys, ARRAY(BigInteger)), cast(parking_ids, ARRAY(BigInteger)), cast(lats, ARRAY(Float)), cast(lons, ARRAY(Float)))
+        .table_valued("key", "parking_id", "lat", "lon", name="given")
+        .render_derived()
+    )  # fmt: skip
+    there = cast(func.ST_SetSRID(func.ST_MakePoint(given.c.lon, given.c.lat), 4326), Geography)
+    query = select(given.c.key, func.ST_Distance(cast(ParkingArea.area, Geography), there))
+    found = session.execute(query.join(ParkingArea, ParkingArea.id == given.c.parking_id))
+    return {key: float(metres) for key, metres in found}
 
 
 def area_geojson(parking: ParkingArea) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from fleetapp.kit import permits
 from fleetapp.kit.actor import SYSTEM, Actor, Grant, Role
 from fleetapp.kit.errors import NotAllowed
 from fleetapp.orders.models import OrderState
+from fleetapp.seals.rules import RecordState
 from fleetapp.vehicles.models import VehicleState
 
 ME, OTHER = 7, 8
@@ -40,6 +41,7 @@ STATES = {
     "indicators": IndicatorState,
     "disposal": DisposalState,
     "dossier": VehicleState,
+    "seals": RecordState,
 }
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 

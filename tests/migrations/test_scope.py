@@ -42,6 +42,7 @@ HIDDEN = [
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
     "vehicle_fact",
+    "seal_campaign", "seal_record", "seal_exception", "seal_event",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -129,6 +130,16 @@ def seed_unit(session, unit, number):
                                 state="REQUESTED", applicant_id=applicant_id)  # fmt: skip
     keys["disposal_event"] = add(session, "disposal_event", case_id=keys["disposal_case"])
     keys["vehicle_fact"] = add(session, "vehicle_fact", org_id=org_id, vehicle_id=vehicle_id)
+    days = Range(NOW.date(), NOW.date() + timedelta(days=3))
+    keys["seal_campaign"] = campaign_id = add(
+        session, "seal_campaign", org_id=org_id, number=f"FC-{number}", start_on=days.lower, end_on=days.upper, state="PUBLISHED", notice_no="x",
+        made_by=applicant_id, published_by=applicant_id,
+    )  # fmt: skip
+    keys["seal_record"] = add(session, "seal_record", org_id=org_id, campaign_id=campaign_id, vehicle_id=vehicle_id, during=days,
+                              state="TO_SEAL")  # fmt: skip
+    keys["seal_exception"] = add(session, "seal_exception", org_id=org_id, record_id=keys["seal_record"], purpose="flood duty", start_on=days.lower,
+                                 end_on=days.upper, state="REQUESTED", requester_id=applicant_id)  # fmt: skip
+    keys["seal_event"] = add(session, "seal_event", campaign_id=campaign_id, record_id=keys["seal_record"])
     keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
     session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
@@ -216,6 +227,12 @@ INSERTS = {
     "indicator_event": {"indicator_id": "indicator"},
     "disposal_case": {"number": "CZ-9", "vehicle_id": "vehicle", "mode": "scrap", "state": "REQUESTED", "applicant_id": "user_id"},
     "disposal_event": {"case_id": "disposal_case"},
+    "seal_campaign": {"number": "FC-9", "start_on": NOW.date(), "end_on": NOW.date() + timedelta(days=3), "state": "DRAFT", "made_by": 1},
+    "seal_record": {"campaign_id": "seal_campaign", "vehicle_id": "vehicle", "state": "TO_SEAL",
+                    "during": Range(NOW.date(), NOW.date() + timedelta(days=3))},
+    "seal_exception": {"record_id": "seal_record", "purpose": "flood duty", "start_on": NOW.date(), "end_on": NOW.date() + timedelta(days=3),
+                       "state": "REQUESTED", "requester_id": "user_id"},
+    "seal_event": {"campaign_id": "seal_campaign"},
     "renewal_run": {"requested_by": "user_id"},
     "vehicle_fact": {"vehicle_id": "vehicle"},
     "vehicle_document": {"vehicle_id": "vehicle", "kind": "etc", "number": "E9"},
