@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -25,7 +26,7 @@ from fleetapp.workdays.rules import DayKind
 
 NATIONAL_DAY = "国庆节"
 DUTY_EVERY = 8
-"""Every so manyeth vehicle stays on duty; the same number of vehicles of a unit is never exceeded by more than one."""
+"""Of so many vehicles of a unit one stays on duty."""
 ODD_M = 2_600
 """How much the odometer of one vehicle went on while sealed; it is a vehicle that the story leaves in its place."""
 PURPOSES = ("防汛防台值班备勤", "应急指挥值班用车", "节日期间值班室用车", "安全生产检查备勤")
@@ -119,14 +120,20 @@ class _Holiday:
         with self.database.transaction(SYSTEM) as session:
             rows = queries.filtered(queries.records_visible_to(SYSTEM), campaign_id=campaign_id)
             records = session.scalars(rows).all()
-        odd = next(
-            (record.id for record in records if record.vehicle.plate not in self.driven and record.id % DUTY_EVERY),
-            None,
+        of_unit: Counter[int] = Counter()
+        on_duty = set()
+        for record in records:
+            of_unit[record.org_id] += 1
+            if of_unit[record.org_id] % DUTY_EVERY == DUTY_EVERY // 2:
+                on_duty.add(record.id)
+        unmoved = (
+            record.id for record in records if record.vehicle.plate not in self.driven and record.id not in on_duty
         )
+        odd = next(unmoved, None)
         back = clock.start_of(self.end_on) + timedelta(hours=8)
         for number, record in enumerate(records):
             admin = admins[record.org_id]
-            if record.id % DUTY_EVERY == 0:
+            if record.id in on_duty:
                 yield from self._duty(record, admin, approvers[record.org_id], day_before - timedelta(days=3), number)
                 continue
             after = timedelta(minutes=4 * units[record.org_id], seconds=3 * number)

@@ -179,14 +179,16 @@ def check_exception(start_on: date, end_on: date, *, campaign_start_on: date, ca
         raise RuleBroken("seals.exception_period")
 
 
-def unsealing(campaign_state: str, *, over: bool, on_duty: bool) -> RecordAction:
-    """Return what unsealing means now: the end of the sealing, or the beginning of an approved duty.
+def unsealing(
+    campaign_state: str, *, end_on: date, exempt_from: date | None, exempt_until: date | None, on: date
+) -> RecordAction:
+    """Return what unsealing means on a local day: the end of the sealing, or the beginning of an approved duty.
 
     :raises RuleBroken: ``seals.still_sealed``, the period is not over and no approved duty has begun.
     """
-    if over or campaign_state not in IN_FORCE:
+    if on >= end_on or campaign_state not in IN_FORCE:
         return RecordAction.UNSEAL
-    if on_duty:
+    if exempt_from is not None and exempt_until is not None and exempt_from <= on < exempt_until:
         return RecordAction.UNSEAL_FOR_DUTY
     raise RuleBroken("seals.still_sealed")
 
@@ -230,6 +232,6 @@ def light(count: UnitCount, *, late: bool, ended: bool, share: Decimal) -> Light
     """Return the light of a unit; ``late``: every vehicle had to be proved by now, ``ended``: every seal may be lifted."""
     if count.moved or count.outside or count.odd or count.missed or (late and count.to_seal):
         return Light.RED
-    if count.to_seal or count.asked or too_many_exempt(count, share) or (ended and count.sealed):
+    if count.to_seal or count.asked or (ended and count.sealed) or (not ended and too_many_exempt(count, share)):
         return Light.AMBER
     return Light.GREEN

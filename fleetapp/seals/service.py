@@ -113,7 +113,7 @@ def _move_on(
         campaign.closed_at = now
     session.flush()
     if action in {CampaignAction.PUBLISH, CampaignAction.START}:
-        note = f"+{_enrol(session, campaign, actor=actor, now=now)}"
+        note = f"{_enrol(session, campaign, actor=actor, now=now)}"
     elif action is CampaignAction.CLOSE:
         note = f"{_end(session, campaign, RecordAction.MISS, actor=actor, now=now)}"
     else:
@@ -194,8 +194,8 @@ def unseal(session: Session, *, record_id: int, odometer_m: int, actor: Actor, n
     """
     record, _ = _take(session, record_id, RecordAction.UNSEAL, actor)
     campaign, today = record.campaign, clock.local_date(now)
-    on_duty = bool(record.exempt_from and record.exempt_until and record.exempt_from <= today < record.exempt_until)
-    action = rules.unsealing(campaign.state, over=today >= campaign.end_on, on_duty=on_duty)
+    action = rules.unsealing(campaign.state, end_on=campaign.end_on, exempt_from=record.exempt_from, exempt_until=record.exempt_until,
+                             on=today)  # fmt: skip
     vehicle = vehicle_service.advance_odometer(
         session, vehicle_id=record.vehicle_id, odometer_m=odometer_m, actor=actor, now=now
     )

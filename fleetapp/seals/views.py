@@ -184,12 +184,24 @@ def _may(record: SealRecord, asked: list[SealException]) -> dict[str, bool]:
     in_force = record.campaign.state in rules.IN_FORCE
     can = {action: (RecordState(record.state), action) in rules.RECORD_STEPS for action in RecordAction}
     ask = permits.may("seals.ask_exception", who, org_path=path, state=record.state)
+    sealed = prove and can[RecordAction.UNSEAL]
     return {
         "prove": prove and in_force and can[RecordAction.PROVE],
-        "unseal": prove and can[RecordAction.UNSEAL],
+        "unseal": sealed and _unsealable(record),
+        "unseal_later": sealed and not _unsealable(record),
         "ask": ask and in_force and not any(one.state == ExceptionState.REQUESTED for one in asked),
         "decide": permits.may("seals.approve_exception", who, org_path=path),
     }
+
+
+def _unsealable(record: SealRecord) -> bool:
+    """Tell whether a sealed vehicle may be unsealed today."""
+    days = {"end_on": record.campaign.end_on, "exempt_from": record.exempt_from, "exempt_until": record.exempt_until}
+    try:
+        rules.unsealing(record.campaign.state, **days, on=clock.local_date(now()))  # type: ignore[arg-type]
+    except RuleBroken:
+        return False
+    return True
 
 
 def _record_page(record_id: int, errors: Mapping[str, Any]) -> str:

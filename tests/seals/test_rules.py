@@ -106,22 +106,26 @@ def test_without_a_notice_the_statutory_days_are_proposed_and_said_to_be_so(on, 
 
 
 @pytest.mark.parametrize(
-    ("state", "over", "on_duty", "expected"),
+    ("state", "on", "duty", "expected"),
     [
-        ("RUNNING", False, False, None),
-        ("PUBLISHED", False, False, None),
-        ("RUNNING", False, True, RecordAction.UNSEAL_FOR_DUTY),
-        ("RUNNING", True, True, RecordAction.UNSEAL),
-        ("CLOSED", False, False, RecordAction.UNSEAL),
-        ("CANCELLED", False, False, RecordAction.UNSEAL),
+        ("PUBLISHED", date(2026, 9, 30), None, None),
+        ("RUNNING", date(2026, 10, 7), None, None),
+        ("RUNNING", date(2026, 10, 8), None, RecordAction.UNSEAL),
+        ("RUNNING", date(2026, 10, 1), (date(2026, 10, 2), date(2026, 10, 4)), None),
+        ("RUNNING", date(2026, 10, 2), (date(2026, 10, 2), date(2026, 10, 4)), RecordAction.UNSEAL_FOR_DUTY),
+        ("RUNNING", date(2026, 10, 4), (date(2026, 10, 2), date(2026, 10, 4)), None),
+        ("CLOSED", date(2026, 10, 4), None, RecordAction.UNSEAL),
+        ("CANCELLED", date(2026, 9, 30), None, RecordAction.UNSEAL),
     ],
 )
-def test_when_a_vehicle_may_be_unsealed(state, over, on_duty, expected):
+def test_when_a_vehicle_may_be_unsealed(state, on, duty, expected):
+    exempt_from, exempt_until = duty or (None, None)
+    days = {"end_on": date(2026, 10, 8), "exempt_from": exempt_from, "exempt_until": exempt_until, "on": on}
     if expected is None:
         with pytest.raises(RuleBroken, match=r"seals\.still_sealed"):
-            rules.unsealing(state, over=over, on_duty=on_duty)
+            rules.unsealing(state, **days)
     else:
-        assert rules.unsealing(state, over=over, on_duty=on_duty) is expected
+        assert rules.unsealing(state, **days) is expected
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,7 @@ def test_a_duty_that_is_over_is_no_excuse(on, expected):
         (UnitCount(sealed=3, to_seal=1), False, False, Light.AMBER),
         (UnitCount(sealed=3, to_seal=1), True, False, Light.RED),
         (UnitCount(sealed=3, exempt=2), True, False, Light.AMBER),
+        (UnitCount(unsealed=3, exempt=2), True, True, Light.GREEN),
         (UnitCount(sealed=4, asked=1), True, False, Light.AMBER),
         (UnitCount(sealed=4, moved=1), True, False, Light.RED),
         (UnitCount(sealed=4, outside=1), True, False, Light.RED),
