@@ -94,6 +94,7 @@ class Life(RuleBasedStateMachine):
     cars = Bundle("cars")
     cases = Bundle("cases")
     connection = None
+    approvals = 0
 
     def __init__(self):
         super().__init__()
@@ -107,6 +108,9 @@ class Life(RuleBasedStateMachine):
                     self.model.cars.append(Car(car.id, car.org.code))
             for code in UNITS:
                 NAMES[code] = get_org_by_code(session, code=code).name_zh
+        for code in UNITS:
+            self.model.quota[code] = sum(car.unit == code for car in self.model.cars) + 1
+            self.chain.quota(self.model.quota[code], unit=code)
 
     def teardown(self):
         self.outer.rollback()
@@ -194,6 +198,7 @@ class Life(RuleBasedStateMachine):
             assert one.kind is IndicatorKind.RENTAL or not allowed
             return multiple()
         assert allowed
+        Life.approvals += 1
         one.state = "APPROVED"
         return indicator
 
@@ -373,6 +378,7 @@ def furnished(database_url):
 
 
 def test_the_quota_identity_holds_over_the_whole_chain(furnished):
-    Life.connection = furnished
+    Life.connection, Life.approvals = furnished, 0
     limits = settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Life, settings=limits)
+    assert Life.approvals > 0

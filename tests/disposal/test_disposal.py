@@ -290,13 +290,11 @@ def test_no_vehicle_is_retired_by_hand_nor_by_sql(database, car_id, approved, ta
         to=VehicleState.IN_SERVICE,
         reason="继续用",
     )
+    moved = text(
+        "UPDATE vehicle SET org_id = (SELECT id FROM organisation WHERE code = '330106-HEALTH') WHERE id = :id"
+    )
     with pytest.raises(Conflict) as broken, database.transaction(SYSTEM) as session:
-        session.execute(
-            text(
-                "UPDATE vehicle SET org_id = (SELECT id FROM organisation WHERE code = '330106-HEALTH') WHERE id = :id"
-            ),
-            {"id": other},
-        )
+        session.execute(moved, {"id": other})
     assert broken.value.code == "acquisitions.moved_without"
     for vehicle_id in (car_id, other):
         with (

@@ -1,6 +1,6 @@
 """The live light: what is late, who moved, who stands elsewhere; nothing about confidential vehicles."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -12,10 +12,13 @@ from fleetapp.tracking import bridge
 from fleetapp.tracking.bridge import Fix
 from fleetapp.trips.models import Trip
 from fleetapp.vehicles import queries as vehicles
+from fleetapp.vehicles.rules import Body, Category, Energy
+from fleetapp.vehicles.service import register
 from tests import world
 from tests.seals.conftest import AFTER, BEFORE, DURING, ODOMETER_M, OFFICE, PLATE, SECOND, UNIT
 
 HERE, AWAY = (30.2640, 120.1260), (30.2700, 120.1260)  # the car park of the unit, and some 600 m north of its edge
+MORE = ("浙A20001", "浙A20002")
 LINE = "SRID=4326;LINESTRING(120.126 30.264, 120.126 30.27)"
 
 
@@ -127,18 +130,18 @@ def test_waiting_and_many_duties_are_amber_and_a_duty_that_is_over_counts_as_to_
     published.prove(SECOND)
     assert seen(published).light is Light.GREEN
     assert not seen(published).units[0].too_many_exempt
-    with published.database.transaction(SYSTEM) as session:
-        session.execute(
-            text("UPDATE vehicle SET org_id = :org WHERE plate IN ('浙A10004', '浙AF00006')"),
-            {"org": published.vehicle().org_id},
-        )
+    for number, plate in enumerate(MORE):
+        published.take(
+            "fleet_manager.xihu", register, org_id=published.vehicle().org_id, plate=plate, vin=world.with_check_digit(f"LSVAA11Z5M200009{number}"),
+            category=Category.YJBZ, body=Body.SEDAN, energy=Energy.PETROL, seats=5, model="示例车型", registered_on=date(2022, 3, 1),
+        )  # fmt: skip
     again = published.draft("330106-EDU", start_on=AFTER.date(), end_on=AFTER.date() + timedelta(days=3))
     published.campaign_id = again.id
     published.take(OFFICE, service.publish, campaign_id=again.id, notice_no="杭2号")
-    for plate in (PLATE, "浙A10004"):
+    for plate in (PLATE, MORE[0]):
         day = {"start_on": again.start_on, "end_on": again.start_on + timedelta(days=1)}
         published.decide(published.ask(plate, **day))
-    published.prove("浙AF00006", parking_id=published.vehicle().parking_id)
+    published.prove(MORE[1], parking_id=published.vehicle().parking_id)
     found = seen(published, now=AFTER)
     assert (found.total.exempt, found.units[0].too_many_exempt, found.light) == (2, True, Light.AMBER)
     later = seen(published, now=AFTER + timedelta(days=1))

@@ -94,4 +94,4 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER moved BEFORE UPDATE OF org_id ON vehicle FOR EACH ROW WHEN (NEW.org_id <> OLD.org_id) EXECUTE FUNCTION vehicle_moved();
+CREATE TRIGGER moved AFTER UPDATE OF org_id ON vehicle FOR EACH ROW WHEN (NEW.org_id <> OLD.org_id) EXECUTE FUNCTION vehicle_moved();
