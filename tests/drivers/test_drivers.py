@@ -52,7 +52,7 @@ def test_a_licence_covers_vehicles_up_to_its_seats(licence, seats):
     ("days", "expected"), [(-1, Validity.EXPIRED), (0, Validity.SOON), (60, Validity.SOON), (61, Validity.VALID)]
 )
 def test_a_licence_counts_on_its_last_day(days, expected):
-    assert rules.validity(ON + timedelta(days=days), ON) is expected
+    assert rules.validity(ON + timedelta(days=days), ON, 60) is expected
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,15 @@ from decimal import Decimal
 
 import pytest
 
-from fleetapp.accounts.queries import get_org_by_code
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import NotAllowed, RuleBroken
 from fleetapp.policies import queries, rules, service
-from fleetapp.policies.models import PolicyValue
 
 ON = date(2026, 11, 18)
 ROW = """["order.lead_min"]
 value = "{value}"
 unit = "min"
+stricter = "higher"
 valid_from = {valid_from}
 source = "test"
 """
@@ -75,33 +74,10 @@ def test_a_faulty_or_altered_figure_is_refused(database, loaded, now, tmp_path, 
     assert refused.value.code == code
 
 
-def test_the_most_specific_scope_wins(database, loaded):
-    with database.transaction(SYSTEM) as session:
-        district, unit = get_org_by_code(session, code="330106"), get_org_by_code(session, code="330106-EDU")
-        other = get_org_by_code(session, code="330108")
-        for org, value in ((district, 40), (unit, 50)):
-            session.add(PolicyValue(code="order.lead_min", org_id=org.id, value=Decimal(value), unit="min",
-                                    valid_from=date(2024, 1, 1), source="test"))  # fmt: skip
-        session.flush()
-        lead_min = [
-            queries.value(session, "order.lead_min", ON, path) for path in (unit.path, district.path, other.path, None)
-        ]
-        assert lead_min == [50, 40, 30, 30]
-        assert queries.values(session, "order.", ON, unit.path)["order.lead_min"] == 50
-        assert queries.value(session, "order.lead_min", date(2023, 6, 1), unit.path) == 30
-
-
 def test_a_missing_figure_is_named(database):
     with database.transaction(SYSTEM) as session, pytest.raises(RuleBroken) as refused:
         queries.value(session, "order.lead_min", ON)
     assert refused.value.params == {"figure": "order.lead_min", "on": "2026-11-18"}
-
-
-def test_two_values_in_force_on_one_day_are_refused_by_the_database(database, loaded):
-    from sqlalchemy.exc import IntegrityError
-
-    with pytest.raises(IntegrityError, match="ex_policy_value_one_in_force"), database.transaction(SYSTEM) as session:
-        session.add(PolicyValue(code="order.lead_min", value=Decimal(1), unit="min", valid_from=ON, source="test"))
 
 
 def test_only_set_up_loads_figures(session_as, acting, now):
