@@ -119,12 +119,12 @@ def history(session: Session, *, code: str) -> Sequence[PolicyValue]:
     return rows
 
 
-def get_row(session: Session, *, policy_id: int) -> PolicyValue:
-    """Return one row, locked.
+def get_row(session: Session, *, policy_id: int, lock: bool = False) -> PolicyValue:
+    """Return one row; only who maintains its scope can lock it.
 
     :raises NotFound: no such row.
     """
-    row = session.get(PolicyValue, policy_id, with_for_update=True, populate_existing=True)
+    row = session.get(PolicyValue, policy_id, with_for_update=lock, populate_existing=True)
     if row is None:
         raise NotFound("kit.not_found")
     return row

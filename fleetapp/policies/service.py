@@ -96,8 +96,8 @@ def withdraw(session: Session, *, policy_id: int, reason: str, actor: Actor, now
     :raises NotAllowed: the scope is not the actor's.
     :raises RuleBroken: ``policies.withdrawn_already``, ``policies.in_force_already``.
     """
-    row = queries.get_row(session, policy_id=policy_id)
-    permits.require("policies.edit", actor, org_path=_path(session, row.org))
+    permits.require("policies.edit", actor, org_path=_path(session, queries.get_row(session, policy_id=policy_id).org))
+    row = queries.get_row(session, policy_id=policy_id, lock=True)
     if row.withdrawn_at is not None:
         raise RuleBroken("policies.withdrawn_already")
     if row.valid_from <= clock.local_date(now):

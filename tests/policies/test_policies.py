@@ -96,7 +96,7 @@ def test_the_page_shows_figures_of_the_day_asked_for(loaded, browse):
     assert "A-01.min_km" in page
     assert "0.5 公里" in page
     assert "order.lead_min" not in page
-    assert "暂无数据" in browse("auditor.binjiang").get("/policies?on=2010-01-01").get_data(as_text=True)
+    assert "没有符合条件的参数" in browse("auditor.binjiang").get("/policies?on=2001-01-01").get_data(as_text=True)
 
 
 def test_an_applicant_may_not_open_the_page(loaded, browse, api):
