@@ -51,8 +51,6 @@ def enter(database, acting, row, now, loaded):
     def do(who=CITY, /, *args, **given):
         wanted, me = row(*args, **given), acting(who)
         with database.transaction(me) as session:
-            return service.enter(
-                session, **wanted | {"scope": service.Scope(wanted["scope"])}, actor=me, now=now
-            )
+            return service.enter(session, **wanted | {"scope": service.Scope(wanted["scope"])}, actor=me, now=now)
 
     return do
