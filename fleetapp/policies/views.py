@@ -43,7 +43,7 @@ def figure_name(code: str) -> str:
 
 def amount(row: PolicyValue) -> str:
     """Return a value with its unit in words."""
-    return f"{rules.plain(row.value)} {t_or(f'policies.unit.{row.unit}', row.unit)}"
+    return f"{row.value.normalize():,f} {t_or(f'policies.unit.{row.unit}', row.unit)}"
 
 
 def state_of(row: PolicyValue, today: date) -> str:

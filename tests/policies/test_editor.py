@@ -220,7 +220,7 @@ def insert(database, acting, now, org_ids, loaded):
     ("who", "given"),
     [
         (DISTRICT, {}), (DISTRICT, {"org": "330108"}), (DISTRICT, {"org": "330106", "may_relax": True}),
-        ("auditor.xihu", {"org": "330106-EDU"}), (CITY, {"by": None}),
+        ("auditor.binjiang", {"org": "330106-EDU"}), (CITY, {"by": None}),
     ],
 )  # fmt: skip
 def test_the_database_lets_nobody_write_for_others(insert, database, who, given):
