@@ -1,5 +1,7 @@
 """Policy figures: in force by day and scope, loaded once, never overwritten."""
 
+import ast
+import tomllib
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -78,6 +80,30 @@ def test_a_missing_figure_is_named(database):
     with database.transaction(SYSTEM) as session, pytest.raises(RuleBroken) as refused:
         queries.value(session, "order.lead_min", ON)
     assert refused.value.params == {"figure": "order.lead_min", "on": "2026-11-18"}
+
+
+def test_no_cap_and_no_scrapping_figure_stands_in_code():
+    """Caps and scrapping figures above a thousand are numbers one does not write for another reason."""
+    rows = tomllib.loads(service.POLICY_FILE.read_text(encoding="utf-8"))
+    figures = {float(row["value"]) for code, row in rows.items() if code.startswith(("cap.", "scrap."))}
+    root = service.POLICY_FILE.parents[1]
+    found = [
+        (path.name, node.lineno, node.value)
+        for path in (root / "fleetapp").glob("*/*.py") if path.parent.name != "demo"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.value > 1000 and node.value in figures
+    ]  # fmt: skip
+    assert {120000.0, 180000.0, 1600.0} <= figures
+    assert found == []
+
+
+@pytest.mark.parametrize("body", ["minibus", "coach", "pickup", "special"])
+def test_the_tables_of_inspection_and_scrapping_are_there_with_their_source(database, loaded, body):
+    with database.transaction(SYSTEM) as session:
+        found = queries.standing(session, "scrap.", "inspection.", on=ON)
+    assert found[f"scrap.{body}.max_years"].value in {15, 20, 30}
+    assert found["inspection.small.old_every_months"].value == 12
+    assert all(row.article and row.scope == "national" for row in found.values())
 
 
 def test_only_set_up_loads_figures(session_as, acting, now):
