@@ -27,9 +27,14 @@ import fleetapp.trips.models
 import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
 from fleetapp.accounts import service as accounts_service
+from fleetapp.acquisitions import queries as acquisition_queries
+from fleetapp.findings import queries as finding_queries
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
+from fleetapp.orders import queries as order_queries
+from fleetapp.policies import preview as policy_preview
 from fleetapp.settings import Settings
+from fleetapp.vehicles import queries as vehicle_queries
 from fleetapp.web import api as web_api
 from fleetapp.web.request import Shell
 from fleetapp.web.texts import language
@@ -37,6 +42,10 @@ from fleetapp.web.texts import language
 metadata = Base.metadata
 
 CONSTRAINT_ERRORS = {
+    "ex_policy_value_one_in_force": "policies.same_day_now",
+    "ck_policy_value_same_day": "policies.same_day_now",
+    "ck_policy_value_past": "policies.past_now",
+    "ck_policy_value_unit": "policies.unit_now",
     "uq_vehicle_plate_active": "vehicles.plate_taken",
     "uq_vehicle_vin_active": "vehicles.vin_taken",
     "ex_terminal_binding_vehicle": "vehicles.terminal_present",
@@ -111,6 +120,19 @@ MENU = (
     MenuItem("audit.index", "web.menu.audit", "shield-check", "audit.read"),
 )
 
+
+policy_preview.EFFECTS.update({
+    "renewal.min_years": (vehicle_queries.renewable, acquisition_queries.too_young),
+    "scrap.": (vehicle_queries.to_scrap,),
+    "cap.": (acquisition_queries.over_cap,),
+    "nev.phev_no_displacement_cap": (acquisition_queries.over_cap,),
+    "nev.acquisition_share": (acquisition_queries.below_share,),
+    "nev.fixed_route_share": (acquisition_queries.below_share,),
+    "idle.": (acquisition_queries.idle,),
+    "order.lead_min": (order_queries.short_notice,),
+    **dict.fromkeys(("A-", "B-", "E-"), (finding_queries.still_caught,)),
+})  # fmt: skip
+"""What a new policy figure touches, counted by the slices above policies."""
 
 Job = Callable[[Database, datetime], object]
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from fleetapp.kit.errors import RuleBroken
-from fleetapp.vehicles.rules import NEV, Body, Category, Energy
+from fleetapp.vehicles.rules import CAR_SEATS, NEV, SEATS, Body, Category, Energy
 
 
 class IndicatorKind(StrEnum):
@@ -159,20 +159,22 @@ Figures = Mapping[str, Figure]
 def cap_of(figures: Figures, *, category: Category, body: Body, energy: Energy, step: Step) -> Cap | None:
     """Return the cap that applies, None where the law leaves it to the department (special technical vehicles).
 
-    A new-energy sedan has one price cap in every class and none by displacement; other new-energy bodies have the price
-    cap of the same type with an engine. Large coaches have their own, in exceptional cases only.
+    A new-energy sedan has one price cap in every class; other new-energy bodies have the price cap of the same type with an
+    engine. None by displacement, but for plug-in hybrids where that is the policy. Large coaches have their own, in
+    exceptional cases only.
     """
+    free = energy in NEV and (energy is not Energy.PHEV or bool(figures["nev.phev_no_displacement_cap"].value))
+    displacement = None if free else figures.get(f"cap.{category.value}.{step.value}.displacement_ml")
+    limit = None if displacement is None else int(displacement.value)
     if energy in NEV and body is Body.SEDAN:
         figure = figures["cap.nev_sedan.price_cny"]
-        return Cap(figure.value, None, figure.source)
+        return Cap(figure.value, limit, figure.source)
     if body is Body.COACH and step is Step.EXCEPTIONAL:
         figure = figures["cap.coach.price_cny"]
         return Cap(figure.value, None, figure.source)
     price = figures.get(f"cap.{category.value}.{step.value}.price_cny")
     if price is None:
         return None
-    displacement = figures.get(f"cap.{category.value}.{step.value}.displacement_ml")
-    limit = None if energy in NEV or displacement is None else int(displacement.value)
     return Cap(price.value, limit, price.source)
 
 
@@ -181,9 +183,43 @@ def has_step(figures: Figures, category: Category, step: Step) -> bool:
     return step is Step.NORMAL or f"cap.{category.value}.{step.value}.price_cny" in figures
 
 
+def body_problem(figures: Figures, *, category: Category, body: Body, energy: Energy, step: Step) -> Figure | None:
+    """Return the figure by which a line of the caps does not mean this body, None where it does or says nothing.
+
+    The law speaks of sedans and other small buses, and in exceptional cases of larger bodies but no sedans; a large coach has
+    a line of its own there, and the cap of a new-energy sedan is one for all lines.
+    """
+    if body is Body.COACH and step is Step.EXCEPTIONAL:
+        return None
+    seats = figures.get(f"cap.{category.value}.{step.value}.seats")
+    if seats is not None and SEATS.get(body, CAR_SEATS)[0] > seats.value:
+        return seats
+    sedan = figures.get(f"cap.{category.value}.{step.value}.sedan")
+    return sedan if body is Body.SEDAN and energy not in NEV and sedan is not None and not sedan.value else None
+
+
 def nominal_ml(displacement_ml: int) -> int:
     """Return the displacement as it is traded: 1598 mL is a 1.6-litre engine."""
     return -(-displacement_ml // 100) * 100 if displacement_ml % 100 > 50 else displacement_ml
+
+
+def keeps_to_caps(
+    figures: Figures,
+    *,
+    category: Category,
+    body: Body,
+    energy: Energy,
+    step: Step,
+    price: Decimal,
+    displacement_ml: int | None,
+) -> bool:
+    """Tell whether an application keeps to its line of the caps; a displacement that has a cap must be stated."""
+    if body_problem(figures, category=category, body=body, energy=energy, step=step) is not None:
+        return False
+    cap = cap_of(figures, category=category, body=body, energy=energy, step=step)
+    if cap is None or cap.displacement_ml is None:
+        return cap is None or price <= cap.price
+    return price <= cap.price and displacement_ml is not None and nominal_ml(displacement_ml) <= cap.displacement_ml
 
 
 def check_cap(cap: Cap | None, *, price: Decimal, displacement_ml: int | None) -> None:
@@ -253,6 +289,8 @@ def checks(wish: Wish, around: Surroundings, figures: Figures) -> list[Check]:
     law = figures["renewal.min_years"].source.partition(" · ")[0]
     found = [Check("quota", around.free >= 1, True, law, {"free": around.free})]
     found.append(Check("step", has_step(figures, wish.category, wish.step), True, law, {}))
+    problem = body_problem(figures, category=wish.category, body=wish.body, energy=wish.energy, step=wish.step)
+    found.append(Check("body", problem is None, True, problem.source if problem else law, {}))
     if cap is not None:
         found.append(Check("price", wish.max_price <= cap.price, True, cap.source, {"cap": f"{cap.price:,.2f}"}))
         if cap.displacement_ml is not None:

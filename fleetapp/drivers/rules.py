@@ -18,8 +18,6 @@ class Licence(StrEnum):
 MOST_SEATS: dict[Licence, int | None] = {Licence.A1: None, Licence.B1: 19, Licence.C1: 9, Licence.C2: 9}
 """Largest passenger vehicle by seats, driver included; None has no limit (公安部令第 162 号, annex 1, with GA 802-2019)."""
 
-EXPIRES_SOON = timedelta(days=60)
-
 
 class Validity(StrEnum):
     """Whether a licence still counts on a day."""
@@ -29,11 +27,11 @@ class Validity(StrEnum):
     EXPIRED = "expired"
 
 
-def validity(valid_to: date, on: date) -> Validity:
-    """Return the validity on a local day; ``valid_to`` is the last day that counts."""
+def validity(valid_to: date, on: date, soon_days: int = 0) -> Validity:
+    """Return the validity on a local day; ``valid_to`` is the last day that counts, ``soon_days`` before it a reminder is due."""
     if on > valid_to:
         return Validity.EXPIRED
-    return Validity.SOON if valid_to - on <= EXPIRES_SOON else Validity.VALID
+    return Validity.SOON if valid_to - on <= timedelta(days=soon_days) else Validity.VALID
 
 
 def may_drive(licence: Licence, seats: int) -> bool:

@@ -12,6 +12,7 @@ from fleetapp.drivers.schemas import DriverIn, DriverQuery, LicenceIn
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
+from fleetapp.policies import queries as policies
 from fleetapp.web.display import name
 from fleetapp.web.forms import load, load_form
 from fleetapp.web.request import actor, now, transaction
@@ -43,7 +44,8 @@ def index() -> str:
     with transaction() as s:
         rows = queries.filtered(queries.visible_to(actor()), q=query["q"], licence=query["licence"])
         page = paginate(s, rows, number=query["page"], size=query["size"])
-        validity = {driver.id: rules.validity(driver.licence_valid_to, today).value for driver in page.items}
+        soon_days = int(policies.values(s, "reminder.licence_days", today).get("reminder.licence_days", 0))
+        validity = {driver.id: rules.validity(driver.licence_valid_to, today, soon_days).value for driver in page.items}
         return render_template("drivers/index.html", page=page, query=query, licences=licences(), validity=validity)
 
 

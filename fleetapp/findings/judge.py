@@ -10,6 +10,7 @@ from typing import Any
 
 from fleetapp.findings.inputs import DayUse, OrderFacts, OrderUse, Outing, Overnight, WeakPart
 from fleetapp.findings.rules import (
+    AT_PLACE_M,
     CATALOGUE,
     EXEMPTIONS,
     MIN_COVERAGE,
@@ -30,8 +31,6 @@ from fleetapp.workdays.rules import Day, DayKind
 
 Judgement = Clue | Silence | None
 
-AT_PLACE_M = 100.0
-"""A departure whose first fix is this near began at the designated place: its hysteresis and one fix on the way (P9)."""
 HOME_REACH_M = 300.0
 """A vehicle last seen this near its designated place may stand in its basement (segmentation's reach of a basement)."""
 SILENT_MIN, BLIND_MIN = 30.0, 120.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from geoalchemy2 import Geography
@@ -19,7 +19,10 @@ from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import TravelOrder
 from fleetapp.places.models import ParkingArea
+from fleetapp.policies import queries as policies
+from fleetapp.policies import rules as policy_rules
 from fleetapp.policies.models import PolicyValue
+from fleetapp.policies.preview import Measure
 from fleetapp.trips.models import Trip, TripMatch
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Secrecy
@@ -272,10 +275,11 @@ def figure_rows(session: Session) -> list[FigureRow]:
     rows: Any = session.execute(
         select(PolicyValue, func.coalesce(Organisation.path, ""))
         .outerjoin(Organisation, Organisation.id == PolicyValue.org_id)
-        .where(PolicyValue.code.in_([*rules.FIGURES, *rules.SLA.values()]))
+        .where(PolicyValue.code.in_([*rules.FIGURES, *rules.SLA.values()]), PolicyValue.withdrawn_at.is_(None))
     )
     return [
-        FigureRow(row.code, path, row.valid_to, Figure(float(row.value), row.unit, row.valid_from, row.source, row.article))
+        FigureRow(row.code, path, row.valid_to, Figure(float(row.value), row.unit, row.valid_from, row.source, row.article),
+                  policy_rules.RANK[row.scope], row.stricter, row.may_relax)
         for row, path in rows
     ]  # fmt: skip
 
@@ -307,3 +311,27 @@ def person_to_ask(session: Session, *, org: Organisation) -> int | None:
         .order_by((RoleGrant.role == Role.UNIT_ADMIN).desc(), func.length(Organisation.path).desc(), UserAccount.id)
         .limit(1)
     )
+
+
+LOOK_BACK = timedelta(days=30)
+
+
+def still_caught(session: Session, actor: Actor, code: str, on: date, now: datetime) -> list[Measure]:
+    """Return the clues of the last 30 days that the figures of a day would raise as well, by the facts the clue keeps.
+
+    What was not raised is not looked at again.
+    """
+    raised = rules.COMPARES.get(code, ())
+    if not raised:
+        return []
+    clues = visible_to(actor).where(Finding.rule.in_(raised), Finding.start_at >= now - LOOK_BACK)
+    rows = session.scalars(clues.where(Finding.state != FindingState.WITHDRAWN)).all()
+    paths = {row.org.path for row in rows}
+    codes = [other for other, group in rules.COMPARES.items() if set(group) & set(raised)]
+    values = {other: policies.by_org(session, other, on=on, org_paths=paths) for other in codes}
+    found = {}
+    for row in rows:
+        figures = {other: float(of[row.org.path]) for other, of in values.items() if row.org.path in of}
+        if rules.still_caught(row.rule, row.facts, figures):
+            found[row.id] = row.org_id
+    return [Measure("findings.effect_caught", found, "findings.index", {"rule": raised[0]}, "org_id", blind=True)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from fleetapp.kit import clock
 from fleetapp.kit.errors import NotAllowed, RuleBroken
+from fleetapp.policies.rules import Stricter, standing
 from fleetapp.workdays.rules import Day, DayKind
 
 VERSION = "2026.11"
@@ -120,24 +121,35 @@ Figures = Mapping[str, Figure]
 
 @dataclass(frozen=True, slots=True)
 class FigureRow:
-    """A row of the policy table: in force over ``[figure.valid_from, valid_to)`` in the sub-tree of ``org_path``."""
+    """A row of the policy table: in force over ``[figure.valid_from, valid_to)`` in the sub-tree of ``org_path``.
+
+    ``rank`` is the level of its scope, 0 for the nation.
+    """
 
     code: str
     org_path: str
     valid_to: date | None
     figure: Figure
+    rank: int = 0
+    stricter: str = Stricter.NONE
+    may_relax: bool = False
+
+    @property
+    def value(self) -> float:
+        """What scopes are compared by."""
+        return self.figure.value
 
 
 def figures_on(rows: Iterable[FigureRow], *, on: date, org_path: str) -> Figures:
-    """Return the figures of all rules in force for an organisation on a local day, the most specific scope winning.
+    """Return the figures of all rules that stand for an organisation on a local day: the stricter scope wins.
 
     :raises RuleBroken: ``policies.missing``, naming the first figure that no row gives.
     """
-    found: dict[str, Figure] = {}
-    for row in sorted(rows, key=lambda row: len(row.org_path)):
-        in_force = row.figure.valid_from <= on and (row.valid_to is None or on < row.valid_to)
-        if in_force and org_path.startswith(row.org_path):
-            found[row.code] = row.figure
+    applying = (
+        row for row in sorted(rows, key=lambda row: (row.rank, len(row.org_path)))
+        if row.figure.valid_from <= on and (row.valid_to is None or on < row.valid_to) and org_path.startswith(row.org_path)
+    )  # fmt: skip
+    found = {code: row.figure for code, row in standing(applying).items()}
     for code in (*FIGURES, *SLA.values()):
         if code not in found:
             raise RuleBroken("policies.missing", figure=code, on=on.isoformat())
@@ -202,6 +214,32 @@ FACTS: Mapping[str, str] = {
     "match_kind": "kind", "ongoing": "flag",
 }  # fmt: skip
 """Every fact a clue may state, in the order pages show them, with how its value is written."""
+
+
+AT_PLACE_M = 100.0
+"""A departure whose first fix is this near began at the designated place: its hysteresis and one fix on the way (P9)."""
+
+COMPARES = {
+    "A-01.min_km": ("A-01",), "A-01.leave_buffer_m": ("A-01",), "A-03.early_min": ("A-03",), "A-03.late_min": ("A-03",),
+    "B-01.min_km": ("B-01", "B-02"), "E-01.buffer_m": ("E-01",),
+}  # fmt: skip
+"""Figures whose comparison can be made again from the facts a clue keeps, and the rules that make it."""
+
+
+def still_caught(rule: str, facts: Mapping[str, Any], figures: Mapping[str, float]) -> bool:
+    """Tell whether a clue's own facts pass other figures of ``COMPARES`` as well."""
+    metres, most = facts.get("distance_m", 0.0), facts.get("farthest_m", 0.0)
+    match rule:
+        case "A-01":
+            buffer_m = figures["A-01.leave_buffer_m"]
+            left = "from_m" in facts and facts["from_m"] <= max(buffer_m, AT_PLACE_M) and most > buffer_m
+            return bool(left or metres > figures["A-01.min_km"] * 1000)
+        case "A-03":
+            early, late = facts.get("early_min", 0), facts.get("late_min", 0)
+            return bool(early > figures["A-03.early_min"] or late >= figures["A-03.late_min"])
+        case "B-01" | "B-02":
+            return bool(metres >= figures["B-01.min_km"] * 1000)
+    return bool(most > figures["E-01.buffer_m"])
 
 
 def settle(severity: Severity, confidence: float) -> Severity:

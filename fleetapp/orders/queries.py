@@ -1,10 +1,10 @@
 """Reading of orders, their stops, events and slips."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Interval, Select, and_, func, or_, select, type_coerce
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, UserAccount
@@ -13,6 +13,9 @@ from fleetapp.kit.actor import SYSTEM, Actor, Role
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders import rules
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.rules import OrderKind
+from fleetapp.policies import queries as policies
+from fleetapp.policies.preview import Measure
 
 Orders = Select[TravelOrder]
 
@@ -208,3 +211,23 @@ def get_slip(session: Session, *, slip_id: int) -> DispatchSlip:
     if slip is None:
         raise NotFound("kit.not_found")
     return slip
+
+
+LOOK_BACK = timedelta(days=30)
+
+
+def short_notice(session: Session, actor: Actor, code: str, on: date, now: datetime) -> list[Measure]:
+    """Return the ordinary orders of the last 30 days that were asked for later than the notice of a day allows."""
+    notice = type_coerce(TravelOrder.start_at - func.date_trunc("minute", TravelOrder.created_at), Interval)
+    rows = session.execute(
+        select(TravelOrder.id, TravelOrder.org_id, Organisation.path, notice)
+        .join(TravelOrder.org)
+        .where(_reach("orders.read", actor), TravelOrder.created_at >= now - LOOK_BACK, TravelOrder.kind == OrderKind.ORDINARY,
+               TravelOrder.supplementary.is_(False))
+    ).all()  # fmt: skip
+    least_min = policies.by_org(session, code, on=on, org_paths={path for _, _, path, _ in rows})
+    found = {
+        order_id: org_id for order_id, org_id, path, given in rows
+        if path in least_min and given < timedelta(minutes=float(least_min[path]))
+    }  # fmt: skip
+    return [Measure("orders.effect_short_notice", found, "orders.index", {"kind": OrderKind.ORDINARY.value})]

@@ -14,7 +14,6 @@ from fleetapp.vehicles.rules import NEV
 FEN = 100
 KM_STEP = 5_000
 LEAST_KM, MOST_KM = 2_000, 40_000
-UPKEEP_GROWTH_BY_AGE = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,12 @@ def problem_of(
     for car in vehicles:
         if car.id not in left_out:
             lots[car.org.code, car.category, _energy(car.energy), _age(car, today), _km(car, today)].append(car)
-    upkeep = int(figures["plan.upkeep_new_cny"] * FEN)
+    upkeep, growth = int(figures["plan.upkeep_new_cny"] * FEN), float(figures["plan.upkeep_growth"])
     made, cars_of = [], {}
     for number, (key, cars) in enumerate(sorted(lots.items())):
         unit, category, energy, age, km = key
         made.append(renewal.Lot(id=f"l{number}", unit=unit, category=category, energy=energy, age=age, count=len(cars), km_per_year=km,
-                                upkeep_fen=round(upkeep * (1 + UPKEEP_GROWTH_BY_AGE * age))))  # fmt: skip
+                                upkeep_fen=round(upkeep * (1 + growth * age))))  # fmt: skip
         cars_of[f"l{number}"] = sorted(cars, key=lambda car: (car.registered_on, car.id))
     energies = ("petrol", "phev", "bev")
     options = tuple(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import Range
@@ -13,9 +14,11 @@ from fleetapp.audit.models import AuditEntry
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
+from fleetapp.policies import queries as policies
+from fleetapp.policies.preview import Measure
 from fleetapp.vehicles import bridge
 from fleetapp.vehicles.models import TerminalBinding, Vehicle, VehicleDocument
-from fleetapp.vehicles.rules import BLOCKING, VehicleState
+from fleetapp.vehicles.rules import BLOCKING, Body, ManagementMode, VehicleState
 
 
 def visible_to(actor: Actor) -> Select[Vehicle]:
@@ -156,3 +159,42 @@ def history(session: Session, *, vehicle_id: int, limit: int = 50) -> Sequence[A
     return session.scalars(
         audit.filtered(entries, subject_type="vehicle", subject_id=str(vehicle_id)).limit(limit)
     ).all()
+
+
+# ---- what a policy figure touches -----------------------------------------------------------------------------------------
+
+DAYS_OF_YEAR = Decimal("365.25")
+
+
+def renewable(session: Session, actor: Actor, code: str, on: date, _now: datetime) -> list[Measure]:
+    """Return the vehicles within reach that are of the age to be renewed on a day: owned, not retired, beyond it."""
+    cars = session.scalars(
+        visible_to(actor).where(Vehicle.state != VehicleState.RETIRED, Vehicle.management_mode != ManagementMode.RENTED)
+    ).all()
+    years = policies.by_org(session, code, on=on, org_paths={car.org.path for car in cars})
+    found = {car.id: car.org_id for car in cars if car.org.path in years and _years(car, on) > years[car.org.path]}
+    return [Measure("vehicles.effect_renewable", found, "vehicles.index", {}, "org_id")]
+
+
+def to_scrap(session: Session, actor: Actor, code: str, on: date, _now: datetime) -> list[Measure]:
+    """Return the vehicles within reach that are at the age or distance of scrapping on a day (``scrap.<body>.<limit>``)."""
+    _, body, *limit = code.split(".")
+    if limit not in (["max_years"], ["guide_km"]):
+        return []
+    small = [one.value for one in Body if one not in {Body.MINIBUS, Body.COACH, Body.PICKUP, Body.SPECIAL}]
+    rented = body == "rental"
+    bodies = [one.value for one in Body] if rented else small if body == "small" else [body]
+    cars = session.scalars(
+        visible_to(actor).where(
+            Vehicle.state != VehicleState.RETIRED, Vehicle.body.in_(bodies),
+            (Vehicle.management_mode == ManagementMode.RENTED) == rented,
+        )
+    ).all()  # fmt: skip
+    most = policies.by_org(session, code, on=on, org_paths={car.org.path for car in cars})
+    reached = {car.id: _years(car, on) if limit == ["max_years"] else Decimal(car.odometer_m) / 1000 for car in cars}
+    found = {car.id: car.org_id for car in cars if car.org.path in most and reached[car.id] >= most[car.org.path]}
+    return [Measure("vehicles.effect_scrap", found, "vehicles.index", {}, "org_id")]
+
+
+def _years(car: Vehicle, on: date) -> Decimal:
+    return Decimal((on - car.registered_on).days) / DAYS_OF_YEAR

@@ -84,6 +84,50 @@ def test_1598_is_a_sixteen_hundred():
     assert [rules.nominal_ml(ml) for ml in (1598, 1600, 1601, 1498, 1796, 1984)] == [1600, 1600, 1601, 1500, 1800, 2000]
 
 
+@pytest.mark.parametrize(
+    ("category", "body", "energy", "step", "fits"),
+    [
+        (Category.YJBZ, Body.SEDAN, Energy.PETROL, Step.NORMAL, True),
+        (Category.YJBZ, Body.MINIBUS, Energy.DIESEL, Step.NORMAL, False),
+        (Category.YJBZ, Body.MINIBUS, Energy.DIESEL, Step.EXCEPTIONAL, True),
+        (Category.YJBZ, Body.COACH, Energy.DIESEL, Step.NORMAL, False),
+        (Category.YJBZ, Body.COACH, Energy.DIESEL, Step.EXCEPTIONAL, True),
+        (Category.YJBZ, Body.SEDAN, Energy.PETROL, Step.EXCEPTIONAL, False),
+        (Category.YJBZ, Body.SEDAN, Energy.BEV, Step.EXCEPTIONAL, True),
+        (Category.ZFZQ, Body.MPV, Energy.PETROL, Step.WORK_NEED, True),
+        (Category.ZFZQ, Body.MINIBUS, Energy.DIESEL, Step.WORK_NEED, False),
+        (Category.TZZY, Body.SPECIAL, Energy.DIESEL, Step.NORMAL, True),
+    ],
+)
+def test_each_line_of_the_caps_means_certain_bodies(category, body, energy, step, fits):
+    problem = rules.body_problem(FIGURES, category=category, body=body, energy=energy, step=step)
+    assert (problem is None) is fits
+
+
+def test_whether_a_plug_in_hybrid_has_a_displacement_cap_is_a_figure():
+    free = {**FIGURES, "nev.phev_no_displacement_cap": Figure(Decimal(1), "s")}
+    bound = {**FIGURES, "nev.phev_no_displacement_cap": Figure(Decimal(0), "s")}
+    phev = {"category": Category.YJBZ, "body": Body.SEDAN, "energy": Energy.PHEV, "step": Step.NORMAL}
+    assert rules.cap_of(free, **phev).displacement_ml is None
+    assert rules.cap_of(bound, **phev).displacement_ml == 1800
+    assert rules.cap_of(bound, **phev | {"energy": Energy.BEV}).displacement_ml is None
+
+
+@given(
+    st.integers(100_000, 300_000),
+    st.none() | st.integers(900, 3200),
+    st.sampled_from([Energy.PETROL, Energy.BEV, Energy.PHEV]),
+)
+def test_keeping_to_the_caps_is_what_the_check_list_says(price, displacement_ml, energy):
+    keeps = rules.keeps_to_caps(
+        FIGURES, category=Category.YJBZ, body=Body.SEDAN, energy=energy, step=Step.NORMAL, price=Decimal(price), displacement_ml=displacement_ml
+    )  # fmt: skip
+    found = failing(
+        energy=energy, max_price=Decimal(price), max_displacement_ml=displacement_ml, fuel_reason="山区救援"
+    )
+    assert keeps is not bool(found & {"price", "displacement", "body"})
+
+
 def wish(**given) -> Wish:
     return Wish(**{
         "kind": IndicatorKind.RENEWAL, "category": Category.YJBZ, "body": Body.SEDAN, "energy": Energy.BEV, "step": Step.NORMAL,
@@ -118,6 +162,7 @@ def failing(**given) -> set[str]:
         ({"kind": IndicatorKind.NEW, "around": {"idle_comparable": 2}}, {"transfer_first"}),
         ({"kind": IndicatorKind.TRANSFER, "around": {"idle_comparable": 2}}, set()),
         ({"body": Body.OFFROAD, "leader_fixed": True}, {"offroad"}),
+        ({"body": Body.COACH}, {"body"}),
     ],
 )  # fmt: skip
 def test_the_check_list(given, expected):

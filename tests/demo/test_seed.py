@@ -95,6 +95,15 @@ def test_acquisitions_stand_at_every_stage_and_one_unit_is_over_its_quota(filled
     assert {-1, 0, 1} <= {value for (value,) in ask(database, free)}
 
 
+def test_districts_and_the_city_have_figures_of_their_own(filled):
+    rows = ask(
+        filled[0],
+        "SELECT scope, code, withdrawn_at IS NOT NULL FROM policy_value WHERE created_by IS NOT NULL ORDER BY id",
+    )
+    assert {scope for scope, _, _ in rows} == {"city", "org"}
+    assert [code for _, code, withdrawn in rows if withdrawn] == ["idle.max_trips"]
+
+
 def test_the_audit_chain_is_whole(filled):
     database, _ = filled
     assert ask(database, "SELECT * FROM audit_verify()") == []

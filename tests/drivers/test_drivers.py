@@ -15,6 +15,7 @@ from fleetapp.drivers.models import Driver
 from fleetapp.drivers.rules import Licence, Validity
 from fleetapp.kit.actor import SYSTEM, Role
 from fleetapp.kit.errors import NotAllowed, NotFound, RuleBroken
+from fleetapp.policies import service as policies
 from tests import world
 
 ON = date(2026, 11, 18)
@@ -52,7 +53,7 @@ def test_a_licence_covers_vehicles_up_to_its_seats(licence, seats):
     ("days", "expected"), [(-1, Validity.EXPIRED), (0, Validity.SOON), (60, Validity.SOON), (61, Validity.VALID)]
 )
 def test_a_licence_counts_on_its_last_day(days, expected):
-    assert rules.validity(ON + timedelta(days=days), ON) is expected
+    assert rules.validity(ON + timedelta(days=days), ON, 60) is expected
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,9 @@ def test_available_drivers_have_the_class_and_a_licence_that_lasts(session_as, a
             )
 
 
-def test_the_pages_list_add_renew_and_end(browse, new_user, driver_id):
+def test_the_pages_list_add_renew_and_end(browse, new_user, driver_id, database, now):
+    with database.transaction(SYSTEM) as session:
+        policies.load_file(session, actor=SYSTEM, now=now)
     user_id = new_user("driver3.xhedu", "xhedu")
     client = browse("fleet_manager.xihu")
     page = client.get("/drivers").get_data(as_text=True)

@@ -1,5 +1,6 @@
 """The way of a clue: steps, colours, days to answer, who may decide."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
 
@@ -112,9 +113,9 @@ def test_only_a_missing_answer_is_overdue():
     assert not rules.is_overdue("EXPLAINED", NINE, NINE + timedelta(days=9))
 
 
-def test_figures_come_from_the_nearest_scope_in_force_and_a_missing_one_is_named():
+def test_figures_come_from_the_strictest_scope_in_force_and_a_missing_one_is_named():
     def row(code, value, path="/", since=date(2026, 1, 1), until=None):
-        return rules.FigureRow(code, path, until, rules.Figure(value, "x", since, "s", None))
+        return rules.FigureRow(code, path, until, rules.Figure(value, "x", since, "s", None), stricter="higher")
 
     everywhere = [row(code, 1.0) for code in (*rules.FIGURES, *rules.SLA.values())]
     local = [row("A-01.min_km", 2.0, "/1/4/"), row("A-01.min_km", 3.0, "/1/", until=date(2026, 6, 1))]
@@ -122,6 +123,10 @@ def test_figures_come_from_the_nearest_scope_in_force_and_a_missing_one_is_named
     assert rules.figures_on([*local, *everywhere], on=on, org_path="/1/4/9/")["A-01.min_km"].value == 2.0
     assert rules.figures_on([*everywhere, *local], on=on, org_path="/1/5/")["A-01.min_km"].value == 1.0
     assert rules.figures_on([*everywhere, *local], on=date(2026, 5, 31), org_path="/1/5/")["A-01.min_km"].value == 3.0
+    looser = row("A-01.min_km", 0.5, "/1/5/")
+    assert rules.figures_on([looser, *everywhere], on=on, org_path="/1/5/")["A-01.min_km"].value == 1.0
+    relaxed = replace(looser, may_relax=True)
+    assert rules.figures_on([relaxed, *everywhere], on=on, org_path="/1/5/")["A-01.min_km"].value == 0.5
     with pytest.raises(RuleBroken) as broken:
         rules.figures_on(everywhere[1:], on=on, org_path="/1/")
     assert broken.value.params["figure"] == rules.FIGURES[0]

@@ -1,6 +1,7 @@
 """Clues raised once, kept in step with the data, answered and decided by different people, never touched after that."""
 
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from random import Random
 
 import pytest
@@ -84,7 +85,16 @@ def test_scanning_again_or_everything_anew_raises_nothing_twice(furnished, clue,
 def test_a_figure_in_force_then_is_what_counts(furnished, journey, stray, now):
     """With a least distance of 50 km and its own place farther off, the drive is none of the rule's business."""
     with furnished.transaction(SYSTEM) as session:
-        session.execute(update(PolicyValue).where(PolicyValue.code == "A-01.min_km").values(value=50))
+        session.add(
+            PolicyValue(
+                code="A-01.min_km",
+                value=Decimal(50),
+                unit="km",
+                stricter="lower",
+                valid_from=date(2026, 1, 1),
+                source="test",
+            )
+        )
         session.execute(update(Vehicle).where(Vehicle.plate == STRAY).values(parking_id=None))
     derive_and_scan(furnished, now)
     assert rules_by_plate(furnished) == {}

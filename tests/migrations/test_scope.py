@@ -292,7 +292,7 @@ def test_a_vehicle_that_serves_our_order_is_seen_but_stays_its_holders_to_change
 
 OPEN_TO_ALL = {
     # the directory that everybody signed in needs to read a form
-    "organisation", "user_account", "role_grant", "policy_value", "place", "calendar_day",
+    "organisation", "user_account", "role_grant", "place", "calendar_day",
     # counters and cursors of the system
     "audit_head", "alembic_version", "spatial_ref_sys", "number_series", "derive_cursor",
     # devices before they belong to a vehicle, windows of work, and what the gateway refused

@@ -66,8 +66,8 @@ def test_the_unit_may_set_its_own_notice(submit, database, now):
     with database.transaction(SYSTEM) as session:
         session.execute(
             text(
-                "INSERT INTO policy_value (code, org_id, value, unit, valid_from, source)"
-                " SELECT 'order.lead_min', id, 120, 'min', '2026-01-01', '本单位规定' FROM organisation WHERE code = '330106-EDU'"
+                "INSERT INTO policy_value (code, scope, org_id, value, unit, stricter, valid_from, source)"
+                " SELECT 'order.lead_min', 'org', id, 120, 'min', 'higher', '2026-01-01', '本单位规定' FROM organisation WHERE code = '330106-EDU'"
             )
         )
     soon = {"start_at": now + timedelta(minutes=60), "end_at": now + timedelta(minutes=90)}

@@ -1,20 +1,21 @@
 """Policy figures: in force by day and scope, loaded once, never overwritten."""
 
+import ast
+import tomllib
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
-from fleetapp.accounts.queries import get_org_by_code
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import NotAllowed, RuleBroken
 from fleetapp.policies import queries, rules, service
-from fleetapp.policies.models import PolicyValue
 
 ON = date(2026, 11, 18)
 ROW = """["order.lead_min"]
 value = "{value}"
 unit = "min"
+stricter = "higher"
 valid_from = {valid_from}
 source = "test"
 """
@@ -75,33 +76,34 @@ def test_a_faulty_or_altered_figure_is_refused(database, loaded, now, tmp_path, 
     assert refused.value.code == code
 
 
-def test_the_most_specific_scope_wins(database, loaded):
-    with database.transaction(SYSTEM) as session:
-        district, unit = get_org_by_code(session, code="330106"), get_org_by_code(session, code="330106-EDU")
-        other = get_org_by_code(session, code="330108")
-        for org, value in ((district, 40), (unit, 50)):
-            session.add(PolicyValue(code="order.lead_min", org_id=org.id, value=Decimal(value), unit="min",
-                                    valid_from=date(2024, 1, 1), source="test"))  # fmt: skip
-        session.flush()
-        lead_min = [
-            queries.value(session, "order.lead_min", ON, path) for path in (unit.path, district.path, other.path, None)
-        ]
-        assert lead_min == [50, 40, 30, 30]
-        assert queries.values(session, "order.", ON, unit.path)["order.lead_min"] == 50
-        assert queries.value(session, "order.lead_min", date(2023, 6, 1), unit.path) == 30
-
-
 def test_a_missing_figure_is_named(database):
     with database.transaction(SYSTEM) as session, pytest.raises(RuleBroken) as refused:
         queries.value(session, "order.lead_min", ON)
     assert refused.value.params == {"figure": "order.lead_min", "on": "2026-11-18"}
 
 
-def test_two_values_in_force_on_one_day_are_refused_by_the_database(database, loaded):
-    from sqlalchemy.exc import IntegrityError
+def test_no_cap_and_no_scrapping_figure_stands_in_code():
+    """Caps and scrapping figures above a thousand are numbers one does not write for another reason."""
+    rows = tomllib.loads(service.POLICY_FILE.read_text(encoding="utf-8"))
+    figures = {float(row["value"]) for code, row in rows.items() if code.startswith(("cap.", "scrap."))}
+    root = service.POLICY_FILE.parents[1]
+    found = [
+        (path.name, node.lineno, node.value)
+        for path in (root / "fleetapp").glob("*/*.py") if path.parent.name != "demo"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.value > 1000 and node.value in figures
+    ]  # fmt: skip
+    assert {120000.0, 180000.0, 1600.0} <= figures
+    assert found == []
 
-    with pytest.raises(IntegrityError, match="ex_policy_value_one_in_force"), database.transaction(SYSTEM) as session:
-        session.add(PolicyValue(code="order.lead_min", value=Decimal(1), unit="min", valid_from=ON, source="test"))
+
+@pytest.mark.parametrize("body", ["minibus", "coach", "pickup", "special"])
+def test_the_tables_of_inspection_and_scrapping_are_there_with_their_source(database, loaded, body):
+    with database.transaction(SYSTEM) as session:
+        found = queries.standing(session, "scrap.", "inspection.", on=ON)
+    assert found[f"scrap.{body}.max_years"].value in {15, 20, 30}
+    assert found["inspection.small.old_every_months"].value == 12
+    assert all(row.article and row.scope == "national" for row in found.values())
 
 
 def test_only_set_up_loads_figures(session_as, acting, now):
@@ -120,7 +122,7 @@ def test_the_page_shows_figures_of_the_day_asked_for(loaded, browse):
     assert "A-01.min_km" in page
     assert "0.5 公里" in page
     assert "order.lead_min" not in page
-    assert "暂无数据" in browse("auditor.binjiang").get("/policies?on=2010-01-01").get_data(as_text=True)
+    assert "没有符合条件的参数" in browse("auditor.binjiang").get("/policies?on=2001-01-01").get_data(as_text=True)
 
 
 def test_an_applicant_may_not_open_the_page(loaded, browse, api):
