@@ -20,7 +20,6 @@ import fleetapp.places.models
 import fleetapp.planning.models
 import fleetapp.policies.models
 import fleetapp.renewal.models
-import fleetapp.reports.models
 import fleetapp.trips.models
 import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
