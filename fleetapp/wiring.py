@@ -15,6 +15,7 @@ import fleetapp.disposal.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
 import fleetapp.findings.models
+import fleetapp.ledgers.models
 import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
@@ -57,6 +58,7 @@ CONSTRAINT_ERRORS = {
     "uq_indicator_old_vehicle": "acquisitions.old_vehicle_taken",
     "uq_budget_line_indicator_id": "acquisitions.budget_there",
     "uq_procurement_indicator_open": "acquisitions.purchase_there",
+    "uq_ledger_import_content": "ledgers.there",
     "uq_procurement_contract_no": "acquisitions.contract_taken",
 }
 

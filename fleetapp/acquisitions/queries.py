@@ -1,5 +1,6 @@
 """Reading of quotas, indicators and purchases, and the facts a review compares."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderState
 from fleetapp.policies import queries as policies
+from fleetapp.policies.models import PolicyValue
 from fleetapp.trips.models import Trip
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import NEV, Category, ManagementMode, VehicleState
@@ -107,6 +109,14 @@ def history(session: Session, *, org_id: int, actor: Actor) -> Sequence[QuotaEnt
         .order_by(QuotaEntry.effective_on.desc(), QuotaEntry.id.desc())
     )
     return session.scalars(query).all()
+
+
+def entries(session: Session, *, actor: Actor) -> Sequence[QuotaEntry]:
+    """Return the quota entries of all units within reach in the order in which they take effect."""
+    query = (
+        select(QuotaEntry).join(Organisation, Organisation.id == QuotaEntry.org_id).where(_inside(actor, "quota.read"))
+    )
+    return session.scalars(query.order_by(QuotaEntry.effective_on, QuotaEntry.id)).all()
 
 
 def quota_on(session: Session, *, org_id: int, category: Category, on: date) -> int:
@@ -231,9 +241,33 @@ def figures(session: Session, *, on: date, org_path: str) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     for row in session.scalars(policies.in_force(on, org_path)):
         if row.code.startswith(("cap.", "renewal.", "nev.", "idle.", "rental.")):
-            source = f"{row.source} · {row.article}" if row.article else row.source
-            found.setdefault(row.code, Figure(row.value, source))
+            found.setdefault(row.code, _figure(row))
     return found
+
+
+def _figure(row: PolicyValue) -> Figure:
+    return Figure(row.value, f"{row.source} · {row.article}" if row.article else row.source)
+
+
+class CapBook:
+    """The caps of all times, for judging thousands of vehicles by the law of the day each was acquired on."""
+
+    def __init__(self, session: Session) -> None:
+        self._rows = [(row.code, row.valid_from, row.valid_to, row.org.path if row.org else "/", _figure(row))
+                      for row in policies.every(session, "cap.")]  # fmt: skip
+        self._days = sorted({on for _, begin, end, _, _ in self._rows for on in (begin, end) if on is not None})
+        self._known: dict[tuple[int, str], dict[str, Figure]] = {}
+
+    def on(self, day: date, org_path: str) -> dict[str, Figure]:
+        """Return the caps in force on a local day for an organisation; none before the first."""
+        key = (bisect_right(self._days, day), org_path)
+        if key not in self._known:
+            found: dict[str, Figure] = {}
+            for code, begin, end, path, figure in self._rows:
+                if begin <= day and (end is None or day < end) and org_path.startswith(path):
+                    found.setdefault(code, figure)
+            self._known[key] = found
+        return self._known[key]
 
 
 @dataclass(frozen=True, slots=True)

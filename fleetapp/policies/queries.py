@@ -1,5 +1,6 @@
 """Reading of policy figures as they were in force on a day."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -40,6 +41,17 @@ def listed(on: date, q: str = "") -> Select[PolicyValue]:
         columns = (PolicyValue.code, PolicyValue.source, PolicyValue.article)
         query = query.where(or_(*(column.icontains(q, autoescape=True) for column in columns)))
     return query
+
+
+def every(session: Session, prefix: str) -> Sequence[PolicyValue]:
+    """Return all rows of all times whose code starts with ``prefix``, their organisation loaded, the most specific scope first."""
+    return session.scalars(
+        select(PolicyValue)
+        .outerjoin(PolicyValue.org)
+        .options(contains_eager(PolicyValue.org))
+        .where(PolicyValue.code.startswith(prefix, autoescape=True))
+        .order_by(PolicyValue.code, func.coalesce(func.length(Organisation.path), 0).desc())
+    ).all()
 
 
 def values(session: Session, prefix: str, on: date, org_path: str | None = None) -> dict[str, Decimal]:
