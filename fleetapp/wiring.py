@@ -84,6 +84,7 @@ MENU = (
     MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read"),
     MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export"),
     MenuItem("vehicles.index", "web.menu.vehicles", "car", "vehicles.read"),
+    MenuItem("ledgers.index", "ledgers.title", "file-spreadsheet", "ledgers.export"),
     MenuItem("acquisitions.matrix", "acquisitions.menu.quota", "table", "quota.read"),
     MenuItem("acquisitions.index", "acquisitions.menu.indicators", "file-certificate", "indicators.read"),
     MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
@@ -105,11 +106,13 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
+    import fleetapp.ledgers.jobs
     import fleetapp.trips.jobs
 
     return (
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
+        ("ledgers", 2, fleetapp.ledgers.jobs.work),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
     )
 
@@ -141,6 +144,8 @@ def register(app: Flask) -> None:
     import fleetapp.duty.views
     import fleetapp.findings.api
     import fleetapp.findings.views
+    import fleetapp.ledgers.api
+    import fleetapp.ledgers.views
     import fleetapp.orders.api
     import fleetapp.orders.views
     import fleetapp.places.api
@@ -170,6 +175,7 @@ def register(app: Flask) -> None:
         fleetapp.drivers.views,
         fleetapp.duty.views,
         fleetapp.findings.views,
+        fleetapp.ledgers.views,
         fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.planning.views,
@@ -189,6 +195,7 @@ def register(app: Flask) -> None:
         fleetapp.drivers.api,
         fleetapp.duty.api,
         fleetapp.findings.api,
+        fleetapp.ledgers.api,
         fleetapp.orders.api,
         fleetapp.places.api,
         fleetapp.planning.api,

@@ -17,6 +17,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.ledgers.rules import MOST_ROWS, MOST_UNPACKED_BYTES, Column, Formula, half_width, letters, shown
 
+Heads = Sequence[Sequence[str]]
 HEAD_WITHIN = 10
 """In how many rows from the top the heads are looked for."""
 ENOUGH_HEADS = 3
@@ -40,25 +41,15 @@ class File:
     rows: Sequence[tuple[int, Sequence[Any]]]
 
 
-def read(name: str, content: bytes, columns: Sequence[Column], heads: Sequence[Sequence[str]]) -> File:
+def read(name: str, content: bytes, columns: Sequence[Column], heads: Heads) -> File:
     """Return the rows of a file; ``heads`` are the columns' heads in each language, that of the column of faults last.
 
     :raises RuleBroken: ``ledgers.file_*``, no readable ledger of this kind.
     """
     check_size(name, content)
-    lines = _csv(content) if name.lower().endswith(".csv") else _xlsx(content)
-    head_row, above = 0, []
-    for number, cells in lines:
-        above.append((number, cells))
-        if _fit(cells, heads) >= ENOUGH_HEADS:
-            head_row = number
-            check_heads(number, cells, columns, heads)
-            break
-        if number >= HEAD_WITHIN:
-            break
-    if not head_row:
-        raise RuleBroken("ledgers.file_no_heads", within=HEAD_WITHIN, first=heads[0][0])
-    if not name.lower().endswith(".csv"):
+    lines = _lines(name, content)
+    head_row = _head_row(lines, columns, heads)
+    if not _is_csv(name):
         _check_merged(content, head_row)
     rows = []
     for number, cells in lines:
@@ -73,12 +64,39 @@ def read(name: str, content: bytes, columns: Sequence[Column], heads: Sequence[S
     return File(head_row, len(rows), rows)
 
 
+def check(name: str, content: bytes, columns: Sequence[Column], heads: Heads) -> None:
+    """Refuse at once what can be told without reading the rows: form, size, number of rows, heads.
+
+    :raises RuleBroken: ``ledgers.file_*``.
+    """
+    check_size(name, content)
+    _head_row(_lines(name, content), columns, heads)
+
+
+def _is_csv(name: str) -> bool:
+    return name.lower().endswith(".csv")
+
+
+def _lines(name: str, content: bytes) -> Iterator[tuple[int, list[Any]]]:
+    return _csv(content) if _is_csv(name) else _xlsx(content)
+
+
+def _head_row(lines: Iterator[tuple[int, list[Any]]], columns: Sequence[Column], heads: Heads) -> int:
+    for number, cells in lines:
+        if _fit(cells, heads) >= ENOUGH_HEADS:
+            check_heads(number, cells, columns, heads)
+            return number
+        if number >= HEAD_WITHIN:
+            break
+    raise RuleBroken("ledgers.file_no_heads", within=HEAD_WITHIN, first=heads[0][0])
+
+
 def check_size(name: str, content: bytes) -> None:
     """Refuse a workbook that unpacks to too much or has too many rows, without parsing any of it.
 
     :raises RuleBroken: ``ledgers.file_unreadable``, ``ledgers.file_too_large``, ``ledgers.file_too_many``.
     """
-    if name.lower().endswith(".csv"):
+    if _is_csv(name):
         if content.count(b"\n") > MOST_ROWS + HEAD_WITHIN:
             raise RuleBroken("ledgers.file_too_many", most=MOST_ROWS)
         return
@@ -160,12 +178,12 @@ def _plain(value: Any) -> str:
     return re.sub(r"[\s*＊]", "", half_width(value)).lower() if isinstance(value, str) else ""
 
 
-def _fit(cells: Sequence[Any], heads: Sequence[Sequence[str]]) -> int:
+def _fit(cells: Sequence[Any], heads: Heads) -> int:
     found = {_plain(value) for value in cells}
     return max(len(found & {_plain(head) for head in language}) for language in heads)
 
 
-def check_heads(number: int, cells: Sequence[Any], columns: Sequence[Column], heads: Sequence[Sequence[str]]) -> None:
+def check_heads(number: int, cells: Sequence[Any], columns: Sequence[Column], heads: Heads) -> None:
     """Refuse heads that are not the ledger's own, naming the first cell that differs; the column of faults may follow.
 
     :raises RuleBroken: ``ledgers.file_head`` a column is missing, shifted or unknown; ``ledgers.file_head_extra`` one too many.

@@ -220,28 +220,30 @@ def write(
 
     :raises NotAllowed: the actor may not register or edit vehicles of a unit.
     """
+    registered, edited, done = [], [], 0
     for begin in range(0, len(plan.new), CHUNK):
         part = plan.new[begin : begin + CHUNK]
         phones = {at: row.values["terminal_phone"] for at, (row, _) in enumerate(part) if row.values["terminal_phone"]}
-        bulk.register(
+        registered += bulk.register(
             session, [(org, row.values) for row, org in part], phones=phones, source=source, actor=actor, now=now
         )
-        progress(begin + len(part))
+        done += len(part)
+        progress(done)
     for begin in range(0, len(plan.changes), CHUNK):
         chunk = plan.changes[begin : begin + CHUNK]
         facts = [
             (one.subject, {name: after for name, (_, after) in one.changed.items() if name != "terminal_phone"})
             for one in chunk
         ]
-        bulk.edit(
-            session, [(vehicle, changes) for vehicle, changes in facts if changes], source=source, actor=actor, now=now
-        )
-        for one in chunk:
-            if "terminal_phone" in one.changed:
-                registry.bind_terminal(
-                    session, vehicle_id=one.subject.id, phone=one.changed["terminal_phone"][1], actor=actor, now=now
-                )
-        progress(len(plan.new) + begin + len(chunk))
+        edited += bulk.edit(session, [(car, changes) for car, changes in facts if changes], source=source, actor=actor)
+        done += len(chunk)
+        progress(done)
+    for one in plan.changes:
+        if "terminal_phone" in one.changed:
+            registry.bind_terminal(
+                session, vehicle_id=one.subject.id, phone=one.changed["terminal_phone"][1], actor=actor, now=now
+            )
+    bulk.record(session, registered=registered, edited=edited, actor=actor, now=now)
 
 
 def values_of(vehicle: Vehicle, phone: str | None) -> dict[str, Any]:

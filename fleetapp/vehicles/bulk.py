@@ -1,4 +1,7 @@
-"""Thousands of vehicles at a time, for ledgers: the same rules, constraints and log entries as one by one."""
+"""Thousands of vehicles at a time, for ledgers: the same rules, constraints and log entries as one by one.
+
+Both functions return their log entries for ``record``: the chain's lock is taken once, at the end.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -34,6 +37,8 @@ PROPERTY = frozenset(
     ]
 )
 """Facts of a ledger beyond those of the vehicle's page."""
+Entry = tuple[int, int, Mapping[str, Any]]
+"""Vehicle, organisation, and the data of its log entry."""
 EDITABLE = service.EDITABLE | PROPERTY
 DEFAULTS: Mapping[str, Any] = {
     "secrecy": Secrecy.NORMAL, "management_mode": ManagementMode.RETAINED, "acquired_by": Acquired.PURCHASE, "domestic": True,
@@ -45,8 +50,8 @@ DEFAULTS: Mapping[str, Any] = {
 def register(
     session: Session, rows: Sequence[tuple[Organisation, Mapping[str, Any]]], *, phones: Mapping[int, str], source: Mapping[str, Any], actor: Actor,
     now: datetime,
-) -> list[int]:  # fmt: skip
-    """Enter the opening stock of units, in service, and return the new ids.
+) -> list[Entry]:  # fmt: skip
+    """Enter the opening stock of units, in service.
 
     ``phones`` are terminals by the place of the row; ``source`` goes into every log entry.
 
@@ -73,25 +78,23 @@ def register(
             {"org_id": made[place]["org_id"], "vehicle_id": ids[place], "terminal_id": terminals[phone], "during": Range(now, None)}
             for place, phone in phones.items()
         ])  # fmt: skip
-    entries = [(vehicle_id, row["org_id"], {name: value for name, value in row.items() if name not in {"created_at", "version"}
-                                            and value is not None} | {"terminal": phones.get(place), **source})
-               for place, (vehicle_id, row) in enumerate(zip(ids, made, strict=True))]  # fmt: skip
-    audit.record_many(
-        session, actor=actor, now=now, action="vehicles.registered", subject_type="vehicle", entries=entries
-    )
-    return ids
+    return [
+        (vehicle_id, row["org_id"], {name: value for name, value in row.items() if name not in {"created_at", "version"} and value is not None}
+         | {"terminal": phones.get(place), **source})
+        for place, (vehicle_id, row) in enumerate(zip(ids, made, strict=True))
+    ]  # fmt: skip
 
 
 def edit(
-    session: Session, rows: Sequence[tuple[Vehicle, Mapping[str, Any]]], *, source: Mapping[str, Any], actor: Actor, now: datetime
-) -> None:  # fmt: skip
+    session: Session, rows: Sequence[tuple[Vehicle, Mapping[str, Any]]], *, source: Mapping[str, Any], actor: Actor
+) -> list[Entry]:  # fmt: skip
     """Correct facts (``EDITABLE``) of vehicles that were read in this transaction.
 
     :raises NotAllowed: a vehicle is out of reach or retired.
     :raises RuleBroken: facts of a vehicle do not fit together.
     :raises StaleDataError: somebody changed one of them since it was read.
     """
-    entries: list[tuple[int, int, Mapping[str, Any]]] = []
+    entries: list[Entry] = []
     with session.no_autoflush:
         for vehicle, changes in rows:
             permits.require("vehicles.edit", actor, org_path=vehicle.org.path, state=vehicle.state)
@@ -103,4 +106,14 @@ def edit(
             for name, value in changes.items():
                 setattr(vehicle, name, value)
             service.check(vehicle)
-    audit.record_many(session, actor=actor, now=now, action="vehicles.edited", subject_type="vehicle", entries=entries)
+    session.flush()
+    return entries
+
+
+def record(
+    session: Session, *, registered: Sequence[Entry], edited: Sequence[Entry], actor: Actor, now: datetime
+) -> None:
+    """Log what was entered and corrected, vehicle by vehicle; call it last."""
+    for action, entries in (("vehicles.registered", registered), ("vehicles.edited", edited)):
+        if entries:
+            audit.record_many(session, actor=actor, now=now, action=action, subject_type="vehicle", entries=entries)
