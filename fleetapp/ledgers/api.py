@@ -9,7 +9,7 @@ from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
 from fleetapp.ledgers import queries, service, telling
 from fleetapp.ledgers.rules import LedgerKind
-from fleetapp.ledgers.schemas import CommitIn, ExportIn, FaultOut, ImportOut, ImportQuery
+from fleetapp.ledgers.schemas import CommitIn, ExportIn, FaultOut, ImportDetailOut, ImportOut, ImportQuery
 from fleetapp.web.api import page_headers
 from fleetapp.web.forms import received_file
 from fleetapp.web.request import actor, now, transaction
@@ -52,7 +52,7 @@ class Uploads(MethodView):
 @blueprint.route("/ledgers/imports")
 class Imports(MethodView):
     @blueprint.arguments(ImportQuery, location="query")
-    @blueprint.response(200, ImportOut(many=True, exclude=["changes"]))
+    @blueprint.response(200, ImportOut(many=True))
     def get(self, query: dict[str, Any]) -> Any:
         """List imports, the newest first; the total is in the header ``X-Total-Count``."""
         permits.require("ledgers.import", actor())
@@ -64,7 +64,7 @@ class Imports(MethodView):
 
 @blueprint.route("/ledgers/imports/<int:import_id>")
 class OneImport(MethodView):
-    @blueprint.response(200, ImportOut)
+    @blueprint.response(200, ImportDetailOut)
     def get(self, import_id: int) -> Any:
         """Return an import with its progress and what it would change."""
         with transaction() as session:
@@ -73,7 +73,7 @@ class OneImport(MethodView):
 
 @blueprint.route("/ledgers/imports/<int:import_id>/faults")
 class Faults(MethodView):
-    @blueprint.response(200, FaultOut(many=True, unknown="exclude"))
+    @blueprint.response(200, FaultOut(many=True))
     def get(self, import_id: int) -> Any:
         """Return what is wrong, cell by cell."""
         with transaction() as session:

@@ -57,4 +57,9 @@ class ImportOut(StrictSchema):
     right_rows_only = fields.Boolean(attribute="partial")
     committed_at = Moment(allow_none=True)
     failure = fields.Dict(allow_none=True)
+
+
+class ImportDetailOut(ImportOut):
+    """An import with what it would change, row by row."""
+
     changes = fields.List(fields.Dict())
