@@ -2,7 +2,6 @@
 
 import io
 from datetime import date
-from decimal import Decimal
 
 import openpyxl
 import pytest
@@ -152,6 +151,3 @@ def authorised(ledgers):
         acquisitions.change_quota(session, org_id=org.id, category=Category.YJBZ, delta=5, effective_on=date(2024, 1, 1),
                                   document_no="杭编办〔2024〕12号", actor=SYSTEM, now=ledgers.now)  # fmt: skip
     return ledgers
-
-
-MONEY = Decimal("0.01")
