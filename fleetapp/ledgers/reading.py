@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ ENOUGH_HEADS = 3
 PIECE_BYTES = 1 << 20
 UNREADABLE = (
     zipfile.BadZipFile, zlib.error, InvalidFileException, ParseError, DefusedXmlException, KeyError, ValueError, TypeError,
-    AttributeError, IndexError, EOFError, OSError,
+    AttributeError, IndexError, EOFError, OSError, RuntimeError, ArithmeticError, struct.error,
 )  # fmt: skip
 """What a damaged workbook makes the reader raise."""
 ROW = re.compile(rb"<(?:\w+:)?row\b")

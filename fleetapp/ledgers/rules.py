@@ -15,6 +15,8 @@ MOST_ROWS = 20_000
 """Rows of one import; more are split by unit."""
 MOST_UNPACKED_BYTES = 300 * 1024 * 1024
 """What a workbook may unpack to; beyond it is no ledger of so many rows."""
+BEYOND = Decimal(10) ** 15
+"""No number of a ledger is as large; a spreadsheet keeps no more digits."""
 EARLIEST = date(1980, 1, 1)
 TRUE, FALSE = frozenset(["是", "yes", "true", "1", "y"]), frozenset(["否", "no", "false", "0", "n"])
 
@@ -173,7 +175,7 @@ def _number(value: Any, digits: int, code: str) -> Decimal:
         number = Decimal(re.sub(r"[,\s¥]", "", half_width(str(value))))
     except InvalidOperation:
         raise RuleBroken(code, value=shown(value)) from None
-    if not number.is_finite() or number != round(number, digits):
+    if not number.is_finite() or abs(number) >= BEYOND or number != round(number, digits):
         raise RuleBroken(code, value=shown(value))
     return round(number, digits)
 
