@@ -95,6 +95,12 @@ def test_acquisitions_stand_at_every_stage_and_one_unit_is_over_its_quota(filled
     assert {-1, 0, 1} <= {value for (value,) in ask(database, free)}
 
 
+def test_ledgers_were_sent_in_one_committed_one_waiting_one_with_faults(filled):
+    database, _ = filled
+    found = ask(database, "SELECT state, changed_rows > 0, rejected_rows > 0 FROM ledger_import ORDER BY id")
+    assert [tuple(row) for row in found] == [("DONE", True, False), ("CHECKED", True, False), ("CHECKED", True, True)]
+
+
 def test_the_audit_chain_is_whole(filled):
     database, _ = filled
     assert ask(database, "SELECT * FROM audit_verify()") == []
