@@ -16,12 +16,12 @@ import fleetapp.dossier.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
 import fleetapp.findings.models
+import fleetapp.ledgers.models
 import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
 import fleetapp.policies.models
 import fleetapp.renewal.models
-import fleetapp.reports.models
 import fleetapp.seals.models
 import fleetapp.trips.models
 import fleetapp.vehicles.models
@@ -81,6 +81,7 @@ CONSTRAINT_ERRORS = {
     "uq_indicator_old_vehicle": "acquisitions.old_vehicle_taken",
     "uq_budget_line_indicator_id": "acquisitions.budget_there",
     "uq_procurement_indicator_open": "acquisitions.purchase_there",
+    "uq_ledger_import_content": "ledgers.there",
     "uq_procurement_contract_no": "acquisitions.contract_taken",
 }
 
@@ -106,6 +107,7 @@ MENU = (
     MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read"),
     MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export"),
     MenuItem("vehicles.index", "web.menu.vehicles", "car", "vehicles.read"),
+    MenuItem("ledgers.index", "ledgers.title", "file-spreadsheet", "ledgers.export"),
     MenuItem("acquisitions.matrix", "acquisitions.menu.quota", "table", "quota.read"),
     MenuItem("acquisitions.index", "acquisitions.menu.indicators", "file-certificate", "indicators.read"),
     MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
@@ -141,12 +143,14 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
+    import fleetapp.ledgers.jobs
     import fleetapp.seals.jobs
     import fleetapp.trips.jobs
 
     return (
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
+        ("ledgers", 2, fleetapp.ledgers.jobs.work),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("seals", 60, fleetapp.seals.jobs.move_due),
     )
@@ -181,6 +185,8 @@ def register(app: Flask) -> None:
     import fleetapp.duty.views
     import fleetapp.findings.api
     import fleetapp.findings.views
+    import fleetapp.ledgers.api
+    import fleetapp.ledgers.views
     import fleetapp.orders.api
     import fleetapp.orders.views
     import fleetapp.places.api
@@ -213,6 +219,7 @@ def register(app: Flask) -> None:
         fleetapp.drivers.views,
         fleetapp.duty.views,
         fleetapp.findings.views,
+        fleetapp.ledgers.views,
         fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.planning.views,
@@ -234,6 +241,7 @@ def register(app: Flask) -> None:
         fleetapp.drivers.api,
         fleetapp.duty.api,
         fleetapp.findings.api,
+        fleetapp.ledgers.api,
         fleetapp.orders.api,
         fleetapp.places.api,
         fleetapp.planning.api,

@@ -1,5 +1,6 @@
 """Reading of quotas, indicators and purchases, and the facts a review compares."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderState
 from fleetapp.policies import queries as policies
+from fleetapp.policies import rules as policy_rules
+from fleetapp.policies.models import PolicyValue
 from fleetapp.policies.preview import Measure
 from fleetapp.trips.models import Trip
 from fleetapp.vehicles import queries as vehicles
@@ -109,6 +112,14 @@ def history(session: Session, *, org_id: int, actor: Actor) -> Sequence[QuotaEnt
         .order_by(QuotaEntry.effective_on.desc(), QuotaEntry.id.desc())
     )
     return session.scalars(query).all()
+
+
+def entries(session: Session, *, actor: Actor) -> Sequence[QuotaEntry]:
+    """Return the quota entries of all units within reach in the order in which they take effect."""
+    query = (
+        select(QuotaEntry).join(Organisation, Organisation.id == QuotaEntry.org_id).where(_inside(actor, "quota.read"))
+    )
+    return session.scalars(query.order_by(QuotaEntry.effective_on, QuotaEntry.id)).all()
 
 
 def quota_on(session: Session, *, org_id: int, category: Category, on: date) -> int:
@@ -246,10 +257,29 @@ def due_to_expire(session: Session, *, on: date) -> Sequence[Indicator]:
 def figures(session: Session, *, on: date, org_path: str) -> dict[str, Figure]:
     """Return the policy figures of configuration and renewal in force, each with document and article."""
     rows = policies.standing(session, "cap.", "renewal.", "nev.", "idle.", "rental.", on=on, org_path=org_path)
-    return {
-        code: Figure(row.value, f"{row.source} · {row.article}" if row.article else row.source)
-        for code, row in rows.items()
-    }
+    return {code: _figure(row) for code, row in rows.items()}
+
+
+def _figure(row: PolicyValue) -> Figure:
+    return Figure(row.value, f"{row.source} · {row.article}" if row.article else row.source)
+
+
+class CapBook:
+    """The caps of all times, for judging thousands of vehicles by the law of the day each was acquired on."""
+
+    def __init__(self, session: Session) -> None:
+        self._rows = policies.every(session, "cap.")
+        self._days = sorted({on for row in self._rows for on in (row.valid_from, row.valid_to) if on is not None})
+        self._known: dict[tuple[int, str], dict[str, Figure]] = {}
+
+    def on(self, day: date, org_path: str) -> dict[str, Figure]:
+        """Return the caps that stand on a local day for an organisation; none before the first."""
+        key = (bisect_right(self._days, day), org_path)
+        if key not in self._known:
+            rows = [row for row in self._rows if row.valid_from <= day and (row.valid_to is None or day < row.valid_to)
+                    and (row.org is None or org_path.startswith(row.org.path))]  # fmt: skip
+            self._known[key] = {code: _figure(row) for code, row in policy_rules.standing(rows).items()}
+        return self._known[key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The chain of entries. ``seq``, ``prev_hash`` and ``hash`` are set by a trigger (``migrations/sql/audit.sql``)."""
 
-from sqlalchemy import BigInteger, Index, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from fleetapp.kit.columns import Json, Moment, OptionalStr, Str
+from fleetapp.kit.columns import Id, Json, Moment, OptionalStr, OrgId, Str, UserId
 from fleetapp.kit.db import Base
 
 
@@ -24,3 +24,22 @@ class AuditEntry(Base):
     data: Mapped[Json]
     prev_hash: Mapped[bytes] = mapped_column(LargeBinary)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ExportRecord(Base):
+    """One file that left the system; ``sha256`` is the hash of its bytes."""
+
+    __tablename__ = "export_record"
+    __table_args__ = (CheckConstraint("length(trim(reason)) >= 4", name="reason"),)
+
+    id: Mapped[Id]
+    org_id: Mapped[OrgId]
+    actor_id: Mapped[UserId]
+    at: Mapped[Moment]
+    kind: Mapped[Str]
+    reason: Mapped[Str]
+    filters: Mapped[Json]
+    rows: Mapped[int] = mapped_column(Integer)
+    file_name: Mapped[Str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[Str]

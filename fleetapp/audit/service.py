@@ -1,5 +1,6 @@
 """Append to the chain."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,14 @@ from fleetapp.kit.jsonable import jsonable
 INSERT = text(
     "INSERT INTO audit_entry (at, actor_id, actor_name, action, subject_type, subject_id, org_id, data)"
     " VALUES (:at, :actor_id, :actor_name, :action, :subject_type, :subject_id, :org_id, CAST(:data AS jsonb))"
+)
+
+
+INSERT_MANY = text(
+    "INSERT INTO audit_entry (at, actor_id, actor_name, action, subject_type, subject_id, org_id, data)"
+    " SELECT :at, :actor_id, :actor_name, :action, :subject_type, one.subject_id, one.org_id, one.data"
+    " FROM unnest(CAST(:subject_ids AS text[]), CAST(:org_ids AS bigint[]), CAST(:datas AS jsonb[]))"
+    " WITH ORDINALITY AS one (subject_id, org_id, data, place) ORDER BY one.place"
 )
 
 
@@ -39,5 +48,26 @@ def record(
             "subject_id": None if subject_id is None else str(subject_id),
             "org_id": org_id,
             "data": jsonable(data),
+        },
+    )
+
+
+def record_many(
+    session: Session, *, actor: Actor, now: datetime, action: str, subject_type: str,
+    entries: Sequence[tuple[int, int, Mapping[str, Any]]],
+) -> None:  # fmt: skip
+    """Append one entry for each (subject id, org id, data) in one statement, in their order."""
+    session.flush()
+    session.execute(
+        INSERT_MANY,
+        {
+            "at": now,
+            "actor_id": actor.user_id,
+            "actor_name": actor.name,
+            "action": action,
+            "subject_type": subject_type,
+            "subject_ids": [str(subject_id) for subject_id, _, _ in entries],
+            "org_ids": [org_id for _, org_id, _ in entries],
+            "datas": [jsonable(data) for _, _, data in entries],
         },
     )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, files, life, people, seals
+from fleetapp.demo import bridge, files, ledgers, life, people, seals
 from fleetapp.demo import policies as demo_policies
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
@@ -124,6 +124,8 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     under_way = life.acquire(database, demo.city, now=now)
     stage(f"{under_way} 项配备更新在办 / {under_way} acquisitions under way")
     demo_policies.set_figures(database, now=now)
+    sent = ledgers.send_in(database, demo.city, now=now)
+    stage(f"{sent} 份台账已导入核对 / {sent} ledgers sent in")
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip

@@ -45,6 +45,17 @@ def standing(session: Session, *starts: str, on: date, org_path: str | None = No
     return rules.standing(session.scalars(in_force(on, org_path, starts=starts)))
 
 
+def every(session: Session, prefix: str) -> Sequence[PolicyValue]:
+    """Return the rows of all days whose code starts with ``prefix``, withdrawn ones aside, from the highest scope down."""
+    return session.scalars(
+        select(PolicyValue)
+        .outerjoin(PolicyValue.org)
+        .options(contains_eager(PolicyValue.org))
+        .where(PolicyValue.code.startswith(prefix, autoescape=True), PolicyValue.withdrawn_at.is_(None))
+        .order_by(PolicyValue.code, RANK, func.coalesce(func.length(Organisation.path), 0))
+    ).all()
+
+
 def values(session: Session, prefix: str, on: date, org_path: str | None = None) -> dict[str, Decimal]:
     """Return the values that stand of all codes beginning with ``prefix``, by full code."""
     return {code: row.value for code, row in standing(session, prefix, on=on, org_path=org_path).items()}

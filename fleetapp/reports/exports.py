@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, BinaryIO
 
-import xlsxwriter
-
 from fleetapp.findings.rules import CATALOGUE
-from fleetapp.kit import clock
+from fleetapp.kit import clock, sheets
+from fleetapp.kit.sheets import Cell, guarded
 from fleetapp.reports.queries import Clue, Line
-from fleetapp.reports.rules import FORMULA_STARTS, ROAD_FACTOR, guarded
+from fleetapp.reports.rules import ROAD_FACTOR
 from fleetapp.reports.service import Report, unit_totals
-
-Cell = str | float | datetime | date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +250,7 @@ class _Book:
 
     def __init__(self, file: BinaryIO, words: Words) -> None:
         self.words = words
-        self.book = xlsxwriter.Workbook(
-            file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-        )  # fmt: skip
+        self.book = sheets.workbook(file)
         base: dict[str, Any] = {"font_name": "宋体", "font_size": 10, "valign": "vcenter"}
         self.formats = {kind: self.book.add_format(base | given) for kind, given in FORMATS.items()}
         self.quoted = self.book.add_format(base | {"quote_prefix": True})
@@ -270,15 +265,8 @@ class _Book:
         self.label = self.book.add_format(bold)
 
     def put(self, sheet: Any, row: int, column: int, value: Cell, form: Any) -> None:
-        """Write one cell as what it is; a text never becomes a formula, a link or a number."""
-        if value is None:
-            return
-        if isinstance(value, str):
-            sheet.write_string(row, column, value, self.quoted if value.startswith(FORMULA_STARTS) else form)
-        elif isinstance(value, datetime | date):
-            sheet.write_datetime(row, column, value, form)
-        else:
-            sheet.write_number(row, column, value, form)
+        """Write one cell as what it is."""
+        sheets.put(sheet, row, column, value, form=form, quoted=self.quoted)
 
     def table(
         self, sheet: Any, top: int, columns: Sequence[Column], rows: Iterable[Any], totals: dict[str, Cell]

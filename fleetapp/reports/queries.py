@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.audit.models import ExportRecord
 from fleetapp.drivers.models import Driver
 from fleetapp.duty import queries as duties
 from fleetapp.duty.models import DutyEvent
@@ -28,7 +29,6 @@ from fleetapp.kit.errors import NotAllowed
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import DispatchSlip, OrderStop, TravelOrder
 from fleetapp.planning.models import Assignment, AssignmentState
-from fleetapp.reports.models import ExportRecord
 from fleetapp.reports.rules import MEANT_TO_TRAVEL, Period, planned_m
 from fleetapp.trips import queries as trips
 from fleetapp.trips.models import Trip, TripMatch

@@ -1,6 +1,5 @@
-"""What an export may cover, what its file is called, and how a text is kept from running as a formula."""
+"""What an export may cover and what its file is called."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -8,20 +7,18 @@ from enum import StrEnum
 
 from fleetapp.kit import clock
 from fleetapp.kit.errors import RuleBroken
+from fleetapp.kit.sheets import safe_name
 from fleetapp.orders.rules import OrderState, round_trip_m
 
 LONGEST_PERIOD_DAYS = 366
 MOST_PARTS = 200_000
 """Rows of one export; a spreadsheet of more is of no use to a person."""
-SHORTEST_REASON = 4
 PREVIEW_ROWS = 20
 CHART_DAYS = 14
 ROAD_FACTOR = 1.3
 """Road distance over the great circle where no road engine is asked (rule catalogue, primitive P5); files say so."""
 LOW_COVERAGE = 0.6
 """Below it a trip has too few positions for a judgement (rule catalogue, primitive P6)."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet reads a cell that starts with one of these as a formula (OWASP, "CSV Injection")."""
 
 MEANT_TO_TRAVEL = frozenset(
     {
@@ -84,16 +81,6 @@ def check_period(period: Period) -> None:
         raise RuleBroken("reports.period_too_long", days=LONGEST_PERIOD_DAYS)
 
 
-def check_reason(reason: str) -> str:
-    """Return the reason without blanks at its ends.
-
-    :raises RuleBroken: ``reports.reason_missing``, it says too little.
-    """
-    if len(reason.strip()) < SHORTEST_REASON:
-        raise RuleBroken("reports.reason_missing", least=SHORTEST_REASON)
-    return reason.strip()
-
-
 def check_size(parts: int) -> None:
     """Refuse more rows than a file may have.
 
@@ -108,12 +95,7 @@ def planned_m(stops: Sequence[tuple[float, float]]) -> float | None:
     return round_trip_m(stops) * ROAD_FACTOR if len(stops) > 1 else None
 
 
-def guarded(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula: a dangerous start gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
 def file_name(*, unit: str, title: str, period: Period, version: int, suffix: str) -> str:
     """Return ``单位_报表_起始至结束_v1.xlsx``; characters that file systems refuse become ``-``."""
     stem = f"{unit}_{title}_{period.start_on.isoformat()}至{period.end_on.isoformat()}_v{version}"
-    return re.sub(r'[\\/:*?"<>|\x00-\x1f]', "-", stem) + f".{suffix}"
+    return safe_name(stem, suffix)

@@ -1,6 +1,5 @@
 """Exports: what leaves the system leaves with a reason, a record of its hash, and an entry in the audit log."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +8,15 @@ from typing import Any, BinaryIO
 from sqlalchemy.orm import Session
 
 from fleetapp.accounts.models import Organisation
-from fleetapp.audit import service as audit
+from fleetapp.audit import exports as recorded
+from fleetapp.audit.models import ExportRecord
+from fleetapp.audit.rules import check_reason
 from fleetapp.findings.rules import FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
-from fleetapp.kit.errors import NotAllowed, NotFound
+from fleetapp.kit.errors import NotFound
 from fleetapp.reports import case, queries, rules
 from fleetapp.reports.case import Case
-from fleetapp.reports.models import ExportRecord
 from fleetapp.reports.queries import Clue, Line, Part
 from fleetapp.reports.rules import ExportFormat, ExportKind, Period
 from fleetapp.trips.bridge import RULES_VERSION
@@ -92,7 +92,7 @@ def export_compliance(
     :raises RuleBroken: no reason, period reversed or too long, too many rows.
     :raises NotAllowed: outside the part of the tree that the actor may export.
     """
-    reason = rules.check_reason(reason)
+    reason = check_reason(reason)
     org = queries.scope_org(session, actor=actor, org_id=org_id)
     filters = {
         "start_on": period.start_on.isoformat(),
@@ -105,7 +105,7 @@ def export_compliance(
     name = rules.file_name(
         unit=org.name_zh, title=title, period=period, version=version, suffix=file_format.value
     )  # fmt: skip
-    return _record(session, org_id=org.id, kind=ExportKind.COMPLIANCE, reason=reason, filters=filters,
+    return recorded.record(session, action="reports.compliance_exported", org_id=org.id, kind=ExportKind.COMPLIANCE, reason=reason, filters=filters,
                    rows=len(report.parts), name=name, file=file, actor=actor, now=now)  # fmt: skip
 
 
@@ -125,56 +125,17 @@ def case_file(
     :raises NotFound: no such clue within reach, or about a vehicle whose tracks are not shown.
     :raises NotAllowed: the actor may read the clue but not take its file.
     """
-    reason = rules.check_reason(reason)
+    reason = check_reason(reason)
     found = case.gather(session, finding_id=finding_id, reason=reason, actor=actor, now=now)
     org = found.org
     permits.require("reports.case", actor, org_path=org.path)
     if found.finding.vehicle.secrecy != Secrecy.NORMAL:
         raise NotFound("kit.not_found")
     write(found, file)
-    return _record(
-        session, org_id=org.id, kind=ExportKind.CASE, reason=reason, filters={"finding": found.finding.number},
+    return recorded.record(
+        session, action="reports.case_exported", org_id=org.id, kind=ExportKind.CASE, reason=reason, filters={"finding": found.finding.number},
         rows=len(found.fixes), name=f"{org.name_zh}_疑似线索取证_{found.finding.number}.pdf", file=file, actor=actor, now=now,
     )  # fmt: skip
-
-
-def _record(
-    session: Session,
-    *,
-    org_id: int,
-    kind: ExportKind,
-    reason: str,
-    filters: dict[str, Any],
-    rows: int,
-    name: str,
-    file: BinaryIO,
-    actor: Actor,
-    now: datetime,
-) -> ExportRecord:
-    if actor.user_id is None:
-        raise NotAllowed("kit.not_allowed", action="reports.export")
-    sha256, size = _digest(file)
-    record = ExportRecord(
-        org_id=org_id, actor_id=actor.user_id, at=now, kind=kind.value, reason=reason, filters=filters, rows=rows,
-        file_name=name, bytes=size, sha256=sha256,
-    )  # fmt: skip
-    session.add(record)
-    session.flush()
-    audit.record(session, actor=actor, now=now, action=f"reports.{kind.value}_exported", subject_type="export_record",
-                 subject_id=record.id, org_id=org_id, reason=reason, rows=rows, bytes=size, sha256=sha256,
-                 file_name=name, **filters)  # fmt: skip
-    return record
-
-
-def _digest(file: BinaryIO) -> tuple[str, int]:
-    """Return SHA-256 and length of a file and leave it at its start."""
-    found = hashlib.sha256()
-    file.seek(0)
-    while piece := file.read(1 << 20):
-        found.update(piece)
-    size = file.tell()
-    file.seek(0)
-    return found.hexdigest(), size
 
 
 def unit_totals(report: Report) -> list[dict[str, Any]]:

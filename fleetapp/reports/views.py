@@ -174,7 +174,7 @@ def export() -> Response | tuple[str, int]:
     except Invalid as error:
         return _page(request.form.to_dict(), error.fields), 422
     except RuleBroken as error:
-        field = "reason" if error.code == "reports.reason_missing" else "start_on"
+        field = "reason" if error.code == "audit.reason_missing" else "start_on"
         return _page(request.form.to_dict(), {field: [t(error.code, **error.params)]}), 422
 
 

@@ -77,6 +77,30 @@ def find_vehicle(session: Session, *, vehicle_id: int) -> Vehicle | None:
     return session.get(Vehicle, vehicle_id, options=[joinedload(Vehicle.org)])
 
 
+def active_by_vin(session: Session, *, vins: Collection[str], actor: Actor) -> dict[str, Vehicle]:
+    """Return the vehicles within reach that are not retired, by VIN."""
+    query = visible_to(actor).where(Vehicle.state != VehicleState.RETIRED, Vehicle.vin == func.any(list(vins)))
+    return {vehicle.vin: vehicle for vehicle in session.scalars(query)}
+
+
+def identities_taken(
+    session: Session, *, plates: Collection[str], vins: Collection[str], phones: Collection[str]
+) -> dict[tuple[str, str], str]:
+    """Return the VIN of the active vehicle of any unit that has each ("plate" | "vin" | "terminal", value)."""
+    taken = func.vehicle_identities_taken(list(plates), list(vins), list(phones)).table_valued("kind", "value", "vin")
+    return {(row.kind, row.value): row.vin for row in session.execute(select(taken))}
+
+
+def open_phones(session: Session, *, vehicle_ids: Collection[int]) -> dict[int, str]:
+    """Return the identity on the wire of the terminal that each vehicle carries now."""
+    query = select(TerminalBinding.vehicle_id, TerminalBinding.terminal_id).where(
+        func.upper_inf(TerminalBinding.during), TerminalBinding.vehicle_id == func.any(list(vehicle_ids))
+    )
+    found = {row.vehicle_id: row.terminal_id for row in session.execute(query)}
+    names = bridge.phones(session, set(found.values()))
+    return {vehicle_id: names[terminal_id] for vehicle_id, terminal_id in found.items() if terminal_id in names}
+
+
 def in_service(actor: Actor) -> Select[Vehicle]:
     """Return the vehicles within reach that can be dispatched."""
     return visible_to(actor).where(Vehicle.state == VehicleState.IN_SERVICE)

@@ -284,6 +284,27 @@ def check_range(energy: Energy, range_km: int | None) -> None:
         raise RuleBroken("vehicles.range_odd")
 
 
+def check_facts(
+    *,
+    plate: str,
+    vin: str,
+    category: Category,
+    body: Body,
+    energy: Energy,
+    seats: int,
+    range_km: int | None,
+    registered_on: date,
+) -> None:
+    """Refuse facts of a vehicle that do not fit together: plate, VIN, seats, range.
+
+    :raises RuleBroken: as the four checks above.
+    """
+    check_plate(plate, energy=energy, category=category, registered_on=registered_on)
+    check_vin(vin)
+    check_seats(body, seats)
+    check_range(energy, range_km)
+
+
 def check_move(state: VehicleState, to: VehicleState, reason: str) -> None:
     """Refuse a change of state that the table does not have, or one without a reason.
 

@@ -35,12 +35,12 @@ EDITABLE = frozenset(
 )
 
 
-def _check(vehicle: Vehicle) -> None:
-    energy, category = Energy(vehicle.energy), Category(vehicle.category)
-    rules.check_plate(vehicle.plate, energy=energy, category=category, registered_on=vehicle.registered_on)
-    rules.check_vin(vehicle.vin)
-    rules.check_seats(Body(vehicle.body), vehicle.seats)
-    rules.check_range(energy, vehicle.range_km)
+def check(vehicle: Vehicle) -> None:
+    """Refuse a vehicle whose facts do not fit together (``rules.check_facts``)."""
+    rules.check_facts(
+        plate=vehicle.plate, vin=vehicle.vin, category=Category(vehicle.category), body=Body(vehicle.body),
+        energy=Energy(vehicle.energy), seats=vehicle.seats, range_km=vehicle.range_km, registered_on=vehicle.registered_on,
+    )  # fmt: skip
 
 
 def register(
@@ -79,7 +79,7 @@ def register(
         seats=seats, model=model, state=state, secrecy=secrecy, range_km=range_km, odometer_m=odometer_m,
         registered_on=registered_on, parking_id=parking_id, created_at=now,
     )  # fmt: skip
-    _check(vehicle)
+    check(vehicle)
     session.add(vehicle)
     session.flush()
     if terminal_phone:
@@ -126,7 +126,7 @@ def edit(
     with session.no_autoflush:
         for name, (_, value) in changed.items():
             setattr(vehicle, name, value)
-        _check(vehicle)
+        check(vehicle)
     audit.record(session, actor=actor, now=now, action="vehicles.edited", subject_type="vehicle", subject_id=vehicle.id,
                  org_id=vehicle.org_id, changed=changed)  # fmt: skip
     session.expire(vehicle, ["parking"])

@@ -185,3 +185,19 @@ def test_auditors_read_the_entries_of_their_sub_tree_only(database, session_as, 
     assert seen("auditor.xihu") == {"test.330106-EDU"}
     assert seen("dispatcher.city") == set()
     assert {"test.330106-EDU", "test.330108-WATER"} <= seen("auditor.city")
+
+
+@pytest.mark.parametrize("hint", ["(0,1)", "(4294967295,65535)", ""])
+def test_a_wrong_hint_of_the_heads_place_changes_nothing(live_database, five, now, hint):
+    with live_database.transaction(SYSTEM) as session:
+        session.execute(text("SELECT set_config('fleet.audit_head_at', :hint, true)"), {"hint": hint})
+        entries = [(number, None, {"n": number}) for number in range(300)]
+        service.record_many(session, actor=SYSTEM, now=now, action="test.many", subject_type="test", entries=entries)
+        service.record(
+            session, actor=SYSTEM, now=now, action="test.one", subject_type="test", subject_id=1, org_id=None
+        )
+    append(live_database, now, 2)
+    with live_database.transaction(SYSTEM) as session:
+        rows = session.execute(text("SELECT subject_id FROM audit_entry WHERE action = 'test.many' ORDER BY seq")).all()
+    assert [int(row[0]) for row in rows] == list(range(300))
+    assert verify(live_database) == []

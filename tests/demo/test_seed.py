@@ -104,6 +104,12 @@ def test_districts_and_the_city_have_figures_of_their_own(filled):
     assert [code for _, code, withdrawn in rows if withdrawn] == ["idle.max_trips"]
 
 
+def test_ledgers_were_sent_in_one_committed_one_waiting_one_with_faults(filled):
+    database, _ = filled
+    found = ask(database, "SELECT state, changed_rows > 0, rejected_rows > 0 FROM ledger_import ORDER BY id")
+    assert [tuple(row) for row in found] == [("DONE", True, False), ("CHECKED", True, False), ("CHECKED", True, True)]
+
+
 def test_the_audit_chain_is_whole(filled):
     database, _ = filled
     assert ask(database, "SELECT * FROM audit_verify()") == []

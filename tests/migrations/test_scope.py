@@ -43,6 +43,7 @@ HIDDEN = [
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
     "vehicle_fact",
     "seal_campaign", "seal_record", "seal_exception", "seal_event",
+    "ledger_import",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -125,6 +126,9 @@ def seed_unit(session, unit, number):
         budget_line_id=budget_id,
         state="OPEN",
         domestic=True,
+    )
+    keys["ledger_import"] = add(
+        session, "ledger_import", org_id=org_id, kind="vehicles", state="UPLOADED", uploaded_by=applicant_id
     )
     keys["disposal_case"] = add(session, "disposal_case", org_id=org_id, number=f"CZ-{number}", vehicle_id=vehicle_id, mode="scrap",
                                 state="REQUESTED", applicant_id=applicant_id)  # fmt: skip
@@ -225,6 +229,7 @@ INSERTS = {
     "indicator": {"number": "ZB-9", "kind": "new", "category": "QT", "body": "suv", "energy": "bev", "step": "normal", "max_price": Decimal(9),
                   "state": "DRAFT", "applicant_id": "user_id"},
     "indicator_event": {"indicator_id": "indicator"},
+    "ledger_import": {"kind": "quotas", "state": "UPLOADED", "uploaded_by": "user_id"},
     "disposal_case": {"number": "CZ-9", "vehicle_id": "vehicle", "mode": "scrap", "state": "REQUESTED", "applicant_id": "user_id"},
     "disposal_event": {"case_id": "disposal_case"},
     "seal_campaign": {"number": "FC-9", "start_on": NOW.date(), "end_on": NOW.date() + timedelta(days=3), "state": "DRAFT", "made_by": 1},
@@ -247,7 +252,7 @@ def test_a_row_for_another_district_is_refused(seeded, username, name):
     database, keys = seeded
     foreign = keys[FOREIGN]
     given = {
-        column: foreign[value] if column.endswith("_id") or column == "requested_by" else value
+        column: foreign[value] if column.endswith("_id") or column in {"requested_by", "uploaded_by"} else value
         for column, value in INSERTS[name].items()
     }
     if "org_id" in table_of(name).c:

@@ -8,12 +8,12 @@ import urllib.request
 import pytest
 from sqlalchemy import select, text
 
+from fleetapp.audit.models import ExportRecord
 from fleetapp.findings.models import Finding
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import NotAllowed, NotFound, RuleBroken
 from fleetapp.reports import pdf, service
 from fleetapp.reports.case import manifest_of
-from fleetapp.reports.models import ExportRecord
 from fleetapp.tracking.bridge import RawHash
 
 
@@ -105,7 +105,7 @@ def test_others_get_no_file(case_file, username, refusal):
 
 
 def test_no_file_without_a_reason_and_none_of_a_restricted_vehicle(case_file, database, made):
-    with pytest.raises(RuleBroken, match=r"reports\.reason_missing"):
+    with pytest.raises(RuleBroken, match=r"audit\.reason_missing"):
         case_file(reason="看", write=write_nothing)
     with database.transaction(SYSTEM) as session:
         session.execute(text("UPDATE vehicle SET secrecy = 'restricted' WHERE plate = '浙A10001'"))

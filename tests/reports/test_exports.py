@@ -9,11 +9,11 @@ import openpyxl
 import pytest
 from sqlalchemy import select, text
 
+from fleetapp.audit.models import ExportRecord
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import NotAllowed, RuleBroken
 from fleetapp.reports import exports, service
 from fleetapp.reports.exports import Words
-from fleetapp.reports.models import ExportRecord
 from fleetapp.reports.rules import ExportFormat, Period
 from fleetapp.web.texts import t_or
 
@@ -199,7 +199,7 @@ def test_others_do_not_export(export, made, username):
 
 
 def test_without_a_reason_nothing_leaves_and_nothing_is_recorded(export, made, database):
-    with pytest.raises(RuleBroken, match=r"reports\.reason_missing"):
+    with pytest.raises(RuleBroken, match=r"audit\.reason_missing"):
         export(reason="看看")
     with database.transaction(SYSTEM) as session:
         assert session.scalars(select(ExportRecord)).all() == []

@@ -200,9 +200,7 @@ def test_the_api_exports_lists_and_refuses(api, made):
         "年度监督检查",
         1,
     )
-    assert (
-        call("POST", "/exports/compliance", json={**NOVEMBER, "reason": "x"}).json["code"] == "reports.reason_missing"
-    )
+    assert call("POST", "/exports/compliance", json={**NOVEMBER, "reason": "x"}).json["code"] == "audit.reason_missing"
     assert call("POST", "/exports/compliance", json={**NOVEMBER, "format": "doc"}).status_code == 422
     other = api("auditor.city")("POST", "/exports/compliance", json={**NOVEMBER, "org_id": 999_999})
     assert other.status_code == 404

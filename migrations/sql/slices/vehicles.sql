@@ -46,3 +46,15 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER papers BEFORE INSERT ON assignment FOR EACH ROW WHEN (NEW.state = 'ACTIVE') EXECUTE FUNCTION assignment_papers();
+
+-- Which plates, VINs and terminals are in use by active vehicles of any unit: no more than their unique indexes tell, but
+-- before the attempt, so that a ledger of thousands can name the cell.
+CREATE FUNCTION vehicle_identities_taken(plates text[], vins text[], phones text[]) RETURNS TABLE (kind text, value text, vin text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+    SELECT 'plate', v.plate, v.vin FROM vehicle v WHERE v.state <> 'RETIRED' AND v.plate = ANY (plates)
+    UNION ALL
+    SELECT 'vin', v.vin, v.vin FROM vehicle v WHERE v.state <> 'RETIRED' AND v.vin = ANY (vins)
+    UNION ALL
+    SELECT 'terminal', t.phone, v.vin FROM gps_terminal t JOIN terminal_binding b ON b.terminal_id = t.id AND upper_inf(b.during)
+    JOIN vehicle v ON v.id = b.vehicle_id WHERE t.phone = ANY (phones)
+$$;
