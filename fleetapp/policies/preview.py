@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -63,8 +64,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Below:
+    """A row of a scope below, and the value that stands in its place now and with the new row."""
+
+    row: PolicyValue
+    before: Decimal
+    after: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
-    """The row as it would be, the one it ends, the one above it, what changes by the data of which day.
+    """The row as it would be, the one it ends, the one above it, those below, what changes by the data of which day.
 
     Without any change nothing is counted for this figure.
     """
@@ -72,6 +82,7 @@ class Preview:
     row: PolicyValue
     replaces: PolicyValue | None
     above: PolicyValue | None
+    below: tuple[Below, ...]
     on: date
     changes: tuple[Change, ...]
 
@@ -93,13 +104,16 @@ def preview(session: Session, *, actor: Actor, now: datetime, **given: Any) -> P
     Counts are of the row's first day, of today for a correction.
     """
     code, on = given["code"], max(given["valid_from"], clock.local_date(now))
+    org = session.get(Organisation, given["org_id"]) if given.get("org_id") else None
     before = measures(session, code=code, on=on, actor=actor, now=now)
+    stood = queries.below(session, code=code, scope=given["scope"], org=org, on=on)
     inside = session.begin_nested()
     try:
         row = service.add(session, **given, actor=actor, now=now)
         after = measures(session, code=code, on=on, actor=actor, now=now)
+        stand = queries.below(session, code=code, scope=given["scope"], org=org, on=on)
         replaces = session.get(PolicyValue, row.replaces_id) if row.replaces_id else None
-        above = queries.above(session, code=code, scope=given["scope"], org=row.org, on=row.valid_from)
+        above = queries.above(session, code=code, scope=given["scope"], org=org, on=row.valid_from)
         for one in (row, replaces, above):
             if one is not None and one in session:
                 session.expunge(one)
@@ -107,7 +121,8 @@ def preview(session: Session, *, actor: Actor, now: datetime, **given: Any) -> P
         inside.rollback()
     pairs = zip(before, after, strict=True)
     changes = tuple(_change(session, one, other) for one, other in pairs)
-    return Preview(row, replaces, above, on, changes)
+    below = tuple(Below(one, was, becomes) for (one, was), (_, becomes) in zip(stood, stand, strict=True))
+    return Preview(row, replaces, above, below, on, changes)
 
 
 def _change(session: Session, before: Measure, after: Measure) -> Change:

@@ -97,6 +97,18 @@ def above(session: Session, *, code: str, scope: Scope, org: Organisation | None
     return rules.standing(session.scalars(rows)).get(code)
 
 
+def below(
+    session: Session, *, code: str, scope: Scope, org: Organisation | None, on: date
+) -> list[tuple[PolicyValue, Decimal]]:
+    """Return the rows in force on a day of the scopes below a scope, each with the value that stands in its own place."""
+    if org is None:
+        lower: ColumnElement[bool] = rules.RANK[scope] < RANK
+    else:
+        lower = and_(Organisation.path.startswith(org.path, autoescape=True), PolicyValue.org_id != org.id)
+    rows = session.scalars(listed(on).where(PolicyValue.code == code, lower)).all()
+    return [(row, value(session, code, on, row.org.path if row.org else None)) for row in rows]
+
+
 def listed(on: date, q: str = "", *, org_path: str | None = None, subject: str | None = None) -> Select[PolicyValue]:
     """Return every row in force on a day, by code from the highest scope down; with ``org_path`` those that apply there."""
     query = in_force(on, org_path) if org_path else (

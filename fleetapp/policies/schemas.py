@@ -73,6 +73,14 @@ class PolicyOut(StrictSchema):
     withdrawn_reason = fields.String(allow_none=True)
 
 
+class BelowOut(StrictSchema):
+    """A row of a scope below, and the value that stands in its place before and after."""
+
+    row = fields.Nested(PolicyOut)
+    before = fields.Decimal(as_string=True)
+    after = fields.Decimal(as_string=True)
+
+
 class UnitOut(StrictSchema):
     """Counts of one organisation."""
 
@@ -101,4 +109,5 @@ class PreviewOut(StrictSchema):
     valid_to = fields.Date(attribute="row.valid_to", allow_none=True)
     replaces = fields.Nested(PolicyOut, allow_none=True)
     above = fields.Nested(PolicyOut, allow_none=True)
+    below = fields.List(fields.Nested(BelowOut))
     changes = fields.List(fields.Nested(ChangeOut))

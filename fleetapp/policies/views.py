@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -43,7 +44,7 @@ def figure_name(code: str) -> str:
 
 def amount(row: PolicyValue) -> str:
     """Return a value with its unit in words."""
-    return f"{row.value.normalize():,f} {t_or(f'policies.unit.{row.unit}', row.unit)}"
+    return f"{_plain(row.value)} {t_or(f'policies.unit.{row.unit}', row.unit)}"
 
 
 def state_of(row: PolicyValue, today: date) -> str:
@@ -58,6 +59,11 @@ def state_of(row: PolicyValue, today: date) -> str:
 @blueprint.app_template_filter("amount")
 def _amount(row: PolicyValue) -> str:
     return amount(row)
+
+
+@blueprint.app_template_filter("plain")
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():,f}"
 
 
 @blueprint.get("/policies")

@@ -17,7 +17,7 @@ from fleetapp.findings.models import Finding
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import NotAllowed, RuleBroken
 from fleetapp.orders.models import TravelOrder
-from fleetapp.policies import preview, service
+from fleetapp.policies import preview, queries, service
 from fleetapp.policies.models import PolicyValue
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Body, Category, Energy
@@ -171,6 +171,31 @@ def test_a_preview_names_units_and_leaves_no_trace(business, look, database, org
     assert (found.row.value, found.replaces, found.above.value, found.on) == (11, None, 8, date(2026, 12, 1))
     whole = look(CITY, "order.lead_min", "60", "min")
     assert (whole.replaces.value, whole.replaces.source[:5]) == (30, "各地公务用")
+
+
+def test_a_preview_tells_what_stands_in_the_scopes_below(business, look, enter, database, browse, row):
+    enter(DISTRICT, "renewal.min_years", "10", "year", "330106")
+    enter(CITY, "renewal.min_years", "6", "year", "330106-EDU", may_relax=True)
+    found = look(CITY, "renewal.min_years", "11", "year")
+    assert [(one.row.org.code, one.row.value, one.before, one.after) for one in found.below] == [
+        ("330106", 10, 10, 11), ("330106-EDU", 6, 6, 6),
+    ]  # fmt: skip
+    assert [one.row.org.code for one in look(DISTRICT, "renewal.min_years", "12", "year", "330106", valid_from=date(2026, 12, 5)).below] == [
+        "330106-EDU"
+    ]  # fmt: skip
+    form = {
+        key: str(value)
+        for key, value in row("renewal.min_years", "11", "year").items()
+        if value is not None and key != "code"
+    }
+    page = browse(CITY).submit("/policies/renewal.min_years/new", **form).get_data(as_text=True)
+    assert page.count(">改变<") == 1
+    enter(CITY, "renewal.min_years", "11", "year")
+    with database.transaction(SYSTEM) as session:
+        paths = [one.row.org.path for one in found.below]
+        assert queries.by_org(session, "renewal.min_years", on=found.on, org_paths=paths) == dict(
+            zip(paths, (one.after for one in found.below), strict=True)
+        )
 
 
 def test_a_preview_refuses_what_saving_refuses(business, look):
