@@ -104,11 +104,11 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(
         f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
     )
-    sealed = seals.seal(database, demo.story, now=now)
-    stage(f"{sealed} 辆车国庆封存 / {sealed} vehicles were sealed over National Day")
     # Tracks and orders do not meet before the trips are derived, so each gets a core.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
         driving = beside.submit(_drive, _url(database), now, size, kinds, terminals)
+        sealed = seals.seal(database, demo.story, now=now)
+        stage(f"{sealed} 辆车国庆封存 / {sealed} vehicles were sealed over National Day")
         steps = _live_through(database, demo, stage)
         stage(f"{steps} 个业务步骤 / {steps} steps of orders and duties")
         fixes = driving.result()

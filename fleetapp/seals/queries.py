@@ -45,7 +45,7 @@ def get_campaign(session: Session, *, campaign_id: int, actor: Actor, lock: bool
     """
     query = visible_to(actor).where(SealCampaign.id == campaign_id)
     if lock:
-        query = query.with_for_update(of=SealCampaign).execution_options(populate_existing=True)
+        query = query.with_for_update(of=SealCampaign, key_share=True).execution_options(populate_existing=True)
     found = session.scalar(query)
     if found is None:
         raise NotFound("kit.not_found")
@@ -60,7 +60,7 @@ def due(session: Session, *, on: date) -> Sequence[SealCampaign]:
             and_(SealCampaign.state == CampaignState.RUNNING, SealCampaign.end_on <= on),
         )
     )
-    return session.scalars(query.order_by(SealCampaign.id).with_for_update()).all()
+    return session.scalars(query.order_by(SealCampaign.id).with_for_update(key_share=True)).all()
 
 
 def records_visible_to(actor: Actor) -> Select[SealRecord]:
@@ -114,7 +114,7 @@ def get_record(session: Session, *, record_id: int, actor: Actor, lock: bool = F
     """
     query = records_visible_to(actor).where(SealRecord.id == record_id)
     if lock:
-        query = query.with_for_update(of=SealRecord).execution_options(populate_existing=True)
+        query = query.with_for_update(of=SealRecord, key_share=True).execution_options(populate_existing=True)
     found = session.scalar(query)
     if found is None:
         raise NotFound("kit.not_found")
@@ -152,7 +152,7 @@ def get_exception(session: Session, *, exception_id: int, actor: Actor) -> SealE
     :raises NotFound: no such request, or out of reach.
     """
     query = select(SealException).join(SealException.org).where(_within(actor), SealException.id == exception_id)
-    query = query.options(contains_eager(SealException.org)).with_for_update(of=SealException)
+    query = query.options(contains_eager(SealException.org)).with_for_update(of=SealException, key_share=True)
     found = session.scalar(query.execution_options(populate_existing=True))
     if found is None:
         raise NotFound("kit.not_found")

@@ -140,7 +140,9 @@ def _end(session: Session, campaign: SealCampaign, action: RecordAction, *, acto
     """End the records that such an end concerns; returns how many."""
     concerned = [state for state, possible in rules.RECORD_STEPS if possible is action]
     rows = queries.filtered(queries.records_visible_to(actor), campaign_id=campaign.id)
-    found = session.scalars(rows.where(SealRecord.state.in_(concerned))).all()
+    rows = rows.where(SealRecord.state.in_(concerned)).order_by(None).order_by(SealRecord.id)
+    # All are held before the first entry of the audit log: whoever holds one and waits for the log would wait for ever.
+    found = session.scalars(rows.with_for_update(of=SealRecord, key_share=True)).all()
     for record in found:
         before, record.state = record.state, rules.next_record_state(record.state, action)
         _record(session, record, "missed" if action is RecordAction.MISS else "cancelled", before, actor=actor, now=now)
