@@ -1,6 +1,6 @@
 """A short demo filled for real: numbers that agree, clues where the story has them, nothing done twice."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
@@ -93,6 +93,18 @@ def test_acquisitions_stand_at_every_stage_and_one_unit_is_over_its_quota(filled
     assert {"OPEN", "CONTRACTED", "DELIVERED", "ACCEPTED"} <= stages
     free = "SELECT quota_free(org_id, category, current_date) FROM quota_entry"
     assert {-1, 0, 1} <= {value for (value,) in ask(database, free)}
+
+
+def test_the_last_national_day_was_sealed_in_full_and_the_next_holiday_is_drafted(filled):
+    database, _ = filled
+    campaigns = ask(database, "SELECT holiday, state, start_on, count(*) FROM seal_campaign GROUP BY 1, 2, 3 ORDER BY start_on")
+    assert campaigns == [("国庆节", "CLOSED", date(2026, 10, 1), 5), ("元旦", "DRAFT", date(2027, 1, 1), 1)]
+    states = dict(ask(database, "SELECT state, count(*) FROM seal_record GROUP BY 1"))
+    assert states.keys() == {"UNSEALED", "EXEMPT"}
+    assert states["UNSEALED"] > 80
+    moved = "SELECT count(*) FROM seal_record WHERE unsealed_odometer_m - sealed_odometer_m > 1000"
+    assert ask(database, moved) == [(1,)]
+    assert ask(database, "SELECT count(*) FROM vehicle WHERE state = 'SEALED'") == [(0,)]
 
 
 def test_the_audit_chain_is_whole(filled):
