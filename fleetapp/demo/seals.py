@@ -18,7 +18,7 @@ from fleetapp.demo.records import Story
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor, Role
 from fleetapp.kit.db import Database, become
-from fleetapp.seals import queries, service
+from fleetapp.seals import jobs, queries, service
 from fleetapp.seals.models import SealRecord
 from fleetapp.seals.rules import KeyHolder
 from fleetapp.workdays import queries as workdays
@@ -120,9 +120,8 @@ class _Holiday:
         self._as(self.office, service.publish, day_before - timedelta(days=8), campaign_id=made.id, notice_no=notice_no)
         steps = list(self._steps(made.id, day_before))
         self._take(step for step in steps if step[0] < clock.start_of(self.start_on))
-        with self.database.transaction(SYSTEM) as session:
-            service.move_due(session, now=clock.start_of(self.start_on))
-            service.move_due(session, now=clock.start_of(self.end_on))
+        jobs.move_due(self.database, clock.start_of(self.start_on))
+        jobs.move_due(self.database, clock.start_of(self.end_on))
         self._take(step for step in steps if step[0] >= clock.start_of(self.end_on))
         return sum(function.func is service.unseal for _, _, function in steps)
 

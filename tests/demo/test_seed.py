@@ -97,7 +97,9 @@ def test_acquisitions_stand_at_every_stage_and_one_unit_is_over_its_quota(filled
 
 def test_the_last_national_day_was_sealed_in_full_and_the_next_holiday_is_drafted(filled):
     database, _ = filled
-    campaigns = ask(database, "SELECT holiday, state, start_on, count(*) FROM seal_campaign GROUP BY 1, 2, 3 ORDER BY start_on")
+    campaigns = ask(
+        database, "SELECT holiday, state, start_on, count(*) FROM seal_campaign GROUP BY 1, 2, 3 ORDER BY start_on"
+    )
     assert campaigns == [("国庆节", "CLOSED", date(2026, 10, 1), 5), ("元旦", "DRAFT", date(2027, 1, 1), 1)]
     states = dict(ask(database, "SELECT state, count(*) FROM seal_record GROUP BY 1"))
     assert states.keys() == {"UNSEALED", "EXEMPT"}

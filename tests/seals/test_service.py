@@ -78,9 +78,11 @@ def test_every_vehicle_in_service_is_to_be_sealed_from_the_publishing_on(seals):
     assert states(seals) == {"MISSED": CITY_CARS}
 
 
-def test_a_job_that_slept_through_the_holiday_begins_and_closes(published):
-    assert jobs.move_due(published.database, AFTER) == {"started": 1, "closed": 0}
-    assert jobs.move_due(published.database, AFTER) == {"started": 0, "closed": 1}
+def test_a_job_that_slept_through_the_holiday_begins_and_closes_all_of_them(published):
+    later = published.draft("330108", start_on=END_ON, end_on=END_ON + timedelta(days=1))
+    published.take(OFFICE, service.publish, campaign_id=later.id, notice_no="滨1号")
+    assert jobs.move_due(published.database, AFTER) == {"started": 2, "closed": 1}
+    assert jobs.move_due(published.database, AFTER + timedelta(days=1)) == {"started": 0, "closed": 1}
 
 
 def test_a_notice_covers_its_part_of_the_city_and_leaves_vehicles_of_another_one(published):
@@ -290,6 +292,17 @@ def test_closing_by_hand_misses_what_was_not_proved_and_lets_the_rest_out(publis
     refused("seals.not_in_force", published.prove, SECOND)
     refused("seals.not_in_force", published.ask, SECOND)
     assert published.take(UNIT, service.unseal, DURING, record_id=record.id, odometer_m=ODOMETER_M).state == "UNSEALED"
+
+
+def test_a_vehicle_that_left_its_unit_or_the_fleet_is_no_longer_to_be_sealed(published):
+    other = published.org_id("330106-HEALTH")
+    with published.database.transaction(SYSTEM) as session:
+        session.execute(text("UPDATE vehicle SET org_id = :org WHERE plate = :plate"), {"org": other, "plate": PLATE})
+        session.execute(text("UPDATE vehicle SET state = 'DISPOSING' WHERE plate = :plate"), {"plate": SECOND})
+    assert jobs.move_due(published.database, DURING) == {"started": 1, "closed": 0}
+    assert states(published) == {"TO_SEAL": CITY_CARS - 2, "CANCELLED": 2}
+    assert jobs.move_due(published.database, AFTER) == {"started": 0, "closed": 1}
+    assert states(published) == {"MISSED": CITY_CARS - 2, "CANCELLED": 2}
 
 
 def test_cancelling_lets_everything_go(published):
