@@ -12,19 +12,23 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.models import Organisation, OrgKind
 from fleetapp.demo import people
 from fleetapp.demo.records import Story
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor, Role
 from fleetapp.kit.db import Database, become
-from fleetapp.seals import queries, service
+from fleetapp.seals import jobs, queries, service
 from fleetapp.seals.models import SealRecord
 from fleetapp.seals.rules import KeyHolder
 from fleetapp.workdays import queries as workdays
 from fleetapp.workdays.rules import DayKind
 
 NATIONAL_DAY = "国庆节"
+DISTRICTS = 4
+"""So many districts tell their holiday; all of them would take the seeding too long."""
+EARLIEST = timedelta(days=10)
+"""So long before the holiday its notice is drafted."""
 DUTY_EVERY = 8
 """Of so many vehicles of a unit one stays on duty."""
 ODD_M = 2_600
@@ -58,19 +62,29 @@ def picture(colour: tuple[int, int, int]) -> bytes:
     )
 
 
-def seal(database: Database, story: Story, *, now: datetime) -> int:
-    """Tell the last National Day if it was over before the story began, and draft the next notice; returns the vehicles sealed."""
+def seal(database: Database, story: Story, *, since: datetime, now: datetime) -> int:
+    """Tell the last National Day of the fleet centre and some districts, and draft the next notice; returns the vehicles sealed.
+
+    It is told if it lies between the registration of the vehicles (``since``) and the story.
+    """
     with database.transaction(SYSTEM) as session:
         everybody = people.everybody(session)
-        top = session.scalars(select(Organisation).where(Organisation.parent_id.is_(None))).one()
+        orgs = session.scalars(select(Organisation).order_by(Organisation.code)).all()
         period = _national_day(session, story.first_on)
         proposal = queries.next_holiday(session, on=clock.local_date(now))
-    office = next(actor for actor in everybody.values() if actor.org_id == top.id and actor.has(Role.VEHICLE_OFFICE))
+    offices = {actor.org_id: actor for actor in everybody.values() if actor.has(Role.VEHICLE_OFFICE)}
+    top = next(org for org in orgs if org.kind == OrgKind.CITY)
+    centre = [org for org in orgs if org.kind == OrgKind.OPERATOR]
+    districts = [org for org in orgs if org.kind == OrgKind.DISTRICT]
     driven = {plate for plate, legs in story.legs.items() if legs}
-    sealed = _Holiday(database, everybody, office, top.id, *period, driven).tell() if period else 0
-    with database.transaction(office) as session:
-        service.draft(session, org_id=top.id, holiday=proposal.holiday, start_on=proposal.start_on, end_on=proposal.end_on, actor=office,
-                      now=now - timedelta(hours=20))  # fmt: skip
+    sealed = 0
+    if period is not None and clock.start_of(period[0]) - EARLIEST > since:
+        for number, org in enumerate([*centre, *districts[:DISTRICTS]]):
+            office = offices.get(org.id, offices[top.id])
+            sealed += _Holiday(database, everybody, office, org.id, *period, driven, number).tell()
+    with database.transaction(offices[top.id]) as session:
+        service.draft(session, org_id=top.id, holiday=proposal.holiday, start_on=proposal.start_on, end_on=proposal.end_on,
+                      actor=offices[top.id], now=now - timedelta(hours=20))  # fmt: skip
     return sealed
 
 
@@ -95,19 +109,19 @@ class _Holiday:
     start_on: date
     end_on: date
     driven: set[str]
+    number: int
 
     def tell(self) -> int:
         """Tell it; returns how many vehicles were sealed."""
         day_before = clock.start_of(self.start_on) - timedelta(hours=7)
-        made = self._as(self.office, service.draft, day_before - timedelta(days=9), org_id=self.org_id, holiday=NATIONAL_DAY,
+        made = self._as(self.office, service.draft, day_before - EARLIEST + timedelta(days=1), org_id=self.org_id, holiday=NATIONAL_DAY,
                         start_on=self.start_on, end_on=self.end_on)  # fmt: skip
-        self._as(self.office, service.publish, day_before - timedelta(days=8), campaign_id=made.id,
-                 notice_no=f"杭机管办〔{self.start_on.year}〕28号")  # fmt: skip
+        notice_no = f"机管办〔{self.start_on.year}〕{28 + self.number}号"
+        self._as(self.office, service.publish, day_before - timedelta(days=8), campaign_id=made.id, notice_no=notice_no)
         steps = list(self._steps(made.id, day_before))
         self._take(step for step in steps if step[0] < clock.start_of(self.start_on))
-        with self.database.transaction(SYSTEM) as session:
-            service.move_due(session, now=clock.start_of(self.start_on))
-            service.move_due(session, now=clock.start_of(self.end_on))
+        jobs.move_due(self.database, clock.start_of(self.start_on))
+        jobs.move_due(self.database, clock.start_of(self.end_on))
         self._take(step for step in steps if step[0] >= clock.start_of(self.end_on))
         return sum(function.func is service.unseal for _, _, function in steps)
 
@@ -129,7 +143,7 @@ class _Holiday:
         unmoved = (
             record.id for record in records if record.vehicle.plate not in self.driven and record.id not in on_duty
         )
-        odd = next(unmoved, None)
+        odd = next(unmoved, None) if self.number == 1 else None
         back = clock.start_of(self.end_on) + timedelta(hours=8)
         for number, record in enumerate(records):
             admin = admins[record.org_id]

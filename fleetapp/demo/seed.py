@@ -50,6 +50,8 @@ STEPS_A_COMMIT = 200
 FIXES_A_COMMIT = 20_000
 TELL_EVERY_S = 5.0
 CONFIRM_AFTER = timedelta(hours=3)
+REGISTERED_BEFORE = timedelta(days=180)
+"""So long before the story begins, organisations and vehicles are known."""
 SEEDED = "demo.seeded"
 Say = Callable[[str], None]
 Step = tuple[datetime, str, Callable[[Session, Actor], object]]
@@ -106,11 +108,13 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(
         f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
     )
-    sealed = seals.seal(database, demo.story, now=now)
-    stage(f"{sealed} 辆车国庆封存 / {sealed} vehicles were sealed over National Day")
     # Tracks and orders do not meet before the trips are derived, so each gets a core.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
         driving = beside.submit(_drive, _url(database), now, size, kinds, terminals)
+        sealed = seals.seal(
+            database, demo.story, since=clock.start_of(demo.story.first_on) - REGISTERED_BEFORE, now=now
+        )
+        stage(f"{sealed} 辆车国庆封存 / {sealed} vehicles were sealed over National Day")
         steps = _live_through(database, demo, stage)
         stage(f"{steps} 个业务步骤 / {steps} steps of orders and duties")
         fixes = driving.result()
@@ -172,7 +176,7 @@ def _day_kinds(session: Session, now: datetime, size: Size) -> dict[date, str]:
 
 def _found(database: Database, demo: Demo, password: str) -> dict[str, int]:
     """Make organisations, accounts, parking, vehicles and drivers; returns the terminal id of each plate."""
-    city, at = demo.city, clock.start_of(demo.story.first_on)
+    city, at = demo.city, clock.start_of(demo.story.first_on) - REGISTERED_BEFORE
     password_hash = accounts.hash_password(password)
     licences = {driver.username: driver for driver in city.drivers}
     with database.transaction(SYSTEM) as session:

@@ -45,22 +45,22 @@ def get_campaign(session: Session, *, campaign_id: int, actor: Actor, lock: bool
     """
     query = visible_to(actor).where(SealCampaign.id == campaign_id)
     if lock:
-        query = query.with_for_update(of=SealCampaign).execution_options(populate_existing=True)
+        query = query.with_for_update(of=SealCampaign, key_share=True).execution_options(populate_existing=True)
     found = session.scalar(query)
     if found is None:
         raise NotFound("kit.not_found")
     return found
 
 
-def due(session: Session, *, on: date) -> Sequence[SealCampaign]:
-    """Return, held, the notices that begin or end by a local day and have not yet been moved on."""
+def next_due(session: Session, *, on: date) -> SealCampaign | None:
+    """Return, held, a notice that begins or ends by a local day and has not yet been moved on."""
     query = select(SealCampaign).where(
         or_(
             and_(SealCampaign.state == CampaignState.PUBLISHED, SealCampaign.start_on <= on),
             and_(SealCampaign.state == CampaignState.RUNNING, SealCampaign.end_on <= on),
         )
     )
-    return session.scalars(query.order_by(SealCampaign.id).with_for_update()).all()
+    return session.scalars(query.order_by(SealCampaign.id).limit(1).with_for_update(key_share=True)).first()
 
 
 def records_visible_to(actor: Actor) -> Select[SealRecord]:
@@ -114,7 +114,7 @@ def get_record(session: Session, *, record_id: int, actor: Actor, lock: bool = F
     """
     query = records_visible_to(actor).where(SealRecord.id == record_id)
     if lock:
-        query = query.with_for_update(of=SealRecord).execution_options(populate_existing=True)
+        query = query.with_for_update(of=SealRecord, key_share=True).execution_options(populate_existing=True)
     found = session.scalar(query)
     if found is None:
         raise NotFound("kit.not_found")
@@ -131,12 +131,24 @@ def of_vehicle(session: Session, *, vehicle_id: int, actor: Actor) -> Sequence[S
     return session.scalars(query.order_by(func.lower(SealRecord.during).desc(), SealRecord.id.desc())).all()
 
 
-def under_another(session: Session, *, vehicle_ids: Sequence[int], during: Range[date]) -> set[int]:
-    """Return those vehicles that a notice which touches the period holds already."""
+def held(session: Session, *, campaign: SealCampaign, vehicle_ids: Sequence[int]) -> set[int]:
+    """Return those vehicles that have a record under the notice, or a living one under another of that time."""
+    during = Range(campaign.start_on, campaign.end_on)
     query = select(SealRecord.vehicle_id).where(
-        SealRecord.vehicle_id.in_(vehicle_ids), SealRecord.during.overlaps(during), IS_LIVING
+        SealRecord.vehicle_id.in_(vehicle_ids),
+        or_(SealRecord.campaign_id == campaign.id, and_(SealRecord.during.overlaps(during), IS_LIVING)),
     )
     return set(session.scalars(query))
+
+
+def lock_unsealed(session: Session, *, campaign_id: int, actor: Actor) -> Sequence[SealRecord]:
+    """Return, all held at once, the records of a notice that are to be sealed or on duty.
+
+    Who takes them one by one between entries of the audit log would wait for ever for whoever holds one and waits for the log.
+    """
+    rows = filtered(records_visible_to(actor), campaign_id=campaign_id)
+    rows = rows.where(SealRecord.state.in_([RecordState.TO_SEAL, RecordState.EXEMPT])).order_by(None)
+    return session.scalars(rows.order_by(SealRecord.id).with_for_update(of=SealRecord, key_share=True)).all()
 
 
 def exceptions_of(session: Session, *, record_id: int) -> Sequence[SealException]:
@@ -152,7 +164,7 @@ def get_exception(session: Session, *, exception_id: int, actor: Actor) -> SealE
     :raises NotFound: no such request, or out of reach.
     """
     query = select(SealException).join(SealException.org).where(_within(actor), SealException.id == exception_id)
-    query = query.options(contains_eager(SealException.org)).with_for_update(of=SealException)
+    query = query.options(contains_eager(SealException.org)).with_for_update(of=SealException, key_share=True)
     found = session.scalar(query.execution_options(populate_existing=True))
     if found is None:
         raise NotFound("kit.not_found")

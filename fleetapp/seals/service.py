@@ -85,15 +85,15 @@ def cancel(session: Session, *, campaign_id: int, note: str, actor: Actor, now: 
     return _move_on(session, campaign, CampaignAction.CANCEL, after, actor=actor, now=now, note=note)
 
 
-def move_due(session: Session, *, now: datetime) -> dict[str, int]:
-    """Begin and close the notices whose time has come; again it finds nothing to do."""
-    moved = {"started": 0, "closed": 0}
-    for campaign in queries.due(session, on=clock.local_date(now)):
-        action = CampaignAction.START if campaign.state == CampaignState.PUBLISHED else CampaignAction.CLOSE
-        after = rules.next_campaign_state(campaign.state, action)
-        _move_on(session, campaign, action, after, actor=SYSTEM, now=now)
-        moved[CAMPAIGN_WORDS[action]] += 1
-    return moved
+def move_next(session: Session, *, now: datetime) -> CampaignState | None:
+    """Begin or close one notice whose time has come and return what it is then; again, until none is left."""
+    campaign = queries.next_due(session, on=clock.local_date(now))
+    if campaign is None:
+        return None
+    action = CampaignAction.START if campaign.state == CampaignState.PUBLISHED else CampaignAction.CLOSE
+    after = rules.next_campaign_state(campaign.state, action)
+    _move_on(session, campaign, action, after, actor=SYSTEM, now=now)
+    return after
 
 
 def _take_campaign(
@@ -112,12 +112,11 @@ def _move_on(
     if action in {CampaignAction.CLOSE, CampaignAction.CANCEL}:
         campaign.closed_at = now
     session.flush()
+    missed = 0 if action is CampaignAction.PUBLISH else _end(session, campaign, action, actor=actor, now=now)
     if action in {CampaignAction.PUBLISH, CampaignAction.START}:
         note = f"{_enrol(session, campaign, actor=actor, now=now)}"
     elif action is CampaignAction.CLOSE:
-        note = f"{_end(session, campaign, RecordAction.MISS, actor=actor, now=now)}"
-    else:
-        _end(session, campaign, RecordAction.CANCEL, actor=actor, now=now)
+        note = f"{missed}"
     _record_campaign(session, campaign, CAMPAIGN_WORDS[action], before, actor=actor, now=now, note=note)
     return campaign
 
@@ -126,7 +125,7 @@ def _enrol(session: Session, campaign: SealCampaign, *, actor: Actor, now: datet
     """Put the vehicles in service of the scope that no notice holds in that time under this one; returns how many."""
     cars = session.scalars(vehicles.filtered(vehicles.in_service(actor), org_path=campaign.org.path)).all()
     during = Range(campaign.start_on, campaign.end_on)
-    held = queries.under_another(session, vehicle_ids=[car.id for car in cars], during=during)
+    held = queries.held(session, campaign=campaign, vehicle_ids=[car.id for car in cars])
     new = [
         SealRecord(org_id=car.org_id, campaign_id=campaign.id, vehicle_id=car.id, during=during, state=RecordState.TO_SEAL, created_at=now)
         for car in cars if car.id not in held
@@ -136,15 +135,22 @@ def _enrol(session: Session, campaign: SealCampaign, *, actor: Actor, now: datet
     return len(new)
 
 
-def _end(session: Session, campaign: SealCampaign, action: RecordAction, *, actor: Actor, now: datetime) -> int:
-    """End the records that such an end concerns; returns how many."""
-    concerned = [state for state, possible in rules.RECORD_STEPS if possible is action]
-    rows = queries.filtered(queries.records_visible_to(actor), campaign_id=campaign.id)
-    found = session.scalars(rows.where(SealRecord.state.in_(concerned))).all()
-    for record in found:
-        before, record.state = record.state, rules.next_record_state(record.state, action)
-        _record(session, record, "missed" if action is RecordAction.MISS else "cancelled", before, actor=actor, now=now)
-    return len(found)
+def _end(session: Session, campaign: SealCampaign, action: CampaignAction, *, actor: Actor, now: datetime) -> int:
+    """Let the records go that such a step ends, and those of vehicles that left their unit or the fleet; returns how many are missed."""
+    missed = 0
+    for record in queries.lock_unsealed(session, campaign_id=campaign.id, actor=actor):
+        to_seal, vehicle = record.state == RecordState.TO_SEAL, record.vehicle
+        left = vehicle.org_id != record.org_id or vehicle.state in {VehicleState.DISPOSING, VehicleState.RETIRED}
+        if action is CampaignAction.CANCEL or (to_seal and left):
+            step, what = RecordAction.CANCEL, "cancelled"
+        elif action is CampaignAction.CLOSE and to_seal:
+            step, what = RecordAction.MISS, "missed"
+            missed += 1
+        else:
+            continue
+        before, record.state = record.state, rules.next_record_state(record.state, step)
+        _record(session, record, what, before, actor=actor, now=now)
+    return missed
 
 
 def prove(

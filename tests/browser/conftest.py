@@ -16,6 +16,7 @@ from fleetapp.kit import clock
 from fleetapp.kit.db import Database
 from fleetapp.orders.rules import Stop
 from fleetapp.places.roads import load_roads
+from fleetapp.seals import service as seals
 from fleetapp.trips import jobs as trips_jobs
 from telematics import store
 from telematics.model import Fix
@@ -60,7 +61,7 @@ def save(database_url: str, phone: str, fixes: list[Fix]) -> None:
 
 @pytest.fixture(scope="module")
 def day(url: str, city: Database) -> None:
-    """A day in its middle: a finished journey, one under way, others waiting, a drive without order and its clue."""
+    """A day in its middle: a finished journey, one under way, others waiting, a stray drive and its clue, a notice of sealing."""
     now = clock.now().replace(second=0, microsecond=0)
     roads = load_roads()
     start, end = now - timedelta(hours=6), now - timedelta(hours=3)
@@ -84,6 +85,11 @@ def day(url: str, city: Database) -> None:
     later = soon + timedelta(hours=4)
     steps.asked(city, start=later, end=later + timedelta(hours=2), stops=[SEAT, EAST], approve=True)
     steps.asked(city, start=later, end=later + timedelta(hours=3), stops=[EAST, SEAT], approve=False)
+    office, today = world.actor(city, "vehicle_office.city"), clock.local_date(now)
+    with city.transaction(office) as session:
+        notice = seals.draft(session, org_id=office.org_id, holiday="元旦", start_on=today + timedelta(days=2), end_on=today + timedelta(days=5),
+                             actor=office, now=now)  # fmt: skip
+        seals.publish(session, campaign_id=notice.id, notice_no="杭机管办〔2026〕30号", actor=office, now=now)
     trips_jobs.derive(city, now)
     findings_jobs.scan(city, now)
 

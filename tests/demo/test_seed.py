@@ -1,6 +1,6 @@
 """A short demo filled for real: numbers that agree, clues where the story has them, nothing done twice."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
@@ -108,6 +108,20 @@ def test_ledgers_were_sent_in_one_committed_one_waiting_one_with_faults(filled):
     database, _ = filled
     found = ask(database, "SELECT state, changed_rows > 0, rejected_rows > 0 FROM ledger_import ORDER BY id")
     assert [tuple(row) for row in found] == [("DONE", True, False), ("CHECKED", True, False), ("CHECKED", True, True)]
+
+
+def test_the_last_national_day_was_sealed_in_full_and_the_next_holiday_is_drafted(filled):
+    database, _ = filled
+    campaigns = ask(
+        database, "SELECT holiday, state, start_on, count(*) FROM seal_campaign GROUP BY 1, 2, 3 ORDER BY start_on"
+    )
+    assert campaigns == [("国庆节", "CLOSED", date(2026, 10, 1), 5), ("元旦", "DRAFT", date(2027, 1, 1), 1)]
+    states = dict(ask(database, "SELECT state, count(*) FROM seal_record GROUP BY 1"))
+    assert states.keys() == {"UNSEALED", "EXEMPT"}
+    assert states["UNSEALED"] > 80
+    moved = "SELECT count(*) FROM seal_record WHERE unsealed_odometer_m - sealed_odometer_m > 1000"
+    assert ask(database, moved) == [(1,)]
+    assert ask(database, "SELECT count(*) FROM vehicle WHERE state = 'SEALED'") == [(0,)]
 
 
 def test_the_audit_chain_is_whole(filled):

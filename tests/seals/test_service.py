@@ -4,11 +4,11 @@ from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import Conflict, NotAllowed, NotFound, RuleBroken
+from fleetapp.orders.rules import Stop
 from fleetapp.seals import jobs, queries, service
 from fleetapp.vehicles import service as vehicles
 from fleetapp.vehicles.rules import VehicleState
@@ -28,6 +28,7 @@ from tests.seals.conftest import (
     START_ON,
     UNIT,
 )
+from tests.walks import steps
 
 CITY_CARS = 6
 FOREIGN_PHOTO = (
@@ -77,9 +78,11 @@ def test_every_vehicle_in_service_is_to_be_sealed_from_the_publishing_on(seals):
     assert states(seals) == {"MISSED": CITY_CARS}
 
 
-def test_a_job_that_slept_through_the_holiday_begins_and_closes(published):
-    assert jobs.move_due(published.database, AFTER) == {"started": 1, "closed": 0}
-    assert jobs.move_due(published.database, AFTER) == {"started": 0, "closed": 1}
+def test_a_job_that_slept_through_the_holiday_begins_and_closes_all_of_them(published):
+    later = published.draft("330108", start_on=END_ON, end_on=END_ON + timedelta(days=1))
+    published.take(OFFICE, service.publish, campaign_id=later.id, notice_no="滨1号")
+    assert jobs.move_due(published.database, AFTER) == {"started": 2, "closed": 1}
+    assert jobs.move_due(published.database, AFTER + timedelta(days=1)) == {"started": 0, "closed": 1}
 
 
 def test_a_notice_covers_its_part_of_the_city_and_leaves_vehicles_of_another_one(published):
@@ -164,47 +167,51 @@ def test_others_cannot_prove(published, username):
     assert published.record().state == "TO_SEAL"
 
 
+JOURNEY = {"start": DURING, "end": DURING + timedelta(hours=2),
+           "stops": [Stop("西湖区人民政府", 30.261755, 120.125436), Stop("杭州东站", 30.293549, 120.208203)]}  # fmt: skip
+
+
 def test_a_vehicle_with_a_journey_ahead_is_not_sealed(published):
-    car = published.vehicle()
-    book(published, car, date(2026, 10, 3))
-    refused("seals.booked", published.prove)
+    number, _ = steps.dispatched(published.database, plate=PLATE, **JOURNEY)
+    with pytest.raises(RuleBroken) as broken:
+        published.prove()
+    assert (broken.value.code, broken.value.params["number"]) == ("seals.booked", number)
     assert published.vehicle().state == VehicleState.IN_SERVICE
+    assert published.prove(SECOND).state == "SEALED"
 
 
-def book(seals, car, on, state="ACTIVE"):
-    """Give a vehicle to an order of its unit by SQL, as the service would."""
-    start = DURING.replace(day=on.day)
-    with seals.database.transaction(SYSTEM) as session:
-        order_id = session.scalar(text(
-            "INSERT INTO travel_order (org_id, number, kind, purpose, reason, applicant_id, passenger_count, passengers, contact, body, start_at, end_at, state,"
-            " supplementary, created_at, version) SELECT :org, 'YC-' || :at, 'ordinary', 'meeting', '开会', id, 1, '1 人', '1', 'sedan', :start, :end, 'DISPATCHED', false,"
-            " :start, 1 FROM user_account WHERE username = 'applicant.xhedu' RETURNING id"
-        ), {"org": car.org_id, "start": start, "end": start + timedelta(hours=2), "at": start.isoformat()})  # fmt: skip
-        slip_id = session.scalar(text(
-            "INSERT INTO dispatch_slip (org_id, year, seq, number, issued_at) VALUES (:org, 2026, :seq, 'P-' || :seq, :start) RETURNING id"
-        ), {"org": car.org_id, "seq": order_id, "start": start})  # fmt: skip
-        session.execute(text(
-            "INSERT INTO assignment (org_id, order_org_id, order_id, vehicle_id, driver_id, slip_id, during, state, assigned_at)"
-            " SELECT :org, :org, :order, :car, id, :slip, :during, :state, :start FROM driver WHERE org_id = :org LIMIT 1"
-        ).bindparams(during=Range(start, start + timedelta(hours=2))), {"org": car.org_id, "order": order_id, "car": car.id, "slip": slip_id,
-                                                                      "state": state, "start": start})  # fmt: skip
+def test_a_sealed_vehicle_is_dispatched_neither_by_the_service_nor_by_sql(published):
+    published.prove()
+    refused("planning.why.vehicle_state", steps.dispatched, published.database, plate=PLATE, **JOURNEY)
+    order = steps.asked(published.database, approve=True, **JOURNEY)
+    insert = (
+        "WITH slip AS (INSERT INTO dispatch_slip (org_id, year, seq, number, issued_at)"
+        " VALUES (:org, 2026, 1, 'P-1', now()) RETURNING id)"
+        " INSERT INTO assignment (org_id, order_org_id, order_id, vehicle_id, driver_id, slip_id, during, state, assigned_at, assigned_by)"
+        " SELECT :org, :org, :order, :car, d.id, slip.id, tstzrange(:start, :end), 'ACTIVE', now(), d.user_id FROM slip, driver d"
+        " WHERE d.org_id = :org LIMIT 1"
+    )
+    car = published.vehicle()
+    given = {"org": car.org_id, "order": order.id, "start": DURING, "end": DURING + timedelta(hours=1)}
+    with pytest.raises(Conflict) as broken:
+        sql(published.database, "dispatcher.xihu", insert, car=car.id, **given)
+    assert broken.value.code == "seals.vehicle_sealed"
+    assert sql(published.database, "dispatcher.xihu", insert, car=published.vehicle(SECOND).id, **given) == 1
 
 
-def test_a_sealed_vehicle_is_not_dispatched_by_sql_nor_put_back_by_hand(published):
+def test_a_sealed_vehicle_goes_back_by_unsealing_only(published):
     published.prove()
     car = published.vehicle()
-    with pytest.raises(Conflict) as broken:
-        book(published, car, date(2026, 10, 20))
-    assert broken.value.code == "seals.vehicle_sealed"
-    refused(
-        "seals.by_unsealing",
-        published.take,
-        MANAGER,
-        vehicles.change_state,
-        vehicle_id=car.id,
-        to=VehicleState.IN_SERVICE,
-        reason="急用",
-    )
+    for to in (VehicleState.IN_SERVICE, VehicleState.MAINTENANCE):
+        refused(
+            "seals.by_unsealing",
+            published.take,
+            MANAGER,
+            vehicles.change_state,
+            vehicle_id=car.id,
+            to=to,
+            reason="急用",
+        )
     with pytest.raises(Conflict) as broken:
         sql(published.database, MANAGER, "UPDATE vehicle SET state = 'IN_SERVICE' WHERE id = :id", id=car.id)
     assert broken.value.code == "seals.by_unsealing"
@@ -285,6 +292,17 @@ def test_closing_by_hand_misses_what_was_not_proved_and_lets_the_rest_out(publis
     refused("seals.not_in_force", published.prove, SECOND)
     refused("seals.not_in_force", published.ask, SECOND)
     assert published.take(UNIT, service.unseal, DURING, record_id=record.id, odometer_m=ODOMETER_M).state == "UNSEALED"
+
+
+def test_a_vehicle_that_left_its_unit_or_the_fleet_is_no_longer_to_be_sealed(published):
+    other = published.org_id("330106-HEALTH")
+    with published.database.transaction(SYSTEM) as session:
+        session.execute(text("UPDATE vehicle SET org_id = :org WHERE plate = :plate"), {"org": other, "plate": PLATE})
+        session.execute(text("UPDATE vehicle SET state = 'DISPOSING' WHERE plate = :plate"), {"plate": SECOND})
+    assert jobs.move_due(published.database, DURING) == {"started": 1, "closed": 0}
+    assert states(published) == {"TO_SEAL": CITY_CARS - 2, "CANCELLED": 2}
+    assert jobs.move_due(published.database, AFTER) == {"started": 0, "closed": 1}
+    assert states(published) == {"MISSED": CITY_CARS - 2, "CANCELLED": 2}
 
 
 def test_cancelling_lets_everything_go(published):
