@@ -14,6 +14,7 @@ import fleetapp.audit.models
 import fleetapp.disposal.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
+import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.orders.models
 import fleetapp.places.models
@@ -51,6 +52,15 @@ CONSTRAINT_ERRORS = {
     "uq_disposal_case_vehicle_living": "disposal.there",
     "uq_disposal_case_vehicle_out": "disposal.there",
     "ck_disposal_case_no_self_approval": "kit.own_row",
+    "ex_energy_card_number": "energy.card_taken",
+    "ex_energy_card_vehicle": "energy.card_second",
+    "ck_energy_card_kind_fits": "energy.kind_fits",
+    "ck_energy_entry_kind_fits": "energy.kind_fits",
+    "ck_energy_entry_card": "energy.card_other_now",
+    "ck_energy_entry_amount": "energy.amount_now",
+    "uq_energy_entry_digest": "energy.there",
+    "uq_energy_entry_card_moment": "energy.there",
+    "uq_energy_entry_vehicle_moment": "energy.there",
     "ck_vehicle_ready": "vehicles.not_ready_now",
     "ck_assignment_papers": "planning.papers_ended",
     "ck_indicator_quota": "acquisitions.no_quota",
@@ -88,6 +98,7 @@ MENU = (
     MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
     MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read"),
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
+    MenuItem("energy.index", "energy.title", "gas-station", "energy.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
     MenuItem("places.parking", "places.parking", "parking", "places.read"),
     MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
@@ -138,6 +149,8 @@ def register(app: Flask) -> None:
     import fleetapp.drivers.views
     import fleetapp.duty.api
     import fleetapp.duty.views
+    import fleetapp.energy.api
+    import fleetapp.energy.views
     import fleetapp.findings.api
     import fleetapp.findings.views
     import fleetapp.orders.api
@@ -168,6 +181,7 @@ def register(app: Flask) -> None:
         fleetapp.disposal.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
+        fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.orders.views,
         fleetapp.places.views,
@@ -187,6 +201,7 @@ def register(app: Flask) -> None:
         fleetapp.disposal.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
+        fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.orders.api,
         fleetapp.places.api,
