@@ -118,7 +118,7 @@ class ImportCommit(MethodView):
     def post(self, import_id: int) -> Any:
         """Put the good rows of a file into the ledger."""
         with transaction() as session:
-            return importing.commit(session, import_id=import_id, actor=actor(), now=now())
+            return importing.put_in(session, import_id=import_id, actor=actor(), now=now())
 
 
 @blueprint.route("/imports/<int:import_id>/file")

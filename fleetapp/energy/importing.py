@@ -195,7 +195,7 @@ def digest(row: Row, vehicle_id: int) -> str:
     return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
 
 
-def commit(session: Session, *, import_id: int, actor: Actor, now: datetime) -> EnergyImport:
+def put_in(session: Session, *, import_id: int, actor: Actor, now: datetime) -> EnergyImport:
     """Put all good rows of a checked file into the ledger together.
 
     :raises RuleBroken: ``energy.file_done``; ``energy.file_nothing`` when there is nothing to put in.

@@ -97,7 +97,7 @@ class EnergyEntry(Base):
         CheckConstraint(f"abs(amount - quantity * unit_price) <= {ROUNDING}", name="amount"),
         CheckConstraint("odometer_m >= 0", name="odometer"),
         CheckConstraint("soc_percent IS NULL OR (kind = 'charge' AND soc_percent BETWEEN 0 AND 100)", name="soc"),
-        CheckConstraint("(source = 'import') = (digest IS NOT NULL AND import_id IS NOT NULL)", name="digest"),
+        CheckConstraint("(source = 'import') = (digest IS NOT NULL) AND (digest IS NULL) = (import_id IS NULL)", name="digest"),
         CheckConstraint("(void_at IS NULL) = (void_reason IS NULL)", name="void"),
         CheckConstraint("length(trim(void_reason)) >= 2", name="void_reason"),
         Index("uq_energy_entry_digest", "digest", unique=True),

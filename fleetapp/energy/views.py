@@ -242,7 +242,7 @@ def commit_import(import_id: int) -> BaseResponse | tuple[str, int]:
     """Put the good rows of a file into the ledger."""
     try:
         with transaction() as s:
-            made = importing.commit(s, import_id=import_id, actor=actor(), now=now())
+            made = importing.put_in(s, import_id=import_id, actor=actor(), now=now())
     except (RuleBroken, Conflict) as error:
         return _one_import(import_id, errors_of(error)), 422
     flash(t("energy.file_committed", n=made.fresh))
