@@ -11,6 +11,7 @@ import fleetapp.accounts.models
 import fleetapp.acquisitions.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
+import fleetapp.costs.models
 import fleetapp.disposal.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
@@ -61,6 +62,10 @@ CONSTRAINT_ERRORS = {
     "uq_energy_entry_digest": "energy.there",
     "uq_energy_entry_card_moment": "energy.there",
     "uq_energy_entry_vehicle_moment": "energy.there",
+    "ck_cost_entry_order": "costs.order_other",
+    "ck_cost_entry_task": "costs.task_needed",
+    "ck_cost_entry_kind": "costs.elsewhere",
+    "uq_cost_entry_document": "costs.there",
     "ck_vehicle_ready": "vehicles.not_ready_now",
     "ck_assignment_papers": "planning.papers_ended",
     "ck_indicator_quota": "acquisitions.no_quota",
@@ -99,6 +104,7 @@ MENU = (
     MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read"),
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
     MenuItem("energy.index", "energy.title", "gas-station", "energy.read"),
+    MenuItem("costs.units", "costs.title", "receipt", "costs.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
     MenuItem("places.parking", "places.parking", "parking", "places.read"),
     MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
@@ -142,6 +148,8 @@ def register(app: Flask) -> None:
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.costs.api
+    import fleetapp.costs.views
     import fleetapp.demo.cli
     import fleetapp.disposal.api
     import fleetapp.disposal.views
@@ -178,6 +186,7 @@ def register(app: Flask) -> None:
         fleetapp.acquisitions.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
+        fleetapp.costs.views,
         fleetapp.disposal.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
@@ -198,6 +207,7 @@ def register(app: Flask) -> None:
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,

@@ -41,7 +41,7 @@ HIDDEN = [
     "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
-    "energy_card", "energy_entry", "energy_import",
+    "energy_card", "energy_entry", "energy_import", "cost_entry",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -134,6 +134,7 @@ def seed_unit(session, unit, number):
         session, "energy_entry", org_id=org_id, vehicle_id=vehicle_id, card_id=card_id, kind="fuel", source="manual"
     )
     keys["energy_import"] = add(session, "energy_import", org_id=org_id, state="CHECKED")
+    keys["cost_entry"] = add(session, "cost_entry", org_id=org_id, vehicle_id=vehicle_id, kind="wash")
     keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
     session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
@@ -225,6 +226,7 @@ INSERTS = {
     "energy_card": {"vehicle_id": "vehicle", "kind": "fuel", "number": "K009", "state": "ACTIVE", "valid_from": date(2030, 1, 1)},
     "energy_entry": {"vehicle_id": "vehicle", "kind": "fuel", "source": "manual", "at": NOW + timedelta(days=9)},
     "energy_import": {"state": "CHECKED"},
+    "cost_entry": {"vehicle_id": "vehicle", "kind": "wash"},
     "vehicle_document": {"vehicle_id": "vehicle", "kind": "etc", "number": "E9"},
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
     "gps_last": {"terminal_id": "terminal_id"},
