@@ -1,6 +1,5 @@
 """Costs under ``/api/v1/costs``."""
 
-from datetime import timedelta
 from typing import Any
 
 from flask import Response
@@ -68,20 +67,19 @@ class Rows(MethodView):
     def get(self, query: dict[str, Any]) -> Any:
         """List all costs of every source over some days, without them over the last twelve months."""
         permits.require("costs.read", actor())
-        start, end = figures.last_months(clock.local_date(now()))
-        start = query["start_on"] or start
-        end = query["end_on"] + timedelta(days=1) if query["end_on"] else end
+        start, end = figures.days_of(query, clock.local_date(now()))
         with transaction() as session:
             return queries.all_rows(session, actor=actor(), start=start, end=end)
 
 
 @blueprint.route("/vehicles/<int:vehicle_id>")
 class OneVehicle(MethodView):
+    @blueprint.arguments(PeriodQuery, location="query")
     @blueprint.response(200, VehicleOut)
-    def get(self, vehicle_id: int) -> Any:
-        """Return a vehicle's costs over the last twelve months and over its life."""
+    def get(self, query: dict[str, Any], vehicle_id: int) -> Any:
+        """Return a vehicle's costs over some days, without them over the last twelve months, and over its life."""
         today = clock.local_date(now())
-        start, end = figures.last_months(today)
+        start, end = figures.days_of(query, today)
         with transaction() as session:
             car = vehicles.get_vehicle(session, vehicle_id=vehicle_id, actor=actor())
             permits.require("costs.read", actor(), org_path=car.org.path)

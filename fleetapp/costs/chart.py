@@ -1,5 +1,6 @@
 """Where the stacked bars of a vehicle's months stand, in the units of their drawing."""
 
+import math
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -12,9 +13,10 @@ GRID_LINES = 4
 
 def drawn(months: Mapping[date, Sum]) -> dict[str, Any]:
     """Return a bar of running costs for every month, one part for each group."""
-    top = float(max((one.running for one in months.values()), default=0)) * 1.1
-    if not top:
+    highest = float(max((one.running for one in months.values()), default=0))
+    if not highest:
         return {}
+    top = round_top(highest)
     step, inner = (WIDTH - LEFT) / len(months), HEIGHT - TOP - BOTTOM
     parts, labels = [], []
     for number, (month, one) in enumerate(months.items()):
@@ -31,3 +33,9 @@ def drawn(months: Mapping[date, Sum]) -> dict[str, Any]:
         "grid": [(round(TOP + inner * (1 - share / GRID_LINES), 1), f"{top * share / GRID_LINES:,.0f}") for share in range(GRID_LINES + 1)],
         "groups": [group for group in Group if any(one.of(group) for one in months.values())],
     }  # fmt: skip
+
+
+def round_top(value: float) -> float:
+    """Return the least of 1, 2, 4, 8 times a power of ten that is not below a value: it divides into round grid lines."""
+    size: float = 10 ** math.floor(math.log10(value))
+    return next(step * size for step in (1, 2, 4, 8, 10, 20) if step * size >= value)

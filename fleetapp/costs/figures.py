@@ -1,10 +1,11 @@
 """Costs beside what was driven: one vehicle by month, units by year, whole lives."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,6 @@ from fleetapp.costs.rules import Depreciation, Sum
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.policies import queries as policies
-from fleetapp.trips import queries as trips
 from fleetapp.trips.queries import Driven
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
@@ -23,13 +23,21 @@ from fleetapp.vehicles.rules import CostRow, VehicleState
 
 FIRST_DAY = date(2000, 1, 1)
 """Before any cost on record: where whole lives begin."""
-NOTHING = Driven(0.0, 0)
 
 
 def last_months(today: date) -> tuple[date, date]:
     """Return ``[start, end)`` of the twelve months up to and including this one."""
     first = rules.month_of(today)
     return date(first.year - (first.month < 12), first.month % 12 + 1, 1), today + timedelta(days=1)
+
+
+def days_of(asked: Mapping[str, Any], today: date) -> tuple[date, date]:
+    """Return ``[start, end)`` of a query's local days, both included there; without them the last twelve months."""
+    start, end = last_months(today)
+    last_on = asked["end_on"]
+    if last_on is not None:
+        start, end = last_months(last_on)
+    return asked["start_on"] or start, end
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,12 @@ class VehicleCosts:
 
     @property
     def per_trip(self) -> Decimal | None:
-        """Running costs per trip."""
-        return (self.sum.running / self.driven.trips).quantize(Decimal("0.01")) if self.driven.trips else None
+        """Running costs per trip, from the month of the first trip on: before it no tracks were kept."""
+        if self.driven.first_at is None:
+            return None
+        since = rules.month_of(clock.local_date(self.driven.first_at))
+        running = sum((one.running for month, one in self.months.items() if month >= since), Decimal(0))
+        return (running / self.driven.trips).quantize(Decimal("0.01"))
 
 
 def of_vehicle(session: Session, *, vehicle_id: int, actor: Actor, start: date, end: date) -> VehicleCosts:
@@ -58,9 +70,9 @@ def of_vehicle(session: Session, *, vehicle_id: int, actor: Actor, start: date, 
     by_month: dict[date, list[CostRow]] = {month: [] for month in rules.months_between(start, end)}
     for row in rows:
         by_month[rules.month_of(row.on)].append(row)
-    driven = trips.driven(session, vehicle_ids=[vehicle_id], start=clock.start_of(start), end=clock.start_of(end))
+    driven = queries.driven(session, vehicle_ids=[vehicle_id], start=start, end=end)
     months = {month: rules.add_up(of_month) for month, of_month in by_month.items()}
-    return VehicleCosts(rows, months, rules.add_up(rows), driven.get(vehicle_id, NOTHING))
+    return VehicleCosts(rows, months, rules.add_up(rows), driven.get(vehicle_id, queries.NOTHING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ def by_unit(session: Session, *, actor: Actor, year: int, org_path: str = "/") -
         if car.org_id in orgs and car.state != VehicleState.RETIRED
     }
     metres: dict[int, float] = defaultdict(float)
-    driven = trips.driven(session, vehicle_ids=holders.keys(), start=clock.start_of(start), end=clock.start_of(end))
+    driven = queries.driven(session, vehicle_ids=holders.keys(), start=start, end=end)
     for vehicle_id, found in driven.items():
         metres[holders[vehicle_id]] += found.metres
     held = list(holders.values())

@@ -1,6 +1,6 @@
 """Reading of costs: the own entries, and those of every slice that has some, in one form."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -20,6 +20,7 @@ from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import TravelOrder
 from fleetapp.planning.models import Assignment
 from fleetapp.trips import queries as trips
+from fleetapp.trips.queries import Driven
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import PURCHASE_COSTS, Acquired, CostKind, CostRow
@@ -167,9 +168,27 @@ def proceeds(session: Session, *, actor: Actor, vehicle_id: int | None = None) -
     return {case.vehicle_id: case.remitted or Decimal(0) for case in session.scalars(query)}
 
 
+NOTHING = Driven(0.0, 0, None)
+
+
+def driven(session: Session, *, vehicle_ids: Collection[int], start: date, end: date) -> dict[int, Driven]:
+    """Return what vehicles drove over the local days ``[start, end)``; call it for vehicles within reach only.
+
+    Tracks miss what no terminal reported, readings what lies before the first and after the last filling: the longer one counts.
+    """
+    span = {"start": clock.start_of(start), "end": clock.start_of(end)}
+    tracks = trips.driven(session, vehicle_ids=vehicle_ids, **span)
+    readings = energy.odometer_m(session, vehicle_ids=vehicle_ids, **span)
+    found = {}
+    for vehicle_id in tracks.keys() | readings.keys():
+        known = tracks.get(vehicle_id, NOTHING)
+        found[vehicle_id] = known._replace(metres=max(known.metres, float(readings.get(vehicle_id, 0))))
+    return found
+
+
 def per_km(session: Session, *, vehicle_id: int, actor: Actor, start: date, end: date) -> Decimal | None:
     """Return a vehicle's running costs per kilometre driven over the local days ``[start, end)``, None where it drove none."""
     rows = all_rows(session, actor=actor, start=start, end=end, vehicle_id=vehicle_id)
-    driven = trips.driven(session, vehicle_ids=[vehicle_id], start=clock.start_of(start), end=clock.start_of(end))
+    known = driven(session, vehicle_ids=[vehicle_id], start=start, end=end).get(vehicle_id, NOTHING)
     running = sum((row.amount for row in rows if row.kind not in PURCHASE_COSTS), Decimal(0))
-    return rules.per_km(running, driven[vehicle_id].metres) if vehicle_id in driven else None
+    return rules.per_km(running, known.metres)

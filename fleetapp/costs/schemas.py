@@ -113,7 +113,7 @@ class RowOut(StrictSchema):
 
 
 class VehicleOut(StrictSchema):
-    """A vehicle's costs over the last twelve months and over its life."""
+    """A vehicle's costs over a period and over its life."""
 
     vehicle_id = fields.Integer()
     running = fields.Decimal(as_string=True)

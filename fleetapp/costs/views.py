@@ -1,6 +1,7 @@
 """Pages of costs: units by year, entries, one vehicle, whole lives."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -9,7 +10,7 @@ from werkzeug import Response
 from fleetapp.accounts.queries import get_org, orgs_visible_to
 from fleetapp.costs import chart, figures, files, queries, service
 from fleetapp.costs.rules import OWN_KINDS, Group
-from fleetapp.costs.schemas import EntryForm, ExportIn, LifeQuery, ListQuery, ReasonIn, YearQuery
+from fleetapp.costs.schemas import EntryForm, ExportIn, LifeQuery, ListQuery, PeriodQuery, ReasonIn, YearQuery
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import Page, paginate
@@ -87,15 +88,19 @@ def entries() -> str:
 def _vehicle(vehicle_id: int, values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
     permits.require("costs.read", actor())
     today = clock.local_date(now())
-    start, end = figures.last_months(today)
+    start, end = figures.days_of(_query(PeriodQuery()), today)
     with transaction() as s:
         car = vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
         permits.require("costs.read", actor(), org_path=car.org.path)
         found = figures.of_vehicle(s, vehicle_id=car.id, actor=actor(), start=start, end=end)
-        own = s.scalars(queries.filtered(queries.visible_to(actor()), vehicle_id=car.id, start_on=start)).all()
+        own = s.scalars(
+            queries.filtered(
+                queries.visible_to(actor()), vehicle_id=car.id, start_on=start, end_on=end - timedelta(days=1)
+            )
+        ).all()
         return render_template(
             "costs/vehicle.html", car=car, found=found, drawn=chart.drawn(found.months), life=figures.lives(s, actor=actor(), cars=[car], today=today)[0],
-            own=own, start=start, today=today, kinds=kinds(), values=values, errors=errors,
+            own=own, start=start, last=end - timedelta(days=1), today=today, kinds=kinds(), values=values, errors=errors,
             orders=[(order.id, f"{order.number} · {clock.local_date(order.start_at)}") for order in queries.orders_of(s, vehicle_id=car.id)],
             may_enter=permits.may("costs.enter", actor(), org_path=car.org.path),
         )  # fmt: skip

@@ -111,7 +111,7 @@ def fuel_and_charge(database: Database, city: City, *, first_on: date, now: date
         lines.writerow(HEADS[kind])
         for car in cars:
             lines.writerows(_fillings(car, kind, now) if kind in car.rates else ())
-        lines.writerow(("浙A00000", "", "2026-09-01 10:00", *("1",) * (len(HEADS[kind]) - 3)))
+        lines.writerow(("浙Z99999", *next(_fillings(next(car for car in cars if kind in car.rates), kind, now))[1:]))
         with database.transaction(who) as session:
             made = importing.check(session, name=name, content=out.getvalue().encode("gb18030"), actor=who, now=now)
             put_in += importing.put_in(session, import_id=made.id, actor=who, now=now).fresh

@@ -8,8 +8,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from fleetapp.energy import queries, rules
-from fleetapp.energy.models import EnergyEntry
-from fleetapp.energy.queries import Total
+from fleetapp.energy.queries import Total, Valid
 from fleetapp.energy.rules import EntryKind, Filling, Footprint, Interval, Limits, Outlier
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
@@ -41,7 +40,7 @@ class Consumption:
         return rules.mean_per_100km(self.intervals.get(kind, ()))
 
 
-def filling(entry: EnergyEntry, battery_kwh: Decimal | None) -> Filling:
+def filling(entry: Valid, battery_kwh: Decimal | None) -> Filling:
     """Return what the rules need of an entry."""
     at_level = rules.level(full=entry.full, soc_percent=entry.soc_percent, battery_kwh=battery_kwh)
     return Filling(entry.at, entry.quantity, entry.odometer_m, at_level, entry.breaks)
@@ -61,13 +60,13 @@ def consumption(session: Session, *, cars: Sequence[Vehicle], start_on: date, en
     """Return what each of some vehicles consumed over local days, both included: intervals count where they end."""
     given = factors(session, on=end_on)
     start, end = clock.start_of(start_on), clock.start_of(end_on + timedelta(days=1))
-    by_car: dict[int, list[EnergyEntry]] = {car.id: [] for car in cars}
+    by_car: dict[int, list[Valid]] = {car.id: [] for car in cars}
     for entry in queries.valid_in(session, vehicle_ids=by_car.keys(), start=start - LOOK_BACK, end=end):
         by_car[entry.vehicle_id].append(entry)
     return [_of(car, by_car[car.id], start, given) for car in cars]
 
 
-def _of(car: Vehicle, entries: Sequence[EnergyEntry], start: datetime, given: Mapping[str, Decimal]) -> Consumption:
+def _of(car: Vehicle, entries: Sequence[Valid], start: datetime, given: Mapping[str, Decimal]) -> Consumption:
     found = Consumption(car)
     for kind in rules.kinds_of(car.energy):
         of_kind = [entry for entry in entries if entry.kind == kind]

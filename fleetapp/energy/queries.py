@@ -1,17 +1,17 @@
 """Reading of cards, entries and files; the costs they stand for."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
 from fleetapp.energy.models import EnergyCard, EnergyEntry, EnergyImport
-from fleetapp.energy.rules import EntryKind
+from fleetapp.energy.rules import Break, EntryKind
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
@@ -109,16 +109,50 @@ def _found(row: Any) -> Any:
     return row
 
 
-def valid_in(
-    session: Session, *, vehicle_ids: Collection[int], start: datetime | None = None, end: datetime | None = None
-) -> Sequence[EnergyEntry]:
-    """Return the entries that count of some vehicles over ``[start, end)``, by time; call it for vehicles within reach only."""
-    query = select(EnergyEntry).where(EnergyEntry.vehicle_id.in_(vehicle_ids), EnergyEntry.void_at.is_(None))
-    if start is not None:
-        query = query.where(EnergyEntry.at >= start)
-    if end is not None:
-        query = query.where(EnergyEntry.at < end)
-    return session.scalars(query.order_by(EnergyEntry.at, EnergyEntry.id)).all()
+class Valid(NamedTuple):
+    """What counts of an entry."""
+
+    vehicle_id: int
+    kind: str
+    at: datetime
+    quantity: Decimal
+    amount: Decimal
+    odometer_m: int | None
+    full: bool
+    soc_percent: int | None
+    breaks: str | None
+
+
+def valid_in(session: Session, *, vehicle_ids: Collection[int], start: datetime, end: datetime) -> list[Valid]:
+    """Return the entries that are not void of some vehicles over ``[start, end)``, by time; call it for vehicles within reach only."""
+    query = (
+        select(*(getattr(EnergyEntry, name) for name in Valid._fields))
+        .where(
+            EnergyEntry.vehicle_id.in_(vehicle_ids),
+            EnergyEntry.void_at.is_(None),
+            EnergyEntry.at >= start,
+            EnergyEntry.at < end,
+        )
+        .order_by(EnergyEntry.at, EnergyEntry.id)
+    )
+    return [Valid(*row) for row in session.execute(query)]
+
+
+def odometer_m(session: Session, *, vehicle_ids: Collection[int], start: datetime, end: datetime) -> dict[int, int]:
+    """Return the metres between the lowest and the highest reading over ``[start, end)`` by vehicle; none where the meter was changed."""
+    changed = func.count().filter(EnergyEntry.breaks == Break.METER)
+    query = (
+        select(EnergyEntry.vehicle_id, func.max(EnergyEntry.odometer_m) - func.min(EnergyEntry.odometer_m))
+        .where(
+            EnergyEntry.vehicle_id.in_(vehicle_ids),
+            EnergyEntry.void_at.is_(None),
+            EnergyEntry.at >= start,
+            EnergyEntry.at < end,
+        )
+        .group_by(EnergyEntry.vehicle_id)
+        .having(func.count(EnergyEntry.odometer_m) > 1, changed == 0)
+    )
+    return {vehicle_id: metres or 0 for vehicle_id, metres in session.execute(query)}
 
 
 def cards_visible_to(actor: Actor) -> Select[EnergyCard]:

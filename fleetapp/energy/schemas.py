@@ -118,6 +118,12 @@ class EntryQuery(PageQuery, PeriodQuery):
     vehicle_id = fields.Integer(load_default=None)
 
 
+class RankingQuery(PeriodQuery):
+    """Period, unit and page of the ranking."""
+
+    page = fields.Integer(load_default=1, validate=validate.Range(min=1, max=100_000))
+
+
 class CardQuery(PageQuery):
     """Filters and page of the cards."""
 

@@ -18,13 +18,14 @@ from fleetapp.energy.schemas import (
     EntryQuery,
     PageQuery,
     PeriodQuery,
+    RankingQuery,
     ReasonIn,
 )
 from fleetapp.energy.words import errors as row_errors
 from fleetapp.energy.words import period, returned
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
-from fleetapp.kit.paging import paginate
+from fleetapp.kit.paging import PAGE_SIZE, Page, paginate
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
 from fleetapp.web.forms import load, load_form, received_file
@@ -79,7 +80,7 @@ def index() -> str:
 def ranking() -> str:
     """Show consumption by vehicle, far-off ones marked."""
     permits.require("energy.read", actor())
-    query = _query(PeriodQuery())
+    query = _query(RankingQuery())
     days = period(query, clock.local_date(now()))
     with transaction() as s:
         org_path = get_org(s, org_id=query["org_id"]).path if query["org_id"] else None
@@ -92,7 +93,7 @@ def ranking() -> str:
             )
         )
         return render_template(
-            "energy/ranking.html", found=found, query=query, orgs=_orgs(s), days=days, marked=sum(bool(one.marks or one.share_low) for one in found),
+            "energy/ranking.html", page=Page(found[(query["page"] - 1) * PAGE_SIZE : query["page"] * PAGE_SIZE], query["page"], PAGE_SIZE, len(found)), query=query, orgs=_orgs(s), days=days, marked=sum(bool(one.marks or one.share_low) for one in found),
             given=figures.factors(s, on=clock.local_date(now())),
         )  # fmt: skip
 

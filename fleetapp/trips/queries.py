@@ -132,22 +132,23 @@ def changed_windows(session: Session, *, since: datetime) -> list[tuple[int, dat
 
 
 class Driven(NamedTuple):
-    """What a vehicle drove over a time."""
+    """What a vehicle drove over a time; ``first_at`` is when the first trip began."""
 
     metres: float
     trips: int
+    first_at: datetime | None
 
 
 def driven(session: Session, *, vehicle_ids: Collection[int], start: datetime, end: datetime) -> dict[int, Driven]:
-    """Return distance and number of the current trips that began in ``[start, end)`` by vehicle, as far as row-level security shows them.
+    """Return distance, number and begin of the current trips that began in ``[start, end)`` by vehicle, as far as row-level security shows them.
 
     For slices that have already checked that the actor may read these vehicles; no place and no time of a trip is told.
     """
     rows = session.execute(
-        select(Trip.vehicle_id, func.sum(Trip.best_m), func.count())
+        select(Trip.vehicle_id, func.sum(Trip.best_m), func.count(), func.min(Trip.start_at))
         .where(
             Trip.vehicle_id.in_(vehicle_ids), Trip.superseded_at.is_(None), Trip.start_at >= start, Trip.start_at < end
         )
         .group_by(Trip.vehicle_id)
     )
-    return {vehicle_id: Driven(metres, number) for vehicle_id, metres, number in rows}
+    return {vehicle_id: Driven(metres, number, first_at) for vehicle_id, metres, number, first_at in rows}

@@ -14,7 +14,7 @@ from fleetapp.costs import figures, queries, service
 from fleetapp.disposal import service as disposal
 from fleetapp.disposal.rules import Mode
 from fleetapp.energy import service as energy
-from fleetapp.energy.rules import EntryKind
+from fleetapp.energy.rules import Break, EntryKind
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import Conflict, NotAllowed, NotFound, RuleBroken
 from fleetapp.orders.models import TravelOrder
@@ -223,6 +223,24 @@ def test_every_source_counts_once(database, cars, spent):
         } == {cars[CAR]}
 
 
+def test_the_longer_of_tracks_and_readings_counts_unless_the_meter_was_changed(database, cars, spent, take):
+    year = {"start": date(2026, 1, 1), "end": date(2026, 11, 19)}
+    city = world.actor(database, AUDITOR)
+
+    def fill(day, km, breaks=None):
+        take(FINANCE, energy.enter, vehicle_id=cars[CAR], kind=EntryKind.FUEL, at=datetime(2026, 5, day, tzinfo=UTC), quantity=Decimal(1),
+             unit_price=Decimal(5), amount=Decimal(5), odometer_m=km * 1000, breaks=breaks)  # fmt: skip
+        with database.transaction(city) as session:
+            return queries.driven(session, vehicle_ids=[cars[CAR]], **year)[cars[CAR]].metres
+
+    assert [fill(1, 1000), fill(2, 1100), fill(3, 1450), fill(4, 20, Break.METER)] == [
+        200_000,
+        200_000,
+        450_000,
+        200_000,
+    ]
+
+
 def test_purchase_and_running_by_unit_and_year(database, cars, spent):
     city = world.actor(database, FINANCE)
     with database.transaction(city) as session:
@@ -270,7 +288,7 @@ def test_the_whole_life_ends_with_what_the_disposal_brought(database, cars, spen
 def test_pages(cars, order_id, spent, browse):
     unit, path = browse(UNIT), f"/costs/vehicles/{cars[CAR]}"
     assert f'href="{path}"' in unit.get(f"/vehicles/{cars[CAR]}").get_data(as_text=True)
-    shown = unit.get(path).get_data(as_text=True)
+    shown = unit.get(f"{path}?end_on=2026-11-18").get_data(as_text=True)
     assert "costs-chart" in shown
     assert "165,400.00" in shown
     bad = unit.submit(path, on="2026-11-10", kind="toll", amount="35")
@@ -280,7 +298,7 @@ def test_pages(cars, order_id, spent, browse):
     listed = unit.get("/costs/entries?q=A10001&kind=toll").get_data(as_text=True)
     assert "47.50" in listed
     assert "没有费用" in unit.get("/costs/entries?end_on=2026-01-01").get_data(as_text=True)
-    assert "412.50" in unit.get("/costs").get_data(as_text=True)
+    assert "412.50" in unit.get("/costs?year=2026").get_data(as_text=True)
     assert "165,000.00" in unit.get("/costs?year=2022").get_data(as_text=True)
     assert CAR in unit.get("/costs/lives?q=A10001").get_data(as_text=True)
     assert "没有车辆" in unit.get("/costs/lives?q=zzz").get_data(as_text=True)
@@ -319,10 +337,10 @@ def test_the_api(database, cars, order_id, spent, api):
     assert made.status_code == 201
     assert len(call("GET", "/costs/entries?kind=parking_fee").json) == 1
     assert call("POST", f"/costs/entries/{made.json['id']}/void", json={"reason": "录错"}).json["void_reason"] == "录错"
-    assert sum(Decimal(row["amount"]) for row in call("GET", "/costs/rows").json) == 400
+    assert sum(Decimal(row["amount"]) for row in call("GET", "/costs/rows?end_on=2026-11-18").json) == 400
     assert call("GET", "/costs/rows?start_on=2026-11-10&end_on=2026-01-01").status_code == 422
-    found = call("GET", f"/costs/vehicles/{cars[CAR]}").json
-    assert (found["per_km"], found["per_trip"], found["whole_life"]) == ("2.000", "200.00", "165400.00")
+    found = call("GET", f"/costs/vehicles/{cars[CAR]}?end_on=2026-11-18").json
+    assert (found["per_km"], found["per_trip"], found["whole_life"]) == ("2.000", "187.50", "165400.00")
     units = call("GET", "/costs/units?year=2026").json
     assert (units[0]["org_id"], units[0]["running"], units[1]["by_kind"]["fuel"]) == (None, "400.00", "340.00")
     org_id = world.actor(database, UNIT).org_id

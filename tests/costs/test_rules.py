@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetapp.costs import rules
+from fleetapp.costs.chart import round_top
 from fleetapp.costs.rules import Depreciation, Group
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.vehicles.rules import PURCHASE_COSTS, CostKind, CostRow
@@ -93,3 +94,9 @@ def test_per_kilometre_and_whole_life():
     assert rules.per_km(Decimal(500), 1_000_000) == Decimal("0.500")
     assert rules.per_km(Decimal(500), 0) is None
     assert rules.whole_life(purchase=Decimal(180), running=Decimal(90), proceeds=Decimal(21)) == 249
+
+
+@given(st.floats(0.01, 1e9))
+def test_the_top_of_a_chart_is_round_and_just_above(value):
+    top = round_top(value)
+    assert value <= top < 2.6 * value
