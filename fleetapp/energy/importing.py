@@ -61,13 +61,15 @@ def check(session: Session, *, name: str, content: bytes, actor: Actor, now: dat
     return made
 
 
-def judged_file(session: Session, made: EnergyImport, *, actor: Actor, now: datetime) -> Judged:
-    """Read a kept file again and judge its rows as things stand now."""
+def judged_file(
+    session: Session, made: EnergyImport, *, actor: Actor, now: datetime, action: str = "energy.read"
+) -> Judged:
+    """Read a kept file again and judge its rows as things stand now, for vehicles on which the actor may do ``action``."""
     _, content = attachment_queries.get_content(session, attachment_id=made.attachment_id or 0, actor=actor)
-    return judge(session, reading.read(made.file_name, content), actor=actor, now=now)
+    return judge(session, reading.read(made.file_name, content), actor=actor, now=now, action=action)
 
 
-def judge(session: Session, sheet: Sheet, *, actor: Actor, now: datetime) -> Judged:
+def judge(session: Session, sheet: Sheet, *, actor: Actor, now: datetime, action: str = "energy.enter") -> Judged:
     """Tell the rows of a file apart.
 
     :raises RuleBroken: ``energy.file_empty``; ``energy.file_shifted`` when not one row can be read, naming the first cell.
@@ -77,17 +79,17 @@ def judge(session: Session, sheet: Sheet, *, actor: Actor, now: datetime) -> Jud
         raise RuleBroken("energy.file_empty")
     if all(row.problems for row in rows):
         raise RuleBroken("energy.file_shifted", cell=rows[0].problems[0].params["cell"])
-    return _Judge(session, actor, now).all(sheet, rows)
+    return _Judge(session, actor, now, action).all(sheet, rows)
 
 
 class _Judge:
     """Looks rows up against what the actor may enter for and what is there."""
 
-    def __init__(self, session: Session, actor: Actor, now: datetime) -> None:
+    def __init__(self, session: Session, actor: Actor, now: datetime, action: str) -> None:
         self.session = session
         self.now = now
         every = session.scalars(vehicles.visible_to(actor))
-        self.cars = {car.id: car for car in every if permits.may("energy.enter", actor, org_path=car.org.path)}
+        self.cars = {car.id: car for car in every if permits.may(action, actor, org_path=car.org.path)}
         self.by_plate: dict[str, Vehicle] = {}
         for car in self.cars.values():  # a plate is the living vehicle's; a retired one has it only where no other does
             if car.plate not in self.by_plate or car.state != "RETIRED":
@@ -205,7 +207,7 @@ def put_in(session: Session, *, import_id: int, actor: Actor, now: datetime) -> 
     permits.require("energy.enter", actor, org_path=made.org.path)
     if made.state != ImportState.CHECKED:
         raise RuleBroken("energy.file_done")
-    judged = judged_file(session, made, actor=actor, now=now)
+    judged = judged_file(session, made, actor=actor, now=now, action="energy.enter")
     if not judged.fresh:
         raise RuleBroken("energy.file_nothing")
     values = [

@@ -2,9 +2,11 @@
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from threading import Barrier
 
 import openpyxl
 import pytest
@@ -193,7 +195,7 @@ def test_rows_of_a_card_find_its_car_and_another_cars_plate_is_refused(database,
     assert (entry.vehicle_id, entry.card_id is not None) == (cars["浙A10001"], True)
 
 
-def test_a_row_that_somebody_typed_in_is_refused_and_a_race_takes_nothing(database, cars, take):
+def test_a_row_that_somebody_typed_in_is_refused(database, cars, take):
     typed = {
         "kind": EntryKind.FUEL,
         "quantity": Decimal(40),
@@ -205,6 +207,37 @@ def test_a_row_that_somebody_typed_in_is_refused_and_a_race_takes_nothing(databa
     assert counts(take(MANAGER, importing.check, name="a.csv", content=as_csv(ROWS))) == (2, 0, 1)
     assert counts(take(MANAGER, importing.put_in, import_id=made.id)) == (2, 0, 1)
     assert count(database) == 3
+
+
+def test_of_two_people_with_the_same_file_at_the_same_moment_one_puts_it_in(live_database, now):
+    furnish(live_database, now)
+    who = world.actor(live_database, MANAGER)
+    together = Barrier(2)
+    with live_database.transaction(who) as session:
+        ids = [importing.check(session, name="a.csv", content=as_csv(ROWS), actor=who, now=now).id for _ in range(2)]
+
+    def put_in(import_id):
+        together.wait()
+        try:
+            with live_database.transaction(who) as session:
+                return importing.put_in(session, import_id=import_id, actor=who, now=now).fresh
+        except (Conflict, RuleBroken) as error:
+            return error.code
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(put_in, ids))
+    assert 3 in done
+    assert set(done) - {3} <= {"energy.there", "energy.file_nothing"}
+    assert len(set(done)) == 2
+    assert count(live_database) == 3
+
+
+def test_who_only_reads_sees_a_file_as_its_sender_does(cars, take, browse):
+    made = take(MANAGER, importing.check, name="a.csv", content=as_csv([ROWS[0], BAD["no number"][0]]))
+    page = browse("auditor.city").get(f"/energy/imports/{made.id}").get_data(as_text=True)
+    assert "E3 不是合理的数字" in page
+    assert "不在管理范围内" not in page
+    assert "确认入账" not in page
 
 
 def test_charging_files(database, cars, take):
