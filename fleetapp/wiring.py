@@ -11,10 +11,12 @@ import fleetapp.accounts.models
 import fleetapp.acquisitions.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
+import fleetapp.costs.models
 import fleetapp.disposal.models
 import fleetapp.dossier.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
+import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.ledgers.models
 import fleetapp.orders.models
@@ -74,6 +76,19 @@ CONSTRAINT_ERRORS = {
     "ck_seal_record_exception": "seals.not_approved",
     "ck_seal_exception_no_self_approval": "kit.own_row",
     "uq_seal_exception_record_open": "seals.exception_there",
+    "ex_energy_card_number": "energy.card_taken",
+    "ex_energy_card_vehicle": "energy.card_second",
+    "ck_energy_card_kind_fits": "energy.kind_fits",
+    "ck_energy_entry_kind_fits": "energy.kind_fits",
+    "ck_energy_entry_card": "energy.card_other_now",
+    "ck_energy_entry_amount": "energy.amount_now",
+    "uq_energy_entry_digest": "energy.there",
+    "uq_energy_entry_card_moment": "energy.there",
+    "uq_energy_entry_vehicle_moment": "energy.there",
+    "ck_cost_entry_order": "costs.order_other",
+    "ck_cost_entry_task": "costs.task_needed",
+    "ck_cost_entry_kind": "costs.elsewhere",
+    "uq_cost_entry_document": "costs.there",
     "ck_vehicle_ready": "vehicles.not_ready_now",
     "ck_assignment_papers": "planning.papers_ended",
     "ck_indicator_quota": "acquisitions.no_quota",
@@ -114,6 +129,8 @@ MENU = (
     MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read"),
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
     MenuItem("seals.index", "seals.title", "lock", "seals.read"),
+    MenuItem("energy.index", "energy.title", "gas-station", "energy.read"),
+    MenuItem("costs.units", "costs.title", "receipt", "costs.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
     MenuItem("places.parking", "places.parking", "parking", "places.read"),
     MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
@@ -174,6 +191,8 @@ def register(app: Flask) -> None:
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.costs.api
+    import fleetapp.costs.views
     import fleetapp.demo.cli
     import fleetapp.disposal.api
     import fleetapp.disposal.views
@@ -183,6 +202,8 @@ def register(app: Flask) -> None:
     import fleetapp.drivers.views
     import fleetapp.duty.api
     import fleetapp.duty.views
+    import fleetapp.energy.api
+    import fleetapp.energy.views
     import fleetapp.findings.api
     import fleetapp.findings.views
     import fleetapp.ledgers.api
@@ -214,10 +235,12 @@ def register(app: Flask) -> None:
         fleetapp.acquisitions.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
+        fleetapp.costs.views,
         fleetapp.disposal.views,
         fleetapp.dossier.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
+        fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
         fleetapp.orders.views,
@@ -236,10 +259,12 @@ def register(app: Flask) -> None:
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
+        fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.ledgers.api,
         fleetapp.orders.api,

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, files, ledgers, life, people, seals
+from fleetapp.demo import bridge, costs, energy, files, ledgers, life, people, seals
 from fleetapp.demo import policies as demo_policies
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
@@ -125,6 +125,9 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     raised = people.find_clues(database, first_on=demo.story.first_on, now=now)
     answered = people.answer_clues(database, now=now)
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
+    filled = energy.fuel_and_charge(database, demo.city, first_on=demo.story.first_on, now=now)
+    spent = costs.buy_and_spend(database, now=now)
+    stage(f"{filled} 笔加油充电，{spent} 笔费用 / {filled} fillings and chargings, {spent} costs")
     under_way = life.acquire(database, demo.city, now=now)
     stage(f"{under_way} 项配备更新在办 / {under_way} acquisitions under way")
     demo_policies.set_figures(database, now=now)

@@ -44,6 +44,7 @@ HIDDEN = [
     "vehicle_fact",
     "seal_campaign", "seal_record", "seal_exception", "seal_event",
     "ledger_import",
+    "energy_card", "energy_entry", "energy_import", "cost_entry",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -144,6 +145,13 @@ def seed_unit(session, unit, number):
     keys["seal_exception"] = add(session, "seal_exception", org_id=org_id, record_id=keys["seal_record"], purpose="flood duty", start_on=days.lower,
                                  end_on=days.upper, state="REQUESTED", requester_id=applicant_id)  # fmt: skip
     keys["seal_event"] = add(session, "seal_event", campaign_id=campaign_id, record_id=keys["seal_record"])
+    keys["energy_card"] = card_id = add(session, "energy_card", org_id=org_id, vehicle_id=vehicle_id, kind="fuel", number=f"K00{number}",
+                                        state="ACTIVE")  # fmt: skip
+    keys["energy_entry"] = add(
+        session, "energy_entry", org_id=org_id, vehicle_id=vehicle_id, card_id=card_id, kind="fuel", source="manual"
+    )
+    keys["energy_import"] = add(session, "energy_import", org_id=org_id, state="CHECKED")
+    keys["cost_entry"] = add(session, "cost_entry", org_id=org_id, vehicle_id=vehicle_id, kind="wash")
     keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
     session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
@@ -240,6 +248,10 @@ INSERTS = {
     "seal_event": {"campaign_id": "seal_campaign"},
     "renewal_run": {"requested_by": "user_id"},
     "vehicle_fact": {"vehicle_id": "vehicle"},
+    "energy_card": {"vehicle_id": "vehicle", "kind": "fuel", "number": "K009", "state": "ACTIVE", "valid_from": date(2030, 1, 1)},
+    "energy_entry": {"vehicle_id": "vehicle", "kind": "fuel", "source": "manual", "at": NOW + timedelta(days=9)},
+    "energy_import": {"state": "CHECKED"},
+    "cost_entry": {"vehicle_id": "vehicle", "kind": "wash"},
     "vehicle_document": {"vehicle_id": "vehicle", "kind": "etc", "number": "E9"},
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
     "gps_last": {"terminal_id": "terminal_id"},

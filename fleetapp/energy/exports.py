@@ -1,0 +1,48 @@
+"""A file as it came, with a column that says what is wrong with a row."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+import xlsxwriter
+
+from fleetapp.energy.layout import ERROR_HEAD, Cell, normal
+from fleetapp.energy.reading import Sheet
+
+
+def with_errors(sheet: Sheet, errors: Mapping[int, str]) -> bytes:
+    """Return the bytes of a file of the same form with the errors by line in a column of their own; an older one is replaced."""
+    head = sheet.lines[sheet.head.line - 1]
+    column = next((number for number, cell in enumerate(head) if normal(cell) == ERROR_HEAD), sheet.head.width)
+    lines = []
+    for number, cells in enumerate(sheet.lines, start=1):
+        kept = [*cells, *([None] * (column + 1 - len(cells)))]
+        kept[column] = ERROR_HEAD if number == sheet.head.line else errors.get(number)
+        lines.append(kept)
+    return _xlsx(lines) if sheet.form == "xlsx" else _csv(lines, sheet)
+
+
+def _csv(lines: Sequence[Sequence[Cell]], sheet: Sheet) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=sheet.delimiter).writerows(lines)
+    return out.getvalue().encode(sheet.form)
+
+
+def _xlsx(lines: Sequence[Sequence[Cell]]) -> bytes:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
+        sheet = book.add_worksheet()
+        moment, day = (book.add_format({"num_format": form}) for form in ("yyyy-mm-dd hh:mm:ss", "yyyy-mm-dd"))
+        wrong = book.add_format({"font_color": "#C00000"})
+        for line, cells in enumerate(lines):
+            for column, cell in enumerate(cells):
+                if isinstance(cell, datetime):
+                    sheet.write_datetime(line, column, cell.replace(tzinfo=None), moment)
+                elif isinstance(cell, date):
+                    sheet.write_datetime(line, column, datetime(cell.year, cell.month, cell.day), day)  # noqa: DTZ001 -- a cell
+                elif isinstance(cell, str):
+                    sheet.write_string(line, column, cell, wrong if column == len(cells) - 1 else None)
+                elif cell is not None:
+                    sheet.write(line, column, cell)
+    return out.getvalue()
