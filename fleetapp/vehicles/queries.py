@@ -13,7 +13,7 @@ from fleetapp.audit.models import AuditEntry
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
-from fleetapp.vehicles.models import TerminalBinding, Vehicle, VehicleDocument
+from fleetapp.vehicles.models import MeterChange, OdometerReading, TerminalBinding, Vehicle, VehicleDocument
 from fleetapp.vehicles.rules import BLOCKING, VehicleState
 
 
@@ -141,6 +141,24 @@ def papers_ended(session: Session, *, vehicle_ids: Collection[int], last_on: dat
         .order_by(VehicleDocument.kind)
     )  # fmt: skip
     return {vehicle_id: (kind, end) for vehicle_id, kind, end in session.execute(ends) if end <= last_on}
+
+
+def readings(session: Session, *, vehicle_id: int, limit: int = 50) -> Sequence[OdometerReading]:
+    """Return a vehicle's odometer readings, the latest first; call it only after ``get_vehicle``."""
+    query = select(OdometerReading).where(OdometerReading.vehicle_id == vehicle_id)
+    return session.scalars(query.order_by(OdometerReading.at.desc(), OdometerReading.id.desc()).limit(limit)).all()
+
+
+def last_reading(session: Session, *, vehicle_id: int) -> OdometerReading | None:
+    """Return the reading that is latest in time."""
+    return next(iter(readings(session, vehicle_id=vehicle_id, limit=1)), None)
+
+
+def meter_changes(session: Session, *, vehicle_id: int) -> Sequence[MeterChange]:
+    """Return a vehicle's changes of meter in order."""
+    return session.scalars(
+        select(MeterChange).where(MeterChange.vehicle_id == vehicle_id).order_by(MeterChange.meter)
+    ).all()
 
 
 def history(session: Session, *, vehicle_id: int, limit: int = 50) -> Sequence[AuditEntry]:
