@@ -22,6 +22,7 @@ import fleetapp.policies.models
 import fleetapp.renewal.models
 import fleetapp.reports.models
 import fleetapp.trips.models
+import fleetapp.upkeep.models
 import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
 from fleetapp.accounts import service as accounts_service
@@ -52,6 +53,14 @@ CONSTRAINT_ERRORS = {
     "uq_disposal_case_vehicle_living": "disposal.there",
     "uq_disposal_case_vehicle_out": "disposal.there",
     "ck_disposal_case_no_self_approval": "kit.own_row",
+    "ex_work_order_vehicle": "upkeep.in_shop",
+    "ck_vehicle_in_work": "upkeep.vehicle_in_work",
+    "ck_work_order_no_self_approval": "kit.own_row",
+    "ck_work_order_excess": "upkeep.excess_again",
+    "ck_work_order_quotes": "upkeep.quotes_or_reason",
+    "uq_work_quote_order_id_supplier_id": "upkeep.quote_there",
+    "uq_upkeep_plan_open": "upkeep.plan_there",
+    "uq_supplier_org_id_contract_no_kind": "upkeep.contract_there",
     "ck_vehicle_ready": "vehicles.not_ready_now",
     "ck_assignment_papers": "planning.papers_ended",
     "ck_indicator_quota": "acquisitions.no_quota",
@@ -88,6 +97,8 @@ MENU = (
     MenuItem("acquisitions.index", "acquisitions.menu.indicators", "file-certificate", "indicators.read"),
     MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
     MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read"),
+    MenuItem("upkeep.index", "upkeep.due", "calendar-event", "upkeep.overview"),
+    MenuItem("work.index", "upkeep.orders", "tool", "upkeep.read"),
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
     MenuItem("places.parking", "places.parking", "parking", "places.read"),
@@ -106,11 +117,13 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
     import fleetapp.trips.jobs
+    import fleetapp.upkeep.jobs
 
     return (
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
     )
 
 
@@ -157,6 +170,9 @@ def register(app: Flask) -> None:
     import fleetapp.tracking.views
     import fleetapp.trips.api
     import fleetapp.trips.views
+    import fleetapp.upkeep.api
+    import fleetapp.upkeep.desk
+    import fleetapp.upkeep.views
     import fleetapp.vehicles.api
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
@@ -178,6 +194,8 @@ def register(app: Flask) -> None:
         fleetapp.reports.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
+        fleetapp.upkeep.desk,
+        fleetapp.upkeep.views,
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
@@ -197,6 +215,7 @@ def register(app: Flask) -> None:
         fleetapp.reports.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
+        fleetapp.upkeep.api,
         fleetapp.vehicles.api,
         fleetapp.workdays.api,
     ):

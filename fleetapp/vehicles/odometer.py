@@ -43,7 +43,7 @@ def note(
         raise RuleBroken("vehicles.reading_ahead")
     meter = 1 + sum(change.at <= at for change in queries.meter_changes(session, vehicle_id=vehicle.id))
     before, after = _neighbours(session, vehicle.id, meter, at)
-    if not rules.fits_between(reading_m, before and before.reading_m, after and after.reading_m):
+    if not rules.fits_between(reading_m, before.reading_m if before else None, after.reading_m if after else None):
         raise RuleBroken("vehicles.reading_inverted", before=_told(before), after=_told(after))
     made = OdometerReading(
         org_id=vehicle.org_id, vehicle_id=vehicle.id, meter=meter, at=at, reading_m=reading_m, engine_h=engine_h, source=source,

@@ -19,6 +19,7 @@ from fleetapp.kit import permits
 from fleetapp.kit.actor import SYSTEM, Actor, Grant, Role
 from fleetapp.kit.errors import NotAllowed
 from fleetapp.orders.models import OrderState
+from fleetapp.upkeep.models import WorkState
 from fleetapp.vehicles.models import VehicleState
 
 ME, OTHER = 7, 8
@@ -39,6 +40,7 @@ STATES = {
     "findings": FindingState,
     "indicators": IndicatorState,
     "disposal": DisposalState,
+    "upkeep": WorkState,
 }
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 
@@ -99,7 +101,15 @@ def test_states_of_the_table_exist():
 
 @pytest.mark.parametrize(
     "action",
-    ["orders.approve", "orders.reject", "planning.assign", "findings.review", "indicators.approve", "disposal.decide"],
+    [
+        "orders.approve",
+        "orders.reject",
+        "planning.assign",
+        "findings.review",
+        "indicators.approve",
+        "disposal.decide",
+        "upkeep.approve",
+    ],
 )
 def test_nobody_decides_on_an_own_row_with_all_roles_together(action):
     everything = Actor(
