@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, life, people
+from fleetapp.demo import bridge, life, people, upkeep
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -119,6 +119,8 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
     under_way = life.acquire(database, demo.city, now=now)
     stage(f"{under_way} 项配备更新在办 / {under_way} acquisitions under way")
+    repaired = upkeep.keep_up(database, demo.city, demo.story, now=now)
+    stage(f"{repaired} 张维修保养单 / {repaired} work orders")
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip

@@ -106,9 +106,9 @@ def end_plan(session: Session, *, plan_id: int, actor: Actor, now: datetime) -> 
 
 
 def note_done(
-    session: Session, *, vehicle_id: int, item: Item, done_on: date, odometer_m: int, actor: Actor, now: datetime,
+    session: Session, *, vehicle_id: int, items: Sequence[Item], done_on: date, odometer_m: int, actor: Actor, now: datetime,
     engine_h: Decimal | None = None, note: str | None = None,
-) -> UpkeepDone:  # fmt: skip
+) -> list[UpkeepDone]:  # fmt: skip
     """Enter maintenance from former records, done at a reading of the present meter.
 
     :raises RuleBroken: ``upkeep.done_ahead``, ``done_beyond`` a reading the vehicle has not reached yet.
@@ -119,14 +119,17 @@ def note_done(
         raise RuleBroken("upkeep.done_ahead")
     if odometer_m > vehicle.odometer_m:
         raise RuleBroken("upkeep.done_beyond", last=f"{vehicle.odometer_m / 1000:,.0f}")
-    earlier_m = vehicles.earlier_meters_m(session, vehicle_ids=[vehicle.id]).get(vehicle.id, 0)
-    made = UpkeepDone(
-        org_id=vehicle.org_id, vehicle_id=vehicle.id, item=item, done_on=done_on, at_m=odometer_m + earlier_m, engine_h=engine_h,
-        note=note, created_at=now, created_by=actor.user_id,
-    )  # fmt: skip
-    session.add(made)
+    at_m = odometer_m
+    if vehicle.meter > 1:
+        at_m += vehicles.earlier_meters_m(session, vehicle_ids=[vehicle.id])[vehicle.id]
+    made = [
+        UpkeepDone(org_id=vehicle.org_id, vehicle_id=vehicle.id, item=item, done_on=done_on, at_m=at_m, engine_h=engine_h, note=note,
+                   created_at=now, created_by=actor.user_id)
+        for item in items
+    ]  # fmt: skip
+    session.add_all(made)
     audit.record(session, actor=actor, now=now, action="upkeep.done_noted", subject_type="vehicle", subject_id=vehicle.id,
-                 org_id=vehicle.org_id, item=item, done_on=done_on, odometer_m=odometer_m)  # fmt: skip
+                 org_id=vehicle.org_id, items=list(items), done_on=done_on, odometer_m=odometer_m)  # fmt: skip
     return made
 
 

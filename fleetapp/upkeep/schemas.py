@@ -282,7 +282,7 @@ class MeterOut(StrictSchema):
 class DoneIn(StrictSchema):
     """Maintenance of former records."""
 
-    item = fields.Enum(Item, by_value=True, required=True)
+    items = fields.List(fields.Enum(Item, by_value=True), required=True, validate=validate.Length(1, 20))
     done_on = fields.Date(required=True)
     odometer_km = fields.Decimal(required=True, validate=KILOMETRES)
     note = Text(load_default=None, allow_none=True, validate=validate.Length(max=300))

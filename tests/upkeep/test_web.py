@@ -179,7 +179,7 @@ def test_plans_suppliers_and_former_maintenance(database, car_id, shops, browse,
     )
     assert "10,000 公里 / 12 个月" in text_of(unit.get("/upkeep/plans"))
     assert unit.submit("/upkeep/plans", org_id=org_id, item="brakes", every_km="10000").status_code == 403
-    done = {"item": "engine_oil", "done_on": TODAY - timedelta(days=100), "odometer_km": "9800"}
+    done = {"items": "engine_oil", "done_on": TODAY - timedelta(days=100), "odometer_km": "9800"}
     assert manager.submit(f"/upkeep/vehicles/{car_id}/done", **done).status_code == 302
     assert manager.submit(f"/upkeep/vehicles/{car_id}/done", **(done | {"odometer_km": "99999"})).status_code == 422
     assert unit.submit(f"/upkeep/vehicles/{car_id}/done", **done).status_code == 403
