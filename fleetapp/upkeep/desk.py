@@ -111,7 +111,10 @@ def _actions(order: WorkOrder, who: Actor) -> list[str]:
             owner_id=owner,
             state=order.state,
         )
-        if fits and (action is not WorkAction.ALLOW_EXCESS or _exceeds(order)):
+        waits = (action is WorkAction.ALLOW_EXCESS and not _exceeds(order)) or (
+            action is WorkAction.ACCEPT and _exceeds(order)
+        )
+        if fits and not waits:
             found.append(action.value)
     return found
 

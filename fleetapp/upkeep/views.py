@@ -26,6 +26,9 @@ from fleetapp.web.forms import load
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
+LATER_ROWS = 60
+"""So many of what comes due later stand below the picture; the rest is seen month by month."""
+
 blueprint = Blueprint("upkeep", __name__, template_folder="templates")
 
 
@@ -58,10 +61,13 @@ def index() -> str:
         ("soon", [row for row in shown if today < row.due.on <= near]),
         ("later", [row for row in shown if row.due.on > near]),
     ]
+    more = max(0, len(parts[2][1]) - LATER_ROWS) if first is None else 0
+    if more:
+        parts[2] = ("later", parts[2][1][:LATER_ROWS])
     return render_template(
         "upkeep/index.html", query=query, orgs=orgs, today=today, drawn=picture.bars(rows, today), parts=parts,
         weeks=picture.weeks(shown, first) if first else [], first=first, months=picture.months(today), leads=rules.LEADS,
-        groups=picture.GROUPS, reminded=sum(row.reminder is not None for row in rows),
+        groups=picture.GROUPS, more=more, reminded=sum(row.reminder is not None for row in rows),
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def test_maintenance_is_projected_from_late_readings_and_the_nearest_plan_counts
         MANAGER,
         ledger.note_done,
         vehicle_id=car_id,
-        item=Item.ENGINE_OIL,
+        items=[Item.ENGINE_OIL],
         done_on=date(2026, 9, 1),
         odometer_m=11_000_000,
     )
