@@ -26,6 +26,7 @@ import fleetapp.policies.models
 import fleetapp.renewal.models
 import fleetapp.seals.models
 import fleetapp.trips.models
+import fleetapp.upkeep.models
 import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
 from fleetapp.accounts import service as accounts_service
@@ -52,7 +53,8 @@ CONSTRAINT_ERRORS = {
     "uq_vehicle_vin_active": "vehicles.vin_taken",
     "ex_terminal_binding_vehicle": "vehicles.terminal_present",
     "ex_terminal_binding_terminal": "vehicles.terminal_elsewhere",
-    "ck_vehicle_odometer_back": "vehicles.odometer_back",
+    "ck_vehicle_odometer_back": "vehicles.reading_order",
+    "ck_odometer_reading_order": "vehicles.reading_order",
     "ex_assignment_vehicle": "planning.vehicle_booked",
     "ex_assignment_driver": "planning.driver_booked",
     "uq_assignment_order_active": "planning.already_assigned",
@@ -89,6 +91,14 @@ CONSTRAINT_ERRORS = {
     "ck_cost_entry_task": "costs.task_needed",
     "ck_cost_entry_kind": "costs.elsewhere",
     "uq_cost_entry_document": "costs.there",
+    "ex_work_order_vehicle": "upkeep.in_shop",
+    "ck_vehicle_in_work": "upkeep.vehicle_in_work",
+    "ck_work_order_no_self_approval": "kit.own_row",
+    "ck_work_order_excess": "upkeep.excess_again",
+    "ck_work_order_quotes": "upkeep.quotes_or_reason",
+    "uq_work_quote_order_id_supplier_id": "upkeep.quote_there",
+    "uq_upkeep_plan_open": "upkeep.plan_there",
+    "uq_supplier_org_id_contract_no_kind": "upkeep.contract_there",
     "ck_vehicle_ready": "vehicles.not_ready_now",
     "ck_assignment_papers": "planning.papers_ended",
     "ck_indicator_quota": "acquisitions.no_quota",
@@ -127,6 +137,8 @@ MENU = (
     MenuItem("acquisitions.index", "acquisitions.menu.indicators", "file-certificate", "indicators.read"),
     MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
     MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read"),
+    MenuItem("upkeep.index", "upkeep.due", "calendar-event", "upkeep.overview"),
+    MenuItem("work.index", "upkeep.orders", "tool", "upkeep.read"),
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
     MenuItem("seals.index", "seals.title", "lock", "seals.read"),
     MenuItem("energy.index", "energy.title", "gas-station", "energy.read"),
@@ -163,6 +175,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.ledgers.jobs
     import fleetapp.seals.jobs
     import fleetapp.trips.jobs
+    import fleetapp.upkeep.jobs
 
     return (
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
@@ -170,6 +183,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("ledgers", 2, fleetapp.ledgers.jobs.work),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("seals", 60, fleetapp.seals.jobs.move_due),
+        ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
     )
 
 
@@ -226,6 +240,9 @@ def register(app: Flask) -> None:
     import fleetapp.tracking.views
     import fleetapp.trips.api
     import fleetapp.trips.views
+    import fleetapp.upkeep.api
+    import fleetapp.upkeep.desk
+    import fleetapp.upkeep.views
     import fleetapp.vehicles.api
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
@@ -252,6 +269,8 @@ def register(app: Flask) -> None:
         fleetapp.seals.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
+        fleetapp.upkeep.desk,
+        fleetapp.upkeep.views,
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
@@ -276,6 +295,7 @@ def register(app: Flask) -> None:
         fleetapp.seals.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
+        fleetapp.upkeep.api,
         fleetapp.vehicles.api,
         fleetapp.workdays.api,
     ):

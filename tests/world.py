@@ -121,7 +121,8 @@ def build(database: Database, now: datetime) -> None:
         for plate, where, category, body, energy, seats, vin, phone in VEHICLES:
             vehicle = Vehicle(org_id=orgs[where].id, plate=plate, vin=with_check_digit(vin), category=category, body=body, energy=energy,
                               seats=seats, model="示例车型", state="IN_SERVICE", range_km=400 if energy == "bev" else None,
-                              odometer_m=10_000_000, registered_on=date(2022, 3, 1), parking=parking[where], created_at=now)  # fmt: skip
+                              odometer_m=10_000_000, registered_on=date(2022, 3, 1), parking=parking[where],
+                              created_at=datetime(2022, 3, 1, tzinfo=UTC))  # fmt: skip
             session.add(vehicle)
             session.flush()
             terminal_id = session.scalar(

@@ -21,6 +21,7 @@ from fleetapp.orders.models import TravelOrder
 from fleetapp.planning.models import Assignment
 from fleetapp.trips import queries as trips
 from fleetapp.trips.queries import Driven
+from fleetapp.upkeep import queries as upkeep
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import PURCHASE_COSTS, Acquired, CostKind, CostRow
@@ -148,7 +149,7 @@ class Source(Protocol):
         """Return the costs over the local days ``[start, end)``."""
 
 
-SOURCES: tuple[Source, ...] = (own_rows, purchase_rows, energy.cost_rows)
+SOURCES: tuple[Source, ...] = (own_rows, purchase_rows, energy.cost_rows, upkeep.cost_rows)
 """Every slice that has costs; proceeds of disposals are income of the treasury, not a cost: see :func:`proceeds`."""
 
 

@@ -56,13 +56,19 @@ def paper(database: Database, city: City, *, first_on: date, now: datetime) -> N
             year = {"valid_from": ends_on - timedelta(days=365), "valid_to": ends_on}
             entered: tuple[tuple[DocumentKind, dict[str, Any]], ...] = (
                 (DocumentKind.REGISTRATION, {"number": f"XSZ{number:05d}", "issuer": "杭州市公安局交通警察支队", "valid_from": car.registered_on}),
-                (DocumentKind.COMPULSORY_INSURANCE, {"number": f"JQX{number:05d}", "issuer": "协议承保单位", **year}),
+                (DocumentKind.COMPULSORY_INSURANCE, {"number": f"JQX{number:05d}", "issuer": "协议承保单位",
+                                                     "fee": _premium(car.model.seats), **year}),
                 (DocumentKind.INSPECTION, {"number": f"NJ{number:05d}", "valid_from": first_on - timedelta(days=200),
                                            "valid_to": today + timedelta(days=45 + number * 61 % 600)}),
                 (DocumentKind.MARKING, {"number": f"BS{number:05d}", "valid_from": car.registered_on}),
             )  # fmt: skip
             for kind, given in entered:
                 papers.add(session, vehicle_id=ids[car.plate], kind=kind, actor=SYSTEM, now=at, **given)
+
+
+def _premium(seats: int) -> Decimal:
+    """Return the base premium of the compulsory insurance for an organ's car."""
+    return Decimal(next(premium for below, premium in ((6, 950), (10, 1070), (20, 1140), (99, 1320)) if seats < below))
 
 
 def acquire(database: Database, city: City, *, now: datetime) -> int:

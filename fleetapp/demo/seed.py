@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, costs, energy, files, ledgers, life, people, seals
+from fleetapp.demo import bridge, costs, energy, files, ledgers, life, people, seals, upkeep
 from fleetapp.demo import policies as demo_policies
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
@@ -130,6 +130,8 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(f"{filled} 笔加油充电，{spent} 笔费用 / {filled} fillings and chargings, {spent} costs")
     under_way = life.acquire(database, demo.city, now=now)
     stage(f"{under_way} 项配备更新在办 / {under_way} acquisitions under way")
+    repaired = upkeep.keep_up(database, demo.city, demo.story, now=now)
+    stage(f"{repaired} 张维修保养单 / {repaired} work orders")
     demo_policies.set_figures(database, now=now)
     sent = ledgers.send_in(database, demo.city, now=now)
     stage(f"{sent} 份台账已导入核对 / {sent} ledgers sent in")

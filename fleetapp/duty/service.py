@@ -17,6 +17,7 @@ from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.planning.models import Assignment
 from fleetapp.vehicles import service as vehicles
+from fleetapp.vehicles.rules import ReadingSource
 
 
 def report(
@@ -55,7 +56,8 @@ def report(
     done_at = rules.event_time(at, now=now)
     rules.check_odometer(action, odometer_m, duty.vehicle.odometer_m)
     if action in rules.WITH_ODOMETER and odometer_m is not None:
-        vehicles.advance_odometer(session, vehicle_id=duty.vehicle_id, odometer_m=odometer_m, actor=actor, now=now)
+        vehicles.advance_odometer(session, vehicle_id=duty.vehicle_id, odometer_m=odometer_m, at=done_at,
+                                  source=ReadingSource(action.lower()), actor=actor, now=now)  # fmt: skip
     notes = [part for part in (note, _where(duty, action, lat, lon)) if part]
     event = DutyEvent(
         org_id=duty.org_id, assignment_id=duty.id, driver_id=duty.driver_id, action=action,

@@ -3,7 +3,18 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Date, ForeignKey, Index, Integer, Numeric, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -19,6 +30,7 @@ from fleetapp.vehicles.rules import (
     DocumentKind,
     Energy,
     ManagementMode,
+    ReadingSource,
     Secrecy,
     VehicleState,
 )
@@ -28,6 +40,8 @@ ACTIVE = text("state <> 'RETIRED'")
 
 class Vehicle(Base):
     """One official vehicle; ``org_id`` is the holding unit. ``range_km`` is the full electric range of an EV.
+
+    ``odometer_m`` is the last reading of its ``meter``, counted from 1; all readings are in ``odometer_reading``.
 
     ``price_ex_tax`` is the purchase price in CNY without purchase tax, which the caps are compared with.
     """
@@ -63,6 +77,7 @@ class Vehicle(Base):
     secrecy: Mapped[Str] = mapped_column(server_default="normal", default=Secrecy.NORMAL)
     range_km: Mapped[int | None] = mapped_column(Integer)
     odometer_m: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), default=0)
+    meter: Mapped[int] = mapped_column(Integer, server_default=text("1"), default=1)
     registered_on: Mapped[date] = mapped_column(Date)
     parking_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("parking_area.id"))
     management_mode: Mapped[Str] = mapped_column(server_default="retained", default=ManagementMode.RETAINED)
@@ -107,7 +122,7 @@ class TerminalBinding(Base):
 class VehicleDocument(Base):
     """A paper of a vehicle in force over ``[valid_from, valid_to)``, or with ``exempt_reason`` why it needs none.
 
-    Never changed: a wrong one is made void with its reason, a new one is added.
+    ``fee`` is the premium or charge paid for it in CNY. Never changed: a wrong one is made void with its reason, a new one is added.
     """
 
     __tablename__ = "vehicle_document"
@@ -117,6 +132,7 @@ class VehicleDocument(Base):
         CheckConstraint("(number IS NULL) <> (exempt_reason IS NULL)", name="number_or_exemption"),
         CheckConstraint("length(trim(exempt_reason)) >= 4", name="exempt_reason"),
         CheckConstraint("(void_at IS NULL) = (void_reason IS NULL)", name="void"),
+        CheckConstraint("fee >= 0", name="fee"),
     )
 
     id: Mapped[Id]
@@ -129,6 +145,7 @@ class VehicleDocument(Base):
     valid_from: Mapped[date] = mapped_column(Date)
     valid_to: Mapped[date | None] = mapped_column(Date)
     exempt_reason: Mapped[OptionalStr]
+    fee: Mapped[Decimal | None] = mapped_column(Numeric(12, 2))
     attachment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("attachment.id"))
     created_at: Mapped[Moment]
     created_by: Mapped[OptionalUserId]
@@ -136,3 +153,50 @@ class VehicleDocument(Base):
     void_reason: Mapped[OptionalStr]
 
     attachment: Mapped[Attachment | None] = relationship()
+
+
+class OdometerReading(Base):
+    """One reading of a vehicle's ``meter``, append-only; within one meter readings never go down in time."""
+
+    __tablename__ = "odometer_reading"
+    __table_args__ = (
+        one_of("source", ReadingSource),
+        CheckConstraint("reading_m >= 0", name="reading"),
+        CheckConstraint("engine_h >= 0", name="engine_h"),
+        CheckConstraint("meter >= 1", name="meter"),
+        Index("ix_odometer_reading_vehicle_id_at", "vehicle_id", "at"),
+    )
+
+    id: Mapped[Id]
+    org_id: Mapped[OrgId]
+    vehicle_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("vehicle.id"))
+    meter: Mapped[int] = mapped_column(Integer)
+    at: Mapped[Moment]
+    reading_m: Mapped[int] = mapped_column(BigInteger)
+    engine_h: Mapped[Decimal | None] = mapped_column(Numeric(9, 1))
+    source: Mapped[Str]
+    created_at: Mapped[Moment]
+    created_by: Mapped[OptionalUserId]
+
+
+class MeterChange(Base):
+    """The change to ``meter`` (2 or more): what the old one showed last and the new one first; append-only."""
+
+    __tablename__ = "meter_change"
+    __table_args__ = (
+        UniqueConstraint("vehicle_id", "meter"),
+        CheckConstraint("meter >= 2", name="meter"),
+        CheckConstraint("end_m >= 0 AND start_m >= 0", name="readings"),
+        CheckConstraint("length(trim(reason)) >= 4", name="reason"),
+    )
+
+    id: Mapped[Id]
+    org_id: Mapped[OrgId]
+    vehicle_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("vehicle.id"))
+    meter: Mapped[int] = mapped_column(Integer)
+    at: Mapped[Moment]
+    end_m: Mapped[int] = mapped_column(BigInteger)
+    start_m: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[Str]
+    created_at: Mapped[Moment]
+    created_by: Mapped[OptionalUserId]

@@ -1,6 +1,7 @@
 """Papers of a vehicle: registration, insurance, inspection, marking; and whether a new one may go into service."""
 
 from datetime import date, datetime
+from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
@@ -17,9 +18,9 @@ from fleetapp.vehicles.rules import DocumentKind
 def add(
     session: Session, *, vehicle_id: int, kind: DocumentKind, valid_from: date, actor: Actor, now: datetime,
     number: str | None = None, issuer: str | None = None, valid_to: date | None = None, exempt_reason: str | None = None,
-    scan: tuple[str, bytes] | None = None,
+    scan: tuple[str, bytes] | None = None, fee: Decimal | None = None,
 ) -> VehicleDocument:  # fmt: skip
-    """Enter a paper, or why none is needed; ``scan`` is its file as (name, bytes).
+    """Enter a paper, or why none is needed; ``scan`` is its file as (name, bytes), ``fee`` what was paid for it.
 
     :raises NotAllowed: out of reach or retired.
     :raises RuleBroken: ``vehicles.document_content``, ``document_exempt``, ``document_period``, or the scan is no such file.
@@ -33,14 +34,14 @@ def add(
     )  # fmt: skip
     made = VehicleDocument(
         org_id=vehicle.org_id, vehicle_id=vehicle.id, kind=kind, number=number, issuer=issuer, valid_from=valid_from,
-        valid_to=valid_to, exempt_reason=exempt_reason, attachment_id=file.id if file else None, created_at=now,
-        created_by=actor.user_id,
+        valid_to=valid_to, exempt_reason=exempt_reason, fee=fee, attachment_id=file.id if file else None,
+        created_at=now, created_by=actor.user_id,
     )  # fmt: skip
     session.add(made)
     session.flush()
     audit.record(session, actor=actor, now=now, action="vehicles.document_added", subject_type="vehicle", subject_id=vehicle.id,
                  org_id=vehicle.org_id, document=made.id, kind=kind, number=number, valid_from=valid_from, valid_to=valid_to,
-                 exempt_reason=exempt_reason)  # fmt: skip
+                 exempt_reason=exempt_reason, fee=fee)  # fmt: skip
     return made
 
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import Select, func, or_, select
-from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.dialects.postgresql import Range, distinct_on
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
@@ -17,7 +17,7 @@ from fleetapp.kit.errors import NotFound
 from fleetapp.policies import queries as policies
 from fleetapp.policies.preview import Measure
 from fleetapp.vehicles import bridge
-from fleetapp.vehicles.models import TerminalBinding, Vehicle, VehicleDocument
+from fleetapp.vehicles.models import MeterChange, OdometerReading, TerminalBinding, Vehicle, VehicleDocument
 from fleetapp.vehicles.rules import BLOCKING, Body, ManagementMode, VehicleState
 
 
@@ -175,6 +175,84 @@ def papers_ended(session: Session, *, vehicle_ids: Collection[int], last_on: dat
         .order_by(VehicleDocument.kind)
     )  # fmt: skip
     return {vehicle_id: (kind, end) for vehicle_id, kind, end in session.execute(ends) if end <= last_on}
+
+
+def latest_papers(
+    session: Session, *, vehicle_ids: Collection[int], kinds: Collection[str]
+) -> dict[tuple[int, str], VehicleDocument]:
+    """Return the paper with an end that lasts longest, by (vehicle, kind)."""
+    query = (
+        select(VehicleDocument)
+        .where(VehicleDocument.vehicle_id.in_(vehicle_ids), VehicleDocument.kind.in_(kinds), VehicleDocument.void_at.is_(None),
+               VehicleDocument.valid_to.is_not(None))
+        .ext(distinct_on(VehicleDocument.vehicle_id, VehicleDocument.kind))
+        .order_by(VehicleDocument.vehicle_id, VehicleDocument.kind, VehicleDocument.valid_to.desc(), VehicleDocument.id.desc())
+    )  # fmt: skip
+    return {(paper.vehicle_id, paper.kind): paper for paper in session.scalars(query)}
+
+
+def papers_paid(
+    session: Session, *, actor: Actor, start: date, end: date, vehicle_id: int | None = None
+) -> Sequence[VehicleDocument]:
+    """Return the papers with a fee that came into force over ``[start, end)`` of the units within reach."""
+    paths = actor.paths({*permits.table()["vehicles.read"].roles, Role.SYSTEM})
+    query = (
+        select(VehicleDocument)
+        .join(Organisation, Organisation.id == VehicleDocument.org_id)
+        .where(
+            VehicleDocument.fee > 0, VehicleDocument.void_at.is_(None), VehicleDocument.valid_from >= start,
+            VehicleDocument.valid_from < end,
+            or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)),
+        )
+    )  # fmt: skip
+    if vehicle_id is not None:
+        query = query.where(VehicleDocument.vehicle_id == vehicle_id)
+    return session.scalars(query.order_by(VehicleDocument.id)).all()
+
+
+def spans_run(
+    session: Session, *, vehicle_ids: Collection[int], since: datetime
+) -> dict[int, tuple[OdometerReading, OdometerReading]]:
+    """Return the first and the last reading since a moment on the present meter, by vehicle."""
+    found: dict[int, tuple[OdometerReading, OdometerReading]] = {}
+    query = (
+        select(OdometerReading)
+        .join(Vehicle, and_(Vehicle.id == OdometerReading.vehicle_id, Vehicle.meter == OdometerReading.meter))
+        .where(OdometerReading.vehicle_id.in_(vehicle_ids), OdometerReading.at >= since)
+    )
+    for last in (False, True):
+        way = (
+            (OdometerReading.at.desc(), OdometerReading.id.desc()) if last else (OdometerReading.at, OdometerReading.id)
+        )
+        ends = query.ext(distinct_on(OdometerReading.vehicle_id)).order_by(OdometerReading.vehicle_id, *way)
+        for reading in session.scalars(ends):
+            found[reading.vehicle_id] = (found.get(reading.vehicle_id, (reading, reading))[0], reading)
+    return found
+
+
+def earlier_meters_m(session: Session, *, vehicle_ids: Collection[int]) -> dict[int, int]:
+    """Return what earlier meters counted beyond the present one's reading, by vehicle that had any."""
+    query = select(MeterChange.vehicle_id, func.sum(MeterChange.end_m - MeterChange.start_m))
+    rows = session.execute(query.where(MeterChange.vehicle_id.in_(vehicle_ids)).group_by(MeterChange.vehicle_id))
+    return {vehicle_id: int(metres) for vehicle_id, metres in rows}
+
+
+def readings(session: Session, *, vehicle_id: int, limit: int = 50) -> Sequence[OdometerReading]:
+    """Return a vehicle's odometer readings, the latest first; call it only after ``get_vehicle``."""
+    query = select(OdometerReading).where(OdometerReading.vehicle_id == vehicle_id)
+    return session.scalars(query.order_by(OdometerReading.at.desc(), OdometerReading.id.desc()).limit(limit)).all()
+
+
+def last_reading(session: Session, *, vehicle_id: int) -> OdometerReading | None:
+    """Return the reading that is latest in time."""
+    return next(iter(readings(session, vehicle_id=vehicle_id, limit=1)), None)
+
+
+def meter_changes(session: Session, *, vehicle_id: int) -> Sequence[MeterChange]:
+    """Return a vehicle's changes of meter in order."""
+    return session.scalars(
+        select(MeterChange).where(MeterChange.vehicle_id == vehicle_id).order_by(MeterChange.meter)
+    ).all()
 
 
 def history(session: Session, *, vehicle_id: int, limit: int = 50) -> Sequence[AuditEntry]:

@@ -1,6 +1,7 @@
 """Plates, identification numbers, bodies and the states of a vehicle: values in, values or ``RuleBroken`` out."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -108,6 +109,18 @@ class CostRow:
     source: str
     order_id: int | None = None
     note: str | None = None
+
+
+class ReadingSource(StrEnum):
+    """Where a reading of the odometer comes from; ``import`` is also the first one of a vehicle."""
+
+    MANUAL = "manual"
+    CHECK_OUT = "check_out"
+    CHECK_IN = "check_in"
+    WORK_ORDER = "work_order"
+    FUELLING = "fuelling"
+    METER_CHANGE = "meter_change"
+    IMPORT = "import"
 
 
 class DocumentKind(StrEnum):
@@ -339,6 +352,16 @@ def readiness(in_force: frozenset[str], *, has_terminal: bool, has_parking: bool
         | ({DocumentKind.PARKING} if has_parking else set())
     )
     return {kind: kind in there for kind in NEEDED}
+
+
+def fits_between(reading_m: int, before_m: int | None, after_m: int | None) -> bool:
+    """Tell whether a reading lies between its neighbours in time on the same meter; none on a side is no limit."""
+    return (before_m is None or before_m <= reading_m) and (after_m is None or reading_m <= after_m)
+
+
+def lifetime_m(reading_m: int, changes: Iterable[tuple[int, int]]) -> int:
+    """Return how far a vehicle has run in all: its reading and what earlier meters counted, given as (end, next start)."""
+    return reading_m + sum(end_m - start_m for end_m, start_m in changes)
 
 
 def terminal_phone(text: str) -> str:

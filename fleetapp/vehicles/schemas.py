@@ -1,5 +1,6 @@
 """What vehicles look like outside; one set of fields for the API and the pages."""
 
+from decimal import Decimal
 from typing import Any
 
 from marshmallow import fields, post_load, validate
@@ -69,6 +70,9 @@ class DocumentIn(StrictSchema):
     valid_from = fields.Date(required=True)
     valid_to = fields.Date(load_default=None, allow_none=True)
     exempt_reason = Text(load_default=None, allow_none=True, validate=validate.Length(4, 200))
+    fee = fields.Decimal(
+        load_default=None, allow_none=True, places=2, validate=validate.Range(Decimal(0), Decimal("9999999.99"))
+    )
 
 
 class DocumentVoidIn(StrictSchema):
@@ -88,6 +92,7 @@ class DocumentOut(StrictSchema):
     valid_from = fields.Date()
     valid_to = fields.Date(allow_none=True)
     exempt_reason = fields.String(allow_none=True)
+    fee = fields.Decimal(as_string=True, allow_none=True)
     attachment_id = fields.Integer(allow_none=True)
     void_at = Moment(allow_none=True)
     void_reason = fields.String(allow_none=True)

@@ -14,9 +14,9 @@ from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotFound, RuleBroken
 from fleetapp.places import queries as places
-from fleetapp.vehicles import bridge, papers, queries, rules
+from fleetapp.vehicles import bridge, odometer, papers, queries, rules
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
-from fleetapp.vehicles.rules import Body, Category, Energy, Secrecy, VehicleState
+from fleetapp.vehicles.rules import Body, Category, Energy, ReadingSource, Secrecy, VehicleState
 
 EDITABLE = frozenset(
     [
@@ -251,22 +251,22 @@ def _fit(session: Session, vehicle: Vehicle, phone: str, now: datetime) -> Termi
     return binding
 
 
-def advance_odometer(session: Session, *, vehicle_id: int, odometer_m: int, actor: Actor, now: datetime) -> Vehicle:
-    """Set the odometer to a later reading; the same reading again changes nothing.
+def advance_odometer(
+    session: Session, *, vehicle_id: int, odometer_m: int, actor: Actor, now: datetime, at: datetime | None = None,
+    source: ReadingSource = ReadingSource.MANUAL,
+) -> Vehicle:  # fmt: skip
+    """Note a reading taken at ``at`` (else now) that is not below the last one; the ledger gets it, the vehicle moves on to it.
 
     For slices that have already checked that the actor may report this reading (a driver at check-in), so it asks
     for no permission of its own; row-level security still holds.
 
     :raises NotFound: no such vehicle within reach.
-    :raises RuleBroken: ``vehicles.odometer_back``, the reading is lower than the last one.
+    :raises RuleBroken: ``vehicles.odometer_back``, the reading is lower than the last one; ``reading_inverted``.
     """
     vehicle = session.get(Vehicle, vehicle_id, with_for_update={"of": Vehicle}, populate_existing=True)
     if vehicle is None:
         raise NotFound("kit.not_found")
     if odometer_m < vehicle.odometer_m:
         raise RuleBroken("vehicles.odometer_back", last_km=vehicle.odometer_m / 1000)
-    if odometer_m > vehicle.odometer_m:
-        before, vehicle.odometer_m = vehicle.odometer_m, odometer_m
-        audit.record(session, actor=actor, now=now, action="vehicles.odometer_advanced", subject_type="vehicle",
-                     subject_id=vehicle.id, org_id=vehicle.org_id, before_m=before, after_m=odometer_m)  # fmt: skip
+    odometer.note(session, vehicle=vehicle, reading_m=odometer_m, at=at or now, source=source, actor=actor, now=now)
     return vehicle

@@ -74,13 +74,17 @@ BEGIN
 END $$;
 CREATE TRIGGER step BEFORE INSERT OR UPDATE ON number_series FOR EACH ROW EXECUTE FUNCTION number_series_step();
 
--- A vehicle's odometer does not go back.
+-- A vehicle's odometer does not go back; a new meter begins where the change of meter on record says.
 CREATE FUNCTION vehicle_odometer() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.odometer_m < OLD.odometer_m THEN
+    IF NEW.meter = OLD.meter + 1 AND EXISTS (SELECT 1 FROM meter_change c WHERE c.vehicle_id = NEW.id AND c.meter = NEW.meter
+                                             AND c.start_m = NEW.odometer_m) THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.meter <> OLD.meter OR NEW.odometer_m < OLD.odometer_m THEN
         RAISE EXCEPTION 'odometer of % cannot go back from % m to % m', OLD.plate, OLD.odometer_m, NEW.odometer_m
             USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_vehicle_odometer_back';
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER odometer BEFORE UPDATE OF odometer_m ON vehicle FOR EACH ROW EXECUTE FUNCTION vehicle_odometer();
+CREATE TRIGGER odometer BEFORE UPDATE OF odometer_m, meter ON vehicle FOR EACH ROW EXECUTE FUNCTION vehicle_odometer();

@@ -20,6 +20,7 @@ from fleetapp.kit.actor import SYSTEM, Actor, Grant, Role
 from fleetapp.kit.errors import NotAllowed
 from fleetapp.orders.models import OrderState
 from fleetapp.seals.rules import RecordState
+from fleetapp.upkeep.models import WorkState
 from fleetapp.vehicles.models import VehicleState
 
 ME, OTHER = 7, 8
@@ -42,6 +43,7 @@ STATES = {
     "disposal": DisposalState,
     "dossier": VehicleState,
     "seals": RecordState,
+    "upkeep": WorkState,
 }
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 
@@ -102,7 +104,15 @@ def test_states_of_the_table_exist():
 
 @pytest.mark.parametrize(
     "action",
-    ["orders.approve", "orders.reject", "planning.assign", "findings.review", "indicators.approve", "disposal.decide"],
+    [
+        "orders.approve",
+        "orders.reject",
+        "planning.assign",
+        "findings.review",
+        "indicators.approve",
+        "disposal.decide",
+        "upkeep.approve",
+    ],
 )
 def test_nobody_decides_on_an_own_row_with_all_roles_together(action):
     everything = Actor(

@@ -58,3 +58,52 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
     SELECT 'terminal', t.phone, v.vin FROM gps_terminal t JOIN terminal_binding b ON b.terminal_id = t.id AND upper_inf(b.during)
     JOIN vehicle v ON v.id = b.vehicle_id WHERE t.phone = ANY (phones)
 $$;
+
+-- The odometer ledger: readings and changes of meter are appended. On one meter a later reading is never lower than an earlier one,
+-- in whatever order they arrive; the vehicle's row is held meanwhile so that two that arrive together see each other.
+CALL fleet_append_only('odometer_reading', 'meter_change');
+REVOKE UPDATE ON odometer_reading, meter_change FROM fleet_app;
+CALL fleet_scope('odometer_reading', 'EXISTS (SELECT 1 FROM vehicle v WHERE v.id = vehicle_id)');
+CALL fleet_scope('meter_change', 'EXISTS (SELECT 1 FROM vehicle v WHERE v.id = vehicle_id)');
+
+CREATE FUNCTION odometer_reading_fits() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE before_m bigint; after_m bigint; earliest integer; latest integer;
+BEGIN
+    PERFORM 1 FROM vehicle v WHERE v.id = NEW.vehicle_id FOR NO KEY UPDATE;
+    SELECT 1 + count(*) FILTER (WHERE c.at < NEW.at), 1 + count(*) INTO earliest, latest
+    FROM meter_change c WHERE c.vehicle_id = NEW.vehicle_id AND c.at <= NEW.at;
+    SELECT max(r.reading_m) FILTER (WHERE r.at < NEW.at), min(r.reading_m) FILTER (WHERE r.at > NEW.at) INTO before_m, after_m
+    FROM odometer_reading r WHERE r.vehicle_id = NEW.vehicle_id AND r.meter = NEW.meter;
+    IF NEW.meter NOT BETWEEN earliest AND latest OR NEW.reading_m < before_m OR NEW.reading_m > after_m THEN
+        RAISE EXCEPTION 'reading % m on meter % of vehicle % does not lie between % and %', NEW.reading_m, NEW.meter, NEW.vehicle_id,
+            coalesce(before_m::text, 'nothing'), coalesce(after_m::text, 'nothing')
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_odometer_reading_order';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER fits BEFORE INSERT ON odometer_reading FOR EACH ROW EXECUTE FUNCTION odometer_reading_fits();
+
+-- A change of meter comes after every reading on record; the last of the old meter is its end.
+CREATE FUNCTION meter_change_fits() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE last record;
+BEGIN
+    PERFORM 1 FROM vehicle v WHERE v.id = NEW.vehicle_id FOR NO KEY UPDATE;
+    SELECT max(r.at) AS at, max(r.reading_m) FILTER (WHERE r.meter = NEW.meter - 1) AS reading_m INTO last
+    FROM odometer_reading r WHERE r.vehicle_id = NEW.vehicle_id;
+    IF NEW.meter <> 2 + (SELECT count(*) FROM meter_change c WHERE c.vehicle_id = NEW.vehicle_id) OR last.at > NEW.at
+       OR last.reading_m IS DISTINCT FROM NEW.end_m THEN
+        RAISE EXCEPTION 'meter % of vehicle % does not follow the readings on record', NEW.meter, NEW.vehicle_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_odometer_reading_order';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER fits BEFORE INSERT ON meter_change FOR EACH ROW EXECUTE FUNCTION meter_change_fits();
+
+-- Every vehicle brings its first reading, so that the ledger and the registry never disagree.
+CREATE FUNCTION vehicle_first_reading() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+    INSERT INTO odometer_reading (org_id, vehicle_id, meter, at, reading_m, source, created_at, created_by)
+    VALUES (NEW.org_id, NEW.id, 1, NEW.created_at, NEW.odometer_m, 'import', NEW.created_at, fleet_actor_id());
+    RETURN NULL;
+END $$;
+CREATE TRIGGER first_reading AFTER INSERT ON vehicle FOR EACH ROW EXECUTE FUNCTION vehicle_first_reading();
