@@ -52,7 +52,7 @@ def on_vehicle(database, acting, now):
 
 def entries(database, action):
     with database.transaction(SYSTEM) as session:
-        return session.scalars(select(AuditEntry).where(AuditEntry.action == action)).all()
+        return session.scalars(select(AuditEntry).where(AuditEntry.action == action).order_by(AuditEntry.seq)).all()
 
 
 def test_a_fleet_manager_registers_a_vehicle_with_its_terminal(database, register):
