@@ -21,9 +21,10 @@ def year_xlsx(
     rows: Sequence[CostRow],
     cars: Mapping[int, Vehicle],
     names: Mapping[int, str],
+    tasks: Mapping[int, str],
     say: Say,
 ) -> bytes:
-    """Return the bytes of the workbook; ``say`` gives a text of this slice, ``names`` the units by id."""
+    """Return the bytes of the workbook; ``say`` gives a text of this slice, ``names`` the units and ``tasks`` the orders by id."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
         head = book.add_format(
@@ -72,18 +73,16 @@ def year_xlsx(
         sheet.freeze_panes(2, 1)
         sheet = book.add_worksheet(say("costs.rows"))
         for column, (key, width) in enumerate((("costs.on", 12), ("costs.vehicle", 12), ("costs.unit", 26), ("costs.kind", 14),
-                                               ("costs.amount", 14), ("costs.order", 10), ("costs.explanation", 30), ("costs.source", 16))):  # fmt: skip
+                                               ("costs.amount", 14), ("costs.order", 18), ("costs.explanation", 30), ("costs.source", 16))):  # fmt: skip
             sheet.write_string(0, column, say(key), head)
             sheet.set_column(column, column, width)
         for line, row in enumerate(rows, start=1):
             sheet.write_datetime(line, 0, row.on, day)
             car = cars.get(row.vehicle_id)
             for column, value in ((1, car.plate if car else ""), (2, names.get(row.org_id, "")), (3, say(f"costs.kind.{CostKind(row.kind)}")),
-                                  (6, row.note or ""), (7, row.source)):  # fmt: skip
+                                  (5, tasks.get(row.order_id or 0, "")), (6, row.note or ""), (7, row.source)):  # fmt: skip
                 sheet.write_string(line, column, value, text)
             sheet.write_number(line, 4, float(row.amount), money)
-            if row.order_id is not None:
-                sheet.write_number(line, 5, row.order_id, text)
         sheet.freeze_panes(1, 0)
         sheet.autofilter(0, 0, max(len(rows), 1), 7)
     return out.getvalue()

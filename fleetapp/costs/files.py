@@ -39,6 +39,7 @@ def year_file(*, year: int, org_id: int, reason: str) -> Response:
             rows=rows,
             cars=cars,
             names=names,
+            tasks=queries.task_numbers(s, rows),
             say=t,
         )
         sha256 = hashlib.sha256(content).hexdigest()

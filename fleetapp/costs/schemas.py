@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from fleetapp.costs.rules import OWN_KINDS
+from fleetapp.costs.rules import OWN_KINDS, Group
 from fleetapp.kit.schema import Moment, StrictSchema, Text
 from fleetapp.vehicles.rules import CostKind
 
@@ -51,6 +51,15 @@ class YearQuery(StrictSchema):
 
     year = fields.Integer(load_default=None, validate=YEAR)
     org_id = fields.Integer(load_default=None)
+
+
+class RowQuery(StrictSchema):
+    """Which costs of a year to show, and the page."""
+
+    year = fields.Integer(load_default=None, validate=YEAR)
+    org_id = fields.Integer(required=True)
+    group = fields.String(load_default=None, validate=validate.OneOf([group.value for group in Group]))
+    page = fields.Integer(load_default=1, validate=validate.Range(min=1, max=100_000))
 
 
 class PeriodQuery(StrictSchema):

@@ -1,7 +1,7 @@
-"""Pages of costs: units by year, entries, one vehicle, whole lives."""
+"""Pages of costs: units by year, the rows behind them, entries, one vehicle, whole lives."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -9,11 +9,11 @@ from werkzeug import Response
 
 from fleetapp.accounts.queries import get_org, orgs_visible_to
 from fleetapp.costs import chart, figures, files, queries, service
-from fleetapp.costs.rules import OWN_KINDS, Group
-from fleetapp.costs.schemas import EntryForm, ExportIn, LifeQuery, ListQuery, PeriodQuery, ReasonIn, YearQuery
+from fleetapp.costs.rules import GROUPS, OWN_KINDS, Group
+from fleetapp.costs.schemas import EntryForm, ExportIn, LifeQuery, ListQuery, PeriodQuery, ReasonIn, RowQuery, YearQuery
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
-from fleetapp.kit.paging import Page, paginate
+from fleetapp.kit.paging import PAGE_SIZE, Page, paginate
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
 from fleetapp.web.forms import load, load_form
@@ -71,6 +71,32 @@ def export() -> Response | tuple[str, int]:
         return _units(request.form.to_dict(), error.fields), 422
 
 
+@blueprint.get("/costs/rows")
+def rows() -> str:
+    """Show every cost behind a unit's sums."""
+    permits.require("costs.read", actor())
+    query, today = _query(RowQuery()), clock.local_date(now())
+    year = query["year"] or today.year
+    with transaction() as s:
+        org = get_org(s, org_id=query["org_id"])
+        permits.require("costs.read", actor(), org_path=org.path)
+        inside = {one.id: name(one) for one in s.scalars(orgs_visible_to(actor())) if one.path.startswith(org.path)}
+        every = queries.all_rows(s, actor=actor(), start=date(year, 1, 1), end=date(year + 1, 1, 1))
+        found = [
+            row
+            for row in reversed(every)
+            if row.org_id in inside and (query["group"] is None or GROUPS.get(row.kind) == query["group"])
+        ]
+        page = Page(
+            found[(query["page"] - 1) * PAGE_SIZE : query["page"] * PAGE_SIZE], query["page"], PAGE_SIZE, len(found)
+        )
+        return render_template(
+            "costs/rows.html", page=page, org=org, year=year, query=query, names=inside, tasks=queries.task_numbers(s, page.items),
+            cars={car.id: car for car in s.scalars(vehicles.visible_to(actor()))}, total=sum(row.amount for row in found),
+            groups=[(group.value, t(f"costs.group.{group.value}")) for group in Group],
+        )  # fmt: skip
+
+
 @blueprint.get("/costs/entries")
 def entries() -> str:
     """List what was entered by hand."""
@@ -100,7 +126,7 @@ def _vehicle(vehicle_id: int, values: Mapping[str, Any], errors: Mapping[str, An
         ).all()
         return render_template(
             "costs/vehicle.html", car=car, found=found, drawn=chart.drawn(found.months), life=figures.lives(s, actor=actor(), cars=[car], today=today)[0],
-            own=own, start=start, last=end - timedelta(days=1), today=today, kinds=kinds(), values=values, errors=errors,
+            own=own, tasks=queries.task_numbers(s, found.rows), start=start, last=end - timedelta(days=1), today=today, kinds=kinds(), values=values, errors=errors,
             orders=[(order.id, f"{order.number} · {clock.local_date(order.start_at)}") for order in queries.orders_of(s, vehicle_id=car.id)],
             may_enter=permits.may("costs.enter", actor(), org_path=car.org.path),
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """Where the dots and the line of the consumption chart run, in the units of its drawing."""
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ def drawn(intervals: Sequence[Interval], usual: Decimal | None) -> dict[str, Any
     """Return a dot for every interval where it ends, the line through them and the height of the median."""
     if not intervals:
         return {}
-    top = max(float(one.per_100km) for one in intervals) * 1.2
+    top = math.ceil(max(float(one.per_100km) for one in intervals) * 1.1 / GRID_LINES) * GRID_LINES
     first, last = intervals[0].end_at, intervals[-1].end_at
     span_s = (last - first).total_seconds() or 1.0
     inner = WIDTH - LEFT - 40
@@ -31,7 +32,7 @@ def drawn(intervals: Sequence[Interval], usual: Decimal | None) -> dict[str, Any
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "base": HEIGHT - BOTTOM, "points": points,
         "line": " ".join(f"{point['x']},{point['y']}" for point in points),
-        "grid": [(y(top * share / GRID_LINES), f"{top * share / GRID_LINES:.1f}") for share in range(GRID_LINES + 1)],
+        "grid": [(y(top * share / GRID_LINES), f"{top * share // GRID_LINES}") for share in range(GRID_LINES + 1)],
         "usual": None if usual is None else y(float(usual)),
         "ends": [points[0], points[-1]] if len(points) > 1 else points,
     }  # fmt: skip

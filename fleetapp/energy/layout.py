@@ -223,7 +223,7 @@ def parse(head: Head, line: int, cells: Sequence[Cell]) -> Row:
     price = read("unit_price", Decimal(0), needed=False) if "unit_price" in head.columns else None
     if price is None and row.quantity:
         price = row.amount / row.quantity
-    row.unit_price = (price or Decimal(0)).quantize(Decimal("0.0001"))
+    row.unit_price = (price or Decimal(0)).quantize(Decimal("0.000001"))
     if "odometer" in head.columns and (reading := read("odometer", Decimal(0), needed=False)) is not None:
         row.odometer_m = int(reading * 1000)
     if "soc" in head.columns and (soc := read("soc", Decimal(0), needed=False)) is not None:

@@ -113,7 +113,7 @@ class EnergyEntry(Base):
     kind: Mapped[Str]
     at: Mapped[Moment]
     quantity: Mapped[Decimal] = mapped_column(Numeric(9, 3))
-    unit_price: Mapped[Decimal] = mapped_column(Numeric(9, 4))
+    unit_price: Mapped[Decimal] = mapped_column(Numeric(12, 6))
     amount: Mapped[Decimal] = mapped_column(Numeric(12, 2))
     odometer_m: Mapped[int | None] = mapped_column(BigInteger)
     full: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
@@ -15,6 +15,7 @@ from fleetapp.energy.rules import Break, EntryKind
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
+from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import CostKind, CostRow
 
@@ -216,23 +217,27 @@ def digests_known(session: Session, digests: Collection[str]) -> set[str]:
 def cost_rows(
     session: Session, *, actor: Actor, start: date, end: date, vehicle_id: int | None = None
 ) -> list[CostRow]:
-    """Return what was filled and charged over the local days ``[start, end)`` as costs, the oldest first."""
+    """Return what was filled and charged over the local days ``[start, end)`` as costs, the oldest first.
+
+    What was filled during a task of the vehicle belongs to that task.
+    """
     rows = filtered(visible_to(actor), start_on=start, end_on=end - timedelta(days=1), vehicle_id=vehicle_id)
-    columns = (
-        EnergyEntry.vehicle_id,
-        EnergyEntry.org_id,
-        EnergyEntry.at,
-        EnergyEntry.kind,
-        EnergyEntry.amount,
-        EnergyEntry.id,
-        EnergyEntry.station,
-    )
-    found = session.execute(
-        rows.where(EnergyEntry.void_at.is_(None)).with_only_columns(*columns).order_by(None).order_by(EnergyEntry.at, EnergyEntry.id)
-    )  # fmt: skip
+    on_duty = and_(Assignment.vehicle_id == EnergyEntry.vehicle_id, Assignment.state == AssignmentState.ACTIVE,
+                   Assignment.during.contains(EnergyEntry.at))  # fmt: skip
+    columns = (EnergyEntry.vehicle_id, EnergyEntry.org_id, EnergyEntry.at, EnergyEntry.kind, EnergyEntry.amount, EnergyEntry.id,
+               Assignment.order_id, EnergyEntry.station)  # fmt: skip
+    query = rows.where(EnergyEntry.void_at.is_(None)).with_only_columns(*columns).outerjoin(Assignment, on_duty)
+    found = session.execute(query.order_by(None).order_by(EnergyEntry.at, EnergyEntry.id))
     return [
         CostRow(
-            vehicle, org, clock.local_date(at), COST_KINDS[EntryKind(kind)], amount, f"energy:{number}", note=station
+            vehicle,
+            org,
+            clock.local_date(at),
+            COST_KINDS[EntryKind(kind)],
+            amount,
+            f"energy:{number}",
+            order_id,
+            station,
         )
-        for vehicle, org, at, kind, amount, number, station in found
+        for vehicle, org, at, kind, amount, number, order_id, station in found
     ]

@@ -22,7 +22,7 @@ class EntryBase(StrictSchema):
     kind = fields.Enum(EntryKind, by_value=True, required=True)
     at = Moment(required=True)
     quantity = fields.Decimal(required=True, places=3, validate=POSITIVE)
-    unit_price = fields.Decimal(load_default=None, allow_none=True, places=4, validate=NOT_NEGATIVE)
+    unit_price = fields.Decimal(load_default=None, allow_none=True, places=6, validate=NOT_NEGATIVE)
     amount = fields.Decimal(required=True, places=2, validate=AMOUNT)
     full = fields.Boolean(load_default=False)
     soc_percent = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 100))
@@ -35,7 +35,7 @@ class EntryBase(StrictSchema):
     def priced(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Fill in the unit price of a receipt that shows only quantity and amount."""
         if data["unit_price"] is None:
-            data["unit_price"] = (data["amount"] / data["quantity"]).quantize(Decimal("0.0001"))
+            data["unit_price"] = (data["amount"] / data["quantity"]).quantize(Decimal("0.000001"))
         return data
 
 

@@ -285,7 +285,9 @@ def test_the_whole_life_ends_with_what_the_disposal_brought(database, cars, spen
         assert life.per_km == Decimal("14.540")
 
 
-def test_pages(cars, order_id, spent, browse):
+def test_pages(database, cars, order_id, spent, browse):
+    with database.transaction(SYSTEM) as session:
+        number = session.get(TravelOrder, order_id).number
     unit, path = browse(UNIT), f"/costs/vehicles/{cars[CAR]}"
     assert f'href="{path}"' in unit.get(f"/vehicles/{cars[CAR]}").get_data(as_text=True)
     shown = unit.get(f"{path}?end_on=2026-11-18").get_data(as_text=True)
@@ -302,6 +304,13 @@ def test_pages(cars, order_id, spent, browse):
     assert "165,000.00" in unit.get("/costs?year=2022").get_data(as_text=True)
     assert CAR in unit.get("/costs/lives?q=A10001").get_data(as_text=True)
     assert "没有车辆" in unit.get("/costs/lives?q=zzz").get_data(as_text=True)
+    org_id = world.actor(database, UNIT).org_id
+    behind = unit.get(f"/costs/rows?year=2026&org_id={org_id}").get_data(as_text=True)
+    assert "412.50" in behind
+    assert number in behind
+    assert "47.50" in unit.get(f"/costs/rows?year=2026&org_id={org_id}&group=road").get_data(as_text=True)
+    assert "没有费用" in unit.get(f"/costs/rows?year=2021&org_id={org_id}").get_data(as_text=True)
+    assert browse("unit_admin.bjwater").get(f"/costs/rows?year=2026&org_id={org_id}").status_code == 403
     auditor = browse(AUDITOR)
     assert "登记费用" not in auditor.get(path).get_data(as_text=True)
     assert auditor.submit(path, on="2026-11-10", kind="wash", amount="5").status_code == 403

@@ -11,10 +11,13 @@ from fleetapp.energy import figures, queries, service
 from fleetapp.energy.rules import CardState, EntryKind, EntrySource
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import Conflict, NotAllowed, NotFound, RuleBroken
+from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.rules import Stop
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import CostKind
 from tests import world
 from tests.serving import furnish
+from tests.walks import steps
 
 PETROL, ELECTRIC, HYBRID, HEALTH = "浙A10001", "浙AD00002", "浙AF00006", "浙A10003"
 UNIT, MANAGER, FINANCE = "unit_admin.xhedu", "fleet_manager.xihu", "finance.city"
@@ -26,6 +29,7 @@ FILL = {
     "unit_price": Decimal("7.8500"),
     "amount": Decimal("314.00"),
 }
+PLACES = [Stop("西湖区人民政府", 30.261755, 120.125436), Stop("杭州东站", 30.293549, 120.208203)]
 CARD = {"kind": EntryKind.FUEL, "number": "9030110001", "issuer": "石油公司", "valid_from": date(2026, 1, 1)}
 
 
@@ -238,6 +242,18 @@ def test_consumption_ranking_and_costs(database, cars, take, now):
         } == {cars[PETROL]}
 
 
+def test_a_filling_on_the_way_belongs_to_its_task(database, cars, take, now):
+    start = now - timedelta(hours=8)
+    steps.dispatched(database, start=start, end=now - timedelta(hours=2), stops=PLACES, plate=PETROL)
+    for at in (start + timedelta(hours=1), start - timedelta(days=2)):
+        take(UNIT, service.enter, vehicle_id=cars[PETROL], **(FILL | {"at": at}))
+    city = world.actor(database, "vehicle_office.city")
+    with database.transaction(city) as session:
+        before, way = queries.cost_rows(session, actor=city, start=date(2026, 11, 1), end=date(2026, 11, 19))
+        assert before.order_id is None
+        assert way.order_id == session.scalar(select(TravelOrder.id))
+
+
 def test_pages_and_api(cars, browse, api):
     unit, path = browse(UNIT), f"/energy/vehicles/{cars[PETROL]}"
     assert "还没有导入过文件" in unit.get("/energy/imports").get_data(as_text=True)
@@ -265,7 +281,7 @@ def test_pages_and_api(cars, browse, api):
     assert "9030110001" in unit.get("/energy/cards?q=9030").get_data(as_text=True)
     call = api(UNIT)
     [entry] = call("GET", "/energy/entries?q=A10001").json
-    assert (entry["odometer_m"], entry["unit_price"], entry["full"]) == (10_000_500, "7.8500", True)
+    assert (entry["odometer_m"], entry["unit_price"], entry["full"]) == (10_000_500, "7.850000", True)
     body = {"vehicle_id": cars[PETROL], "kind": "fuel", "at": "2026-11-12T01:00:00Z", "quantity": "40", "amount": "320", "odometer_m": 10_500_500,
             "full": True}  # fmt: skip
     assert call("POST", "/energy/entries", json=body).status_code == 201
