@@ -94,6 +94,7 @@ CONSTRAINT_ERRORS = {
     "ex_work_order_vehicle": "upkeep.in_shop",
     "ck_vehicle_in_work": "upkeep.vehicle_in_work",
     "ck_work_order_no_self_approval": "kit.own_row",
+    "ck_work_order_on_journey": "upkeep.on_journey",
     "ck_work_order_excess": "upkeep.excess_again",
     "ck_work_order_quotes": "upkeep.quotes_or_reason",
     "uq_work_quote_order_id_supplier_id": "upkeep.quote_there",

@@ -126,10 +126,10 @@ def start(session: Session, *, order_id: int, entry_m: int, actor: Actor, now: d
     """Hand the vehicle to the shop with its reading: it is in maintenance from now on.
 
     :raises RuleBroken: ``vehicles.reading_inverted``, ``vehicles.state_move`` for a vehicle that is being disposed of.
-    :raises Conflict: at the end, ``upkeep.in_shop`` when another work is being done on it.
+    :raises Conflict: at the end, ``upkeep.in_shop`` when another work is being done on it, ``on_journey`` before its return.
     """
     order, after = _take(session, order_id, WorkAction.START, actor)
-    vehicle = order.vehicle
+    vehicle = odometer.hold(session, order.vehicle_id, actor)
     order.state_before = vehicle.state if vehicle.state != VehicleState.MAINTENANCE else VehicleState.IN_SERVICE
     odometer.note(
         session, vehicle=vehicle, reading_m=entry_m, at=now, source=ReadingSource.WORK_ORDER, actor=actor, now=now
@@ -212,6 +212,7 @@ def accept(session: Session, *, order_id: int, note: str, actor: Actor, now: dat
     for item in order.items:
         session.add(UpkeepDone(org_id=order.org_id, vehicle_id=order.vehicle_id, item=item, done_on=clock.local_date(begun or now),
                                at_m=(order.entry_m or 0) + earlier_m, order_id=order.id, created_at=now, created_by=actor.user_id))  # fmt: skip
+    odometer.hold(session, order.vehicle_id, actor)
     back = VehicleState(order.state_before or VehicleState.IN_SERVICE)
     vehicle_service.move(session, vehicle_id=order.vehicle_id, to=back, reason=order.number, actor=actor, now=now)
     return order

@@ -24,7 +24,7 @@ def enter(
     :raises NotAllowed: out of reach or retired.
     :raises RuleBroken: ``vehicles.reading_ahead``, ``reading_inverted`` naming both neighbours.
     """
-    vehicle = _hold(session, vehicle_id, actor)
+    vehicle = hold(session, vehicle_id, actor)
     permits.require("vehicles.odometer", actor, org_path=vehicle.org.path, state=vehicle.state)
     return note(
         session, vehicle=vehicle, reading_m=reading_m, at=at, source=source, engine_h=engine_h, actor=actor, now=now
@@ -68,7 +68,7 @@ def change_meter(
     :raises NotAllowed: out of reach or retired.
     :raises RuleBroken: ``vehicles.reading_ahead``, ``meter_late`` when a reading after ``at`` is on record, ``reading_inverted``.
     """
-    vehicle = _hold(session, vehicle_id, actor)
+    vehicle = hold(session, vehicle_id, actor)
     permits.require("vehicles.odometer", actor, org_path=vehicle.org.path, state=vehicle.state)
     last = queries.last_reading(session, vehicle_id=vehicle.id)
     if last is not None and last.at > at:
@@ -90,8 +90,8 @@ def change_meter(
     return made
 
 
-def _hold(session: Session, vehicle_id: int, actor: Actor) -> Vehicle:
-    """Lock a vehicle that the actor may read: readings of one vehicle are entered one after the other."""
+def hold(session: Session, vehicle_id: int, actor: Actor) -> Vehicle:
+    """Return a vehicle that the actor may read, locked: its readings are entered one after the other."""
     vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
     session.refresh(vehicle, with_for_update={"of": Vehicle})
     return vehicle

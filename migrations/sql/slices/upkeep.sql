@@ -3,6 +3,7 @@ CALL fleet_append_only('work_quote', 'work_line', 'work_event', 'upkeep_done', '
 REVOKE UPDATE ON work_quote, work_line, work_event, upkeep_done, upkeep_reminder FROM fleet_app;
 CALL fleet_keep('work_order', 'upkeep_plan', 'supplier', 'vehicle_incident');
 CALL fleet_scope('work_order', 'org_id IN (SELECT fleet_visible_orgs()) OR requester_id = fleet_actor_id()');
+ALTER POLICY scope ON work_order WITH CHECK (org_id IN (SELECT fleet_visible_orgs()));
 CALL fleet_scope('work_quote', 'EXISTS (SELECT 1 FROM work_order o WHERE o.id = order_id)');
 CALL fleet_scope('work_line', 'EXISTS (SELECT 1 FROM work_order o WHERE o.id = order_id)');
 CALL fleet_scope('work_event', 'EXISTS (SELECT 1 FROM work_order o WHERE o.id = order_id)');
@@ -67,6 +68,12 @@ BEGIN
     IF NEW.state IN ('IN_WORK', 'DONE') AND (SELECT v.state FROM vehicle v WHERE v.id = NEW.vehicle_id) <> 'MAINTENANCE' THEN
         RAISE EXCEPTION 'work order %: the vehicle is not in maintenance', NEW.number
             USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_work_order_vehicle';
+    END IF;
+    IF OLD.state = 'APPROVED' AND NEW.state = 'IN_WORK' AND EXISTS (
+        SELECT 1 FROM assignment a JOIN travel_order o ON o.id = a.order_id
+        WHERE a.vehicle_id = NEW.vehicle_id AND a.state = 'ACTIVE' AND o.state IN ('CHECKED_OUT', 'EN_ROUTE')) THEN
+        RAISE EXCEPTION 'work order %: the vehicle is out on a journey', NEW.number
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_work_order_on_journey';
     END IF;
     IF NEW.state IN ('DONE', 'ACCEPTED') AND NEW.final_cost IS DISTINCT FROM
        (SELECT coalesce(sum(l.amount), 0) FROM work_line l WHERE l.order_id = NEW.id) THEN
