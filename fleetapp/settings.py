@@ -15,7 +15,8 @@ class Settings:
     """``FLEET_<NAME>`` in upper case sets each field.
 
     ``session_idle_min``: minutes without a request after which a browser is signed out; ``session_max_h``: hours
-    after which it is in any case. ``osrm_url``: road engine, none means estimates. ``upload_max_mb``: largest upload.
+    after which it is in any case. ``osrm_url``: road engine, none means estimates. ``upload_max_mb``: largest upload;
+    ``ledger_max_rows``: rows of one imported ledger.
     """
 
     database_url: str = ""
@@ -29,6 +30,7 @@ class Settings:
     lockout_min: int = 15
     osrm_url: str = ""
     upload_max_mb: int = 20
+    ledger_max_rows: int = 20_000
     cookie_secure: bool = False
 
     @property

@@ -181,7 +181,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     return (
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
-        ("ledgers", 2, fleetapp.ledgers.jobs.work),
+        ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("seals", 60, fleetapp.seals.jobs.move_due),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),

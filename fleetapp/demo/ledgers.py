@@ -49,13 +49,13 @@ def _send(
         fill(rows)
         head = writing.Head(kind, org.name_zh, clock.local_date(at).isoformat(), actor.name)
         writing.write(head, rows, [], file, words=words, lang="zh")
-        one = service.upload(session, kind=kind, name=f"{org.name_zh}_{name}.xlsx", content=file.getvalue(), words=words, actor=actor,
+        one = service.upload(session, kind=kind, name=f"{org.name_zh}_{name}.xlsx", content=file.getvalue(), words=words, most_rows=MOST_ROWS, actor=actor,
                              now=at).id  # fmt: skip
-    service.work(database, words=words, now=at + timedelta(seconds=3))
+    service.work(database, words=words, most_rows=MOST_ROWS, now=at + timedelta(seconds=3))
     if commit:
         with database.transaction(actor) as session:
             service.confirm(session, import_id=one, actor=actor, now=at + timedelta(minutes=6))
-        service.work(database, words=words, now=at + timedelta(minutes=6, seconds=4))
+        service.work(database, words=words, most_rows=MOST_ROWS, now=at + timedelta(minutes=6, seconds=4))
     return True
 
 

@@ -12,7 +12,7 @@ from fleetapp.ledgers.rules import LedgerKind
 from fleetapp.ledgers.schemas import CommitIn, ExportIn, FaultOut, ImportDetailOut, ImportOut, ImportQuery
 from fleetapp.web.api import page_headers
 from fleetapp.web.forms import received_file
-from fleetapp.web.request import actor, now, transaction
+from fleetapp.web.request import actor, now, shell, transaction
 from fleetapp.web.texts import language
 
 blueprint = Blueprint("api_ledgers", __name__, url_prefix="/api/v1", description="Ledgers as spreadsheets")
@@ -45,8 +45,10 @@ class Uploads(MethodView):
         """Upload a filled-in ledger (multipart field ``file``, XLSX or CSV); its check goes on in the background."""
         permits.require("ledgers.import", actor())
         with received_file("file") as (path, name), transaction() as session:
-            return service.upload(session, kind=LedgerKind(kind), name=name, content=path.read_bytes(), words=telling.words,
-                                  actor=actor(), now=now())  # fmt: skip
+            return service.upload(
+                session, kind=LedgerKind(kind), name=name, content=path.read_bytes(), words=telling.words,
+                most_rows=shell().settings.ledger_max_rows, actor=actor(), now=now(),
+            )  # fmt: skip
 
 
 @blueprint.route("/ledgers/imports")

@@ -7,6 +7,6 @@ from fleetapp.ledgers import service
 from fleetapp.web.texts import t
 
 
-def work(database: Database, now: datetime) -> dict[str, int]:
+def work(database: Database, now: datetime, *, most_rows: int) -> dict[str, int]:
     """Do what waits; a step that was broken off begins anew."""
-    return {"steps": service.work(database, words=lambda key, lang: t(key, lang=lang), now=now)}
+    return {"steps": service.work(database, words=lambda key, lang: t(key, lang=lang), most_rows=most_rows, now=now)}

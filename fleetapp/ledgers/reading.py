@@ -16,7 +16,7 @@ from defusedxml.common import DefusedXmlException
 from openpyxl.utils.exceptions import InvalidFileException
 
 from fleetapp.kit.errors import RuleBroken
-from fleetapp.ledgers.rules import MOST_ROWS, MOST_UNPACKED_BYTES, Column, Formula, half_width, letters, shown
+from fleetapp.ledgers.rules import MOST_UNPACKED_BYTES, Column, Formula, half_width, letters, shown
 
 Heads = Sequence[Sequence[str]]
 HEAD_WITHIN = 10
@@ -42,12 +42,12 @@ class File:
     rows: Sequence[tuple[int, Sequence[Any]]]
 
 
-def read(name: str, content: bytes, columns: Sequence[Column], heads: Heads) -> File:
+def read(name: str, content: bytes, columns: Sequence[Column], heads: Heads, most_rows: int) -> File:
     """Return the rows of a file; ``heads`` are the columns' heads in each language, that of the column of faults last.
 
     :raises RuleBroken: ``ledgers.file_*``, no readable ledger of this kind.
     """
-    check_size(name, content)
+    check_size(name, content, most_rows)
     lines = _lines(name, content)
     head_row = _head_row(lines, columns, heads)
     if not _is_csv(name):
@@ -58,19 +58,19 @@ def read(name: str, content: bytes, columns: Sequence[Column], heads: Heads) -> 
         if all(value is None or value == "" for value in kept):
             continue
         rows.append((number, kept))
-        if len(rows) > MOST_ROWS:
-            raise RuleBroken("ledgers.file_too_many", most=MOST_ROWS)
+        if len(rows) > most_rows:
+            raise RuleBroken("ledgers.file_too_many", most=most_rows)
     if not rows:
         raise RuleBroken("ledgers.file_empty")
     return File(head_row, len(rows), rows)
 
 
-def check(name: str, content: bytes, columns: Sequence[Column], heads: Heads) -> None:
+def check(name: str, content: bytes, columns: Sequence[Column], heads: Heads, most_rows: int) -> None:
     """Refuse at once what can be told without reading the rows: form, size, number of rows, heads.
 
     :raises RuleBroken: ``ledgers.file_*``.
     """
-    check_size(name, content)
+    check_size(name, content, most_rows)
     _head_row(_lines(name, content), columns, heads)
 
 
@@ -92,37 +92,33 @@ def _head_row(lines: Iterator[tuple[int, list[Any]]], columns: Sequence[Column],
     raise RuleBroken("ledgers.file_no_heads", within=HEAD_WITHIN, first=heads[0][0])
 
 
-def check_size(name: str, content: bytes) -> None:
+def check_size(name: str, content: bytes, most_rows: int) -> None:
     """Refuse a workbook that unpacks to too much or has too many rows, without parsing any of it.
 
     :raises RuleBroken: ``ledgers.file_unreadable``, ``ledgers.file_too_large``, ``ledgers.file_too_many``.
     """
     if _is_csv(name):
-        if content.count(b"\n") > MOST_ROWS + HEAD_WITHIN:
-            raise RuleBroken("ledgers.file_too_many", most=MOST_ROWS)
+        if content.count(b"\n") > most_rows + HEAD_WITHIN:
+            raise RuleBroken("ledgers.file_too_many", most=most_rows)
         return
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             if sum(part.file_size for part in packed.infolist()) > MOST_UNPACKED_BYTES:
                 raise RuleBroken("ledgers.file_too_large", most_mb=MOST_UNPACKED_BYTES >> 20)
-            for part in packed.namelist():
-                if (
-                    re.fullmatch(r"xl/worksheets/[^/]+\.xml", part)
-                    and _filled_rows(packed, part) > MOST_ROWS + HEAD_WITHIN
-                ):
-                    raise RuleBroken("ledgers.file_too_many", most=MOST_ROWS)
+            if _filled_rows(packed, _first_sheet(content), most_rows + HEAD_WITHIN) > most_rows + HEAD_WITHIN:
+                raise RuleBroken("ledgers.file_too_many", most=most_rows)
     except UNREADABLE as error:
         raise RuleBroken("ledgers.file_unreadable") from error
 
 
-def _filled_rows(packed: zipfile.ZipFile, part: str) -> int:
+def _filled_rows(packed: zipfile.ZipFile, part: str, enough: int) -> int:
     """Return how many rows of a sheet hold anything: formatted empty ones, of which some programs write a million, do not count."""
     filled, rest = 0, b""
     with packed.open(part) as sheet:
         while piece := sheet.read(PIECE_BYTES):
             *whole, rest = ROW.split(rest + piece)
             filled += sum(FILLED.search(row) is not None for row in whole)
-            if filled > MOST_ROWS + HEAD_WITHIN:
+            if filled > enough:
                 break
     return filled + (FILLED.search(rest) is not None)
 

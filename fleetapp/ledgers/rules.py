@@ -11,9 +11,7 @@ from typing import Any
 
 from fleetapp.kit.errors import RuleBroken
 
-MOST_ROWS = 20_000
-"""Rows of one import; more are split by unit."""
-MOST_UNPACKED_BYTES = 300 * 1024 * 1024
+MOST_UNPACKED_BYTES = 150 * 1024 * 1024
 """What a workbook may unpack to; beyond it is no ledger of so many rows."""
 BEYOND = Decimal(10) ** 15
 """No number of a ledger is as large; a spreadsheet keeps no more digits."""

@@ -78,7 +78,7 @@ def choices_of(columns: Sequence[Column], words: Words) -> Choices:
 
 
 def upload(
-    session: Session, *, kind: LedgerKind, name: str, content: bytes, words: Words, actor: Actor, now: datetime
+    session: Session, *, kind: LedgerKind, name: str, content: bytes, words: Words, most_rows: int, actor: Actor, now: datetime
 ) -> LedgerImport:  # fmt: skip
     """Take a filled-in ledger for its check.
 
@@ -95,7 +95,7 @@ def upload(
     made = LedgerImport(org_id=actor.org_id, kind=kind, state=ImportState.UPLOADED, file_name=name[-120:], sha256=digest_of(content),
                         uploaded_by=actor.user_id, uploaded_at=now)  # fmt: skip
     if content:
-        reading.check(name, content, columns, heads_of(columns, words))
+        reading.check(name, content, columns, heads_of(columns, words), most_rows)
     session.add(made)
     session.flush()
     kept = attachments.attach(session, org_id=actor.org_id, subject_type="ledger_import", subject_id=made.id, label=kind, name=name,
@@ -164,15 +164,15 @@ class _Task:
     digest: str | None
 
 
-def work(database: Database, *, words: Words, now: datetime) -> int:
+def work(database: Database, *, words: Words, most_rows: int, now: datetime) -> int:
     """Check and commit whatever waits; returns how many steps were done. Stopped at any point, the next call begins the step anew."""
     steps = 0
     while (task := _next(database)) is not None:
         try:
             if task.state is ImportState.COMMITTING:
-                _commit(database, task, words=words, now=now)
+                _commit(database, task, words=words, most_rows=most_rows, now=now)
             else:
-                _check(database, task, words=words, now=now)
+                _check(database, task, words=words, most_rows=most_rows, now=now)
         except RuleBroken as refused:  # the file as a whole
             _end(database, task, ImportState.REFUSED, refused, now=now)
         except (FleetError, StaleDataError) as error:  # overtaken between the check and the commit
@@ -202,10 +202,10 @@ def _actor(session: Session, user_id: int) -> Actor:
     return accounts.actor_of(accounts.get_user(session, user_id=user_id, actor=SYSTEM))
 
 
-def _rows(task: _Task, words: Words, progress: Callable[[int, int], None]) -> list[Row]:
+def _rows(task: _Task, words: Words, most_rows: int, progress: Callable[[int, int], None]) -> list[Row]:
     columns = COLUMNS[task.kind]
     choices = choices_of(columns, words)
-    file = reading.read(task.name, task.content, columns, heads_of(columns, words))
+    file = reading.read(task.name, task.content, columns, heads_of(columns, words), most_rows)
     found = []
     for done, (number, cells) in enumerate(file.rows):
         if done % CHUNK == 0:
@@ -222,8 +222,8 @@ def _note(database: Database, task: _Task, actor: Actor, done: int, total: int) 
             one.done_rows, one.total_rows = done, max(total, done)
 
 
-def _check(database: Database, task: _Task, *, words: Words, now: datetime) -> None:
-    rows = _rows(task, words, lambda done, total: _note(database, task, task.filler, done, total))
+def _check(database: Database, task: _Task, *, words: Words, most_rows: int, now: datetime) -> None:
+    rows = _rows(task, words, most_rows, lambda done, total: _note(database, task, task.filler, done, total))
     with database.transaction(task.filler) as session:
         plan = MODULES[task.kind].check(session, rows, actor=task.filler, today=clock.local_date(now))
         one = queries.get_import(session, import_id=task.id, actor=task.filler, lock=True)
@@ -240,12 +240,12 @@ def _keep(one: LedgerImport, plan: Plan, told: Mapping[str, Any]) -> None:
     one.digest, one.failure = plans.digest(told), None
 
 
-def _commit(database: Database, task: _Task, *, words: Words, now: datetime) -> None:
+def _commit(database: Database, task: _Task, *, words: Words, most_rows: int, now: datetime) -> None:
     """Check once more and write, all in one transaction; another result than the one that was confirmed is shown again instead."""
     actor = task.committer
     if actor is None:
         raise NotAllowed("kit.not_allowed", action="ledgers.commit")
-    rows = _rows(task, words, lambda _done, _total: None)
+    rows = _rows(task, words, most_rows, lambda _done, _total: None)
     with database.transaction(actor) as session:
         plan = MODULES[task.kind].check(session, rows, actor=task.filler, today=clock.local_date(now))
         told = plan.told()

@@ -16,7 +16,7 @@ from fleetapp.ledgers.models import LedgerImport
 from fleetapp.ledgers.rules import LedgerKind, letters
 from fleetapp.web import downloads
 from fleetapp.web.display import name
-from fleetapp.web.request import actor, now, transaction
+from fleetapp.web.request import actor, now, shell, transaction
 from fleetapp.web.texts import language, t, t_or
 
 
@@ -68,7 +68,11 @@ def returned(import_id: int) -> Response:
         one = queries.get_import(session, import_id=import_id, actor=actor())
         kind = LedgerKind(one.kind)
         source = reading.read(
-            one.file_name, queries.content(session, one.sha256), COLUMNS[kind], service.heads_of(COLUMNS[kind], words)
+            one.file_name,
+            queries.content(session, one.sha256),
+            COLUMNS[kind],
+            service.heads_of(COLUMNS[kind], words),
+            shell().settings.ledger_max_rows,
         )
         told = {
             row["row"]: {fault["column"]: said(fault["code"], fault["params"]) for fault in row["faults"]}

@@ -13,7 +13,7 @@ from fleetapp.kit.paging import paginate
 from fleetapp.ledgers import queries, service, telling
 from fleetapp.ledgers.columns import COLUMNS
 from fleetapp.ledgers.models import LedgerImport
-from fleetapp.ledgers.rules import AT_WORK, MOST_ROWS, ImportState, LedgerKind
+from fleetapp.ledgers.rules import AT_WORK, ImportState, LedgerKind
 from fleetapp.ledgers.schemas import CommitIn, ExportIn, ImportQuery
 from fleetapp.web.display import name
 from fleetapp.web.forms import load, load_form, received_file
@@ -47,7 +47,7 @@ def _index(errors: Mapping[str, Any], kind: str = "") -> str:
         ]
         return render_template(
             "ledgers/index.html", page=page, query=query, errors=errors, wrong_kind=kind, values=request.form.to_dict(),
-            kinds=[one.value for one in LedgerKind], orgs=[(org.id, name(org)) for org in reach], most=MOST_ROWS,
+            kinds=[one.value for one in LedgerKind], orgs=[(org.id, name(org)) for org in reach], most=shell().settings.ledger_max_rows,
             most_mb=min(15, shell().settings.upload_max_mb),
         )  # fmt: skip
 
@@ -58,7 +58,7 @@ def index() -> str:
     return _index({})
 
 
-@blueprint.get(f"/ledgers/{KIND}/template")
+@blueprint.get(f"/ledgers/{KIND}/template.xlsx")
 def template(kind: str) -> Response:
     """Download the empty ledger."""
     return telling.template(LedgerKind(kind))
@@ -71,7 +71,7 @@ def upload(kind: str) -> Response | tuple[str, int]:
     try:
         with received_file("file") as (path, file_name), transaction() as s:
             made = service.upload(s, kind=LedgerKind(kind), name=file_name, content=path.read_bytes(), words=telling.words,
-                                  actor=actor(), now=now())  # fmt: skip
+                                  most_rows=shell().settings.ledger_max_rows, actor=actor(), now=now())  # fmt: skip
     except (Invalid, RuleBroken, Conflict) as error:
         return _index(errors_of(error), kind), 422
     return redirect(url_for("ledgers.show", import_id=made.id))
@@ -138,7 +138,7 @@ def progress(import_id: int) -> Response:
     return response
 
 
-@blueprint.get("/ledgers/imports/<int:import_id>/returned")
+@blueprint.get("/ledgers/imports/<int:import_id>/returned.xlsx")
 def returned(import_id: int) -> Response:
     """Download the uploaded file with its column of faults."""
     permits.require("ledgers.import", actor())

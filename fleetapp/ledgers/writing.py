@@ -9,7 +9,7 @@ from fleetapp.kit.sheets import Cell
 from fleetapp.ledgers.columns import COLUMNS, FAULTS
 from fleetapp.ledgers.plans import Words
 from fleetapp.ledgers.reading import File
-from fleetapp.ledgers.rules import MOST_ROWS, Column, Formula, Kind, LedgerKind, letters
+from fleetapp.ledgers.rules import Column, Formula, Kind, LedgerKind, letters
 from fleetapp.ledgers.service import Ledger
 
 HEAD_ROW = 2
@@ -111,7 +111,7 @@ class _Book:
         sheet = self.book.add_worksheet(self.say("sheet.guide"))
         for at, width in enumerate((8, 26, 10, 60, 60)):
             sheet.set_column(at, at, width)
-        for row, line in enumerate(self.say("guide", most=MOST_ROWS).split("\n")):
+        for row, line in enumerate(self.say("guide").split("\n")):
             sheet.write_string(row, 0, line, self.line)
         top = row + 2
         for at, key in enumerate(("guide.column", "guide.head", "guide.required", "guide.note", "guide.values")):

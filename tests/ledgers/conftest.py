@@ -16,6 +16,7 @@ from tests import world
 from tests.serving import furnish
 
 XLSX = "车辆台账.xlsx"
+MOST_ROWS = 20_000
 
 
 def said(key, lang="zh"):
@@ -81,11 +82,18 @@ class Ledgers:
         actor = self.acting(username)
         with self.database.transaction(actor) as session:
             return service.upload(
-                session, kind=LedgerKind(kind), name=name, content=content, words=said, actor=actor, now=self.now
+                session,
+                kind=LedgerKind(kind),
+                name=name,
+                content=content,
+                words=said,
+                most_rows=MOST_ROWS,
+                actor=actor,
+                now=self.now,
             ).id
 
     def work(self):
-        return service.work(self.database, words=said, now=self.now)
+        return service.work(self.database, words=said, most_rows=MOST_ROWS, now=self.now)
 
     def get(self, import_id):
         with self.database.transaction(SYSTEM) as session:

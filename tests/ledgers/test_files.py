@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.ledgers import reading, rules
 from fleetapp.ledgers.columns import VEHICLES
-from fleetapp.ledgers.rules import MOST_ROWS
-from tests.ledgers.conftest import car, column, counts, faults, head_cells, workbook
+from tests.ledgers.conftest import MOST_ROWS, car, column, counts, faults, head_cells, workbook
 
 CSV = "台账.csv"
 
@@ -142,7 +141,7 @@ def test_no_damage_of_a_workbook_makes_the_reader_fail_otherwise(noise, at):
     begin = at * len(content) // 200
     content[begin : begin + len(noise)] = noise
     heads = [[*head_cells(), "错误说明"], [*head_cells(lang="en"), "Faults"]]
-    code = code_of(lambda: reading.read("a.xlsx", bytes(content), VEHICLES, heads))
+    code = code_of(lambda: reading.read("a.xlsx", bytes(content), VEHICLES, heads, MOST_ROWS))
     assert code is None or code.startswith("ledgers.file_")
 
 
@@ -178,7 +177,7 @@ def test_formatted_empty_rows_to_the_end_of_the_sheet_do_not_count():
     for row in range(2, MOST_ROWS + 500):
         sheet.write_blank(row, 0, None, form)
     book.close()
-    assert reading.read("a.xlsx", file.getvalue(), VEHICLES, [[*head_cells(), "错误说明"]]).total == 1
+    assert reading.read("a.xlsx", file.getvalue(), VEHICLES, [[*head_cells(), "错误说明"]], MOST_ROWS).total == 1
 
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused(monkeypatch):
@@ -187,7 +186,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(monkeypatch):
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("xl/worksheets/sheet1.xml", b"0" * 30_000)
     with pytest.raises(RuleBroken, match=r"ledgers\.file_too_large"):
-        reading.check_size("a.xlsx", file.getvalue())
+        reading.check_size("a.xlsx", file.getvalue(), MOST_ROWS)
 
 
 def test_entities_are_not_expanded():
@@ -199,7 +198,7 @@ def test_entities_are_not_expanded():
                 data = b'<!DOCTYPE x [<!ENTITY a "boom">]>' + data.removeprefix(b'<?xml version="1.0"?>')
             packed.writestr(part, data)
     with pytest.raises(RuleBroken, match=r"ledgers\.file_unreadable"):
-        reading.read("a.xlsx", file.getvalue(), VEHICLES, [[*head_cells(), "错误说明"]])
+        reading.read("a.xlsx", file.getvalue(), VEHICLES, [[*head_cells(), "错误说明"]], MOST_ROWS)
 
 
 # ---- values -----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ def send(client, content, name=XLSX, kind="vehicles"):
 
 def test_from_the_template_to_the_registry_through_the_pages(ledgers, browse):
     client = browse(MANAGER)
-    template = client.get("/ledgers/vehicles/template")
+    template = client.get("/ledgers/vehicles/template.xlsx")
     assert template.status_code == 200
     book = openpyxl.load_workbook(io.BytesIO(template.data))
     sheet = book.worksheets[0]
@@ -65,7 +65,7 @@ def test_faults_stand_on_the_page_and_in_the_returned_file_which_can_be_correcte
         assert wanted in page
     refused = client.submit(f"{path}/commit")
     assert (refused.status_code, "有 1 行有误" in refused.get_data(as_text=True)) == (422, True)
-    returned = client.get(f"{path}/returned").data
+    returned = client.get(f"{path}/returned.xlsx").data
     rows = rows_of(returned)
     assert rows[2][-1] == "错误说明"
     assert rows[3][-1] in {"", None}
@@ -135,7 +135,7 @@ def test_readers_do_not_import(ledgers, browse, username):
         ledgers.upload(workbook([car(1)]), username=username)
     client = browse(username)
     assert send(client, workbook([car(1)])).status_code == 403
-    assert client.get("/ledgers/vehicles/template").status_code == 403
+    assert client.get("/ledgers/vehicles/template.xlsx").status_code == 403
     allowed = username.split(".")[0] in {"auditor", "leader", "finance"}
     assert client.get("/ledgers").status_code == (200 if allowed else 403)
 
