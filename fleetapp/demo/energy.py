@@ -132,8 +132,7 @@ def _car(told: Told, number: int, first_on: date) -> _Car:
             EntryKind.FUEL: rates[EntryKind.FUEL] * (1 - charged),
             EntryKind.CHARGE: rates[EntryKind.CHARGE] * charged,
         }
-    daily = max(told.odometer_m / 1000 / max((first_on - told.registered_on).days, 30), 12.0)
-    return _Car(told, number, daily, first_on, rates)
+    return _Car(told, number, told.daily_km(first_on), first_on, rates)
 
 
 def _fillings(car: _Car, kind: EntryKind, now: datetime) -> Iterator[tuple[object, ...]]:

@@ -94,6 +94,14 @@ class Vehicle:
     parking: str
     home: Point
 
+    def daily_km(self, first_on: date) -> float:
+        """Return the kilometres of a usual day before the story began."""
+        return max(self.odometer_m / 1000 / max((first_on - self.registered_on).days, 30), 12.0)
+
+    def odometer_on(self, on: date, first_on: date) -> int:
+        """Return the reading in metres on a day before the story began, never more than on its first day."""
+        return max(0, self.odometer_m - max(0, (first_on - on).days) * round(self.daily_km(first_on) * 1000))
+
 
 def vin_check_digit(vin: str) -> str:
     """Return the check digit of a 17-character VIN, GB 16735-2019 annex (remainder of the weighted sum by 11).

@@ -20,7 +20,7 @@ from fleetapp.demo.fleet import make_vin
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database
-from fleetapp.vehicles import papers
+from fleetapp.vehicles import odometer, papers
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Body, Category, DocumentKind, Energy
 
@@ -69,6 +69,14 @@ def paper(database: Database, city: City, *, first_on: date, now: datetime) -> N
 def _premium(seats: int) -> Decimal:
     """Return the base premium of the compulsory insurance for an organ's car."""
     return Decimal(next(premium for below, premium in ((6, 950), (10, 1070), (20, 1140), (99, 1320)) if seats < below))
+
+
+def read(database: Database, city: City, *, at: datetime) -> None:
+    """Enter every vehicle's reading of the first day."""
+    with database.transaction(SYSTEM) as session:
+        ids = dict(session.execute(select(Vehicle.plate, Vehicle.id)).all())
+        for car in city.vehicles:
+            odometer.enter(session, vehicle_id=ids[car.plate], reading_m=car.odometer_m, at=at, actor=SYSTEM, now=at)
 
 
 def acquire(database: Database, city: City, *, now: datetime) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.accounts.models import Organisation, OrgKind
 from fleetapp.demo import people
+from fleetapp.demo.city import City
 from fleetapp.demo.records import Story
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor, Role
@@ -62,7 +63,7 @@ def picture(colour: tuple[int, int, int]) -> bytes:
     )
 
 
-def seal(database: Database, story: Story, *, since: datetime, now: datetime) -> int:
+def seal(database: Database, city: City, story: Story, *, since: datetime, now: datetime) -> int:
     """Tell the last National Day of the fleet centre and some districts, and draft the next notice; returns the vehicles sealed.
 
     It is told if it lies between the registration of the vehicles (``since``) and the story.
@@ -81,7 +82,8 @@ def seal(database: Database, story: Story, *, since: datetime, now: datetime) ->
     if period is not None and clock.start_of(period[0]) - EARLIEST > since:
         for number, org in enumerate([*centre, *districts[:DISTRICTS]]):
             office = offices.get(org.id, offices[top.id])
-            sealed += _Holiday(database, everybody, office, org.id, *period, driven, number).tell()
+            readings_m = {car.plate: car.odometer_on(period[0], story.first_on) for car in city.vehicles}
+            sealed += _Holiday(database, everybody, office, org.id, *period, driven, readings_m, number).tell()
     with database.transaction(offices[top.id]) as session:
         service.draft(session, org_id=top.id, holiday=proposal.holiday, start_on=proposal.start_on, end_on=proposal.end_on,
                       actor=offices[top.id], now=now - timedelta(hours=20))  # fmt: skip
@@ -109,6 +111,7 @@ class _Holiday:
     start_on: date
     end_on: date
     driven: set[str]
+    readings_m: dict[str, int]
     number: int
 
     def tell(self) -> int:
@@ -152,7 +155,7 @@ class _Holiday:
                 continue
             after = timedelta(minutes=4 * units[record.org_id], seconds=3 * number)
             at = day_before + after
-            odometer_m = record.vehicle.odometer_m
+            odometer_m = self.readings_m[record.vehicle.plate]
             plate_photo = (f"{record.vehicle.plate}.png", pictures[number % len(pictures)])
             yield at, admin, partial(service.prove, record_id=record.id, parking_id=record.vehicle.parking_id or 0, odometer_m=odometer_m,
                                      keys_with=KEYS[number % len(KEYS)], photo=plate_photo)  # fmt: skip

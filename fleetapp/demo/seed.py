@@ -112,9 +112,10 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
         driving = beside.submit(_drive, _url(database), now, size, kinds, terminals)
         sealed = seals.seal(
-            database, demo.story, since=clock.start_of(demo.story.first_on) - REGISTERED_BEFORE, now=now
+            database, demo.city, demo.story, since=clock.start_of(demo.story.first_on) - REGISTERED_BEFORE, now=now
         )
         stage(f"{sealed} 辆车国庆封存 / {sealed} vehicles were sealed over National Day")
+        life.read(database, demo.city, at=clock.start_of(demo.story.first_on))
         steps = _live_through(database, demo, stage)
         stage(f"{steps} 个业务步骤 / {steps} steps of orders and duties")
         fixes = driving.result()
@@ -218,7 +219,7 @@ def _found(database: Database, demo: Demo, password: str) -> dict[str, int]:
                 session, org_id=org_ids[car.org], plate=car.plate, vin=car.vin, category=Category(car.category),
                 body=Body(car.model.body), energy=Energy(car.model.energy), seats=car.model.seats,
                 model=f"{car.model.brand} {car.model.name}", registered_on=car.registered_on, range_km=car.model.range_km,
-                odometer_m=car.odometer_m, parking_id=parking_ids[car.parking], terminal_phone=car.terminal_phone,
+                odometer_m=car.odometer_on(clock.local_date(at), demo.story.first_on), parking_id=parking_ids[car.parking], terminal_phone=car.terminal_phone,
                 actor=SYSTEM, now=at,
             )  # fmt: skip
         session.flush()

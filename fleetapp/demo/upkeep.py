@@ -60,8 +60,8 @@ def keep_up(database: Database, city: City, story: Story, *, now: datetime) -> i
         root = session.scalars(select(Organisation).order_by(Organisation.path)).first()
         shops = _ledger(session, root.id if root else 0, cars, rng, now)
     by_org = {account.org: actors[account.username] for account in city.accounts if account.role == "unit_admin"}
-    admins = {told.plate: by_org[told.org] for told in city.vehicles if told.org in by_org}
-    start_m = {told.plate: told.odometer_m for told in city.vehicles}
+    admins = {car.plate: by_org[car.org] for car in city.vehicles if car.org in by_org}
+    told = {car.plate: car for car in city.vehicles}
     busy = {order.plate for order in story.orders if order.end_at > now - SETTLED}
     office = next(actors[account.username] for account in city.accounts if account.role == "vehicle_office")
     desk = _Desk(database, office, shops, now)
@@ -86,7 +86,7 @@ def keep_up(database: Database, city: City, story: Story, *, now: datetime) -> i
             number,
             stage="accepted",
             at=at,
-            reading_m=max(0, start_m[car.plate] - (number + 1) * 400_000),
+            reading_m=told[car.plate].odometer_on(clock.local_date(at), story.first_on),
         )
     for number, (kind, account, place, more) in enumerate(INCIDENTS):
         car, at = kept[number * 3 % len(kept)], now - timedelta(days=4 + 11 * number)
