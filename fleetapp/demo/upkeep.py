@@ -19,6 +19,7 @@ from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database
 from fleetapp.upkeep import jobs, ledger, service
 from fleetapp.upkeep.rules import IncidentKind, Item, Liability, LineKind, SupplierKind, WorkKind
+from fleetapp.vehicles import odometer
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Energy
 
@@ -66,7 +67,11 @@ def keep_up(database: Database, city: City, story: Story, *, now: datetime) -> i
     office = next(actors[account.username] for account in city.accounts if account.role == "vehicle_office")
     desk = _Desk(database, office, shops, now)
     kept = [car for car in cars if car.plate in admins]
-    free = [car for car in kept if car.plate not in busy][: len(STAGES)]
+    free = [car for car in kept if car.plate not in busy]
+    if len(free) > len(STAGES):
+        desk.act(SYSTEM, odometer.change_meter, now, vehicle_id=free[-1].id, at=now - timedelta(hours=1), end_m=free[-1].odometer_m,
+                 start_m=0, reason="仪表总成损坏，更换新表")  # fmt: skip
+    free = free[: len(STAGES)]
     for number, (car, stage) in enumerate(zip(free, STAGES, strict=False)):
         desk.order(
             car,
@@ -161,6 +166,6 @@ class _Desk:
         if stage == "accepted":
             self.act(admin, service.accept, begun + timedelta(hours=24), order_id=made.id, note="已修复，试车正常。")
 
-    def act(self, who: Actor, function: Callable[..., Any], at: datetime, **given: Any) -> Any:
+    def act(self, who: Actor, function: Callable[..., Any], when: datetime, **given: Any) -> Any:
         with self.database.transaction(who) as session:
-            return function(session, actor=who, now=min(at, self.now), **given)
+            return function(session, actor=who, now=min(when, self.now), **given)

@@ -16,6 +16,7 @@ from fleetapp.kit.errors import Conflict
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.planning.models import Assignment
+from fleetapp.vehicles import queries as vehicle_queries
 from fleetapp.vehicles import service as vehicles
 from fleetapp.vehicles.rules import ReadingSource
 
@@ -54,7 +55,8 @@ def report(
     order = order_queries.hold_order(session, order_id=duty.order_id)
     permits.require(f"duty.{action.lower()}", actor, owner_id=duty.driver.user_id, state=order.state)
     done_at = rules.event_time(at, now=now)
-    rules.check_odometer(action, odometer_m, duty.vehicle.odometer_m)
+    last = vehicle_queries.last_reading(session, vehicle_id=duty.vehicle_id, at=done_at)
+    rules.check_odometer(action, odometer_m, last.reading_m if last else duty.vehicle.odometer_m)
     if action in rules.WITH_ODOMETER and odometer_m is not None:
         vehicles.advance_odometer(session, vehicle_id=duty.vehicle_id, odometer_m=odometer_m, at=done_at,
                                   source=ReadingSource(action.lower()), actor=actor, now=now)  # fmt: skip

@@ -19,6 +19,7 @@ from fleetapp.upkeep.models import UpkeepDone, WorkEvent, WorkLine, WorkOrder, W
 from fleetapp.upkeep.rules import Item, LineKind, WorkAction, WorkKind, WorkState
 from fleetapp.vehicles import odometer
 from fleetapp.vehicles import queries as vehicles
+from fleetapp.vehicles import rules as vehicle_rules
 from fleetapp.vehicles import service as vehicle_service
 from fleetapp.vehicles.rules import ReadingSource, VehicleState
 
@@ -208,10 +209,11 @@ def accept(session: Session, *, order_id: int, note: str, actor: Actor, now: dat
     begun = order.during.lower if order.during else now
     order.accepted_by, order.accepted_at, order.during = actor.user_id, now, Range(begun, now)
     _reach(session, order, WorkAction.ACCEPT, after, actor=actor, now=now, note=note)
-    earlier_m = vehicles.earlier_meters_m(session, vehicle_ids=[order.vehicle_id]).get(order.vehicle_id, 0)
+    before = [one for one in vehicles.meter_changes(session, vehicle_id=order.vehicle_id) if one.at <= (begun or now)]
+    at_m = vehicle_rules.lifetime_m(order.entry_m or 0, [(one.end_m, one.start_m) for one in before])
     for item in order.items:
         session.add(UpkeepDone(org_id=order.org_id, vehicle_id=order.vehicle_id, item=item, done_on=clock.local_date(begun or now),
-                               at_m=(order.entry_m or 0) + earlier_m, order_id=order.id, created_at=now, created_by=actor.user_id))  # fmt: skip
+                               at_m=at_m, order_id=order.id, created_at=now, created_by=actor.user_id))  # fmt: skip
     odometer.hold(session, order.vehicle_id, actor)
     back = VehicleState(order.state_before or VehicleState.IN_SERVICE)
     vehicle_service.move(session, vehicle_id=order.vehicle_id, to=back, reason=order.number, actor=actor, now=now)

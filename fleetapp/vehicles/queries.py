@@ -243,9 +243,12 @@ def readings(session: Session, *, vehicle_id: int, limit: int = 50) -> Sequence[
     return session.scalars(query.order_by(OdometerReading.at.desc(), OdometerReading.id.desc()).limit(limit)).all()
 
 
-def last_reading(session: Session, *, vehicle_id: int) -> OdometerReading | None:
-    """Return the reading that is latest in time."""
-    return next(iter(readings(session, vehicle_id=vehicle_id, limit=1)), None)
+def last_reading(session: Session, *, vehicle_id: int, at: datetime | None = None) -> OdometerReading | None:
+    """Return the reading that is latest in time, or was at a moment."""
+    query = select(OdometerReading).where(OdometerReading.vehicle_id == vehicle_id)
+    if at is not None:
+        query = query.where(OdometerReading.at <= at)
+    return session.scalars(query.order_by(OdometerReading.at.desc(), OdometerReading.id.desc()).limit(1)).first()
 
 
 def meter_changes(session: Session, *, vehicle_id: int) -> Sequence[MeterChange]:

@@ -255,7 +255,9 @@ def advance_odometer(
     session: Session, *, vehicle_id: int, odometer_m: int, actor: Actor, now: datetime, at: datetime | None = None,
     source: ReadingSource = ReadingSource.MANUAL,
 ) -> Vehicle:  # fmt: skip
-    """Note a reading taken at ``at`` (else now) that is not below the last one; the ledger gets it, the vehicle moves on to it.
+    """Note a reading taken at ``at`` (else now): the ledger gets it, the vehicle moves on to it.
+
+    One that arrives late, after a reading of a later moment, only has to fit before that one.
 
     For slices that have already checked that the actor may report this reading (a driver at check-in), so it asks
     for no permission of its own; row-level security still holds.
@@ -266,7 +268,8 @@ def advance_odometer(
     vehicle = session.get(Vehicle, vehicle_id, with_for_update={"of": Vehicle}, populate_existing=True)
     if vehicle is None:
         raise NotFound("kit.not_found")
-    if odometer_m < vehicle.odometer_m:
+    last, at = queries.last_reading(session, vehicle_id=vehicle_id), at or now
+    if odometer_m < vehicle.odometer_m and (last is None or last.at <= at):
         raise RuleBroken("vehicles.odometer_back", last_km=vehicle.odometer_m / 1000)
-    odometer.note(session, vehicle=vehicle, reading_m=odometer_m, at=at or now, source=source, actor=actor, now=now)
+    odometer.note(session, vehicle=vehicle, reading_m=odometer_m, at=at, source=source, actor=actor, now=now)
     return vehicle

@@ -85,6 +85,20 @@ def test_journeys_as_ordered_raise_nothing(filled):
     assert not [(plate, rule) for plate, rule in clues if plate not in odd]
 
 
+def test_work_orders_stand_at_every_stage_and_the_odometers_agree_with_their_ledger(filled):
+    database, _ = filled
+    states = dict(ask(database, "SELECT state, count(*) FROM work_order GROUP BY 1"))
+    assert {"REPORTED", "QUOTED", "APPROVED", "IN_WORK", "DONE", "ACCEPTED"} <= states.keys()
+    in_shop = (
+        "SELECT count(*) FROM work_order o JOIN vehicle v ON v.id = o.vehicle_id WHERE o.state IN ('IN_WORK', 'DONE')"
+    )
+    assert ask(database, f"{in_shop} AND v.state <> 'MAINTENANCE'") == [(0,)]
+    last = "SELECT max(r.reading_m) FROM odometer_reading r WHERE r.vehicle_id = v.id AND r.meter = v.meter"
+    assert ask(database, f"SELECT count(*) FROM vehicle v WHERE v.odometer_m <> ({last})") == [(0,)]
+    assert ask(database, "SELECT count(*) FROM meter_change") == [(1,)]
+    assert ask(database, "SELECT count(DISTINCT kind) FROM upkeep_reminder")[0][0] >= 3
+
+
 def test_acquisitions_stand_at_every_stage_and_one_unit_is_over_its_quota(filled):
     database, _ = filled
     states = dict(ask(database, "SELECT state, count(*) FROM indicator GROUP BY 1"))

@@ -11,6 +11,7 @@ from fleetapp.duty import queries, service
 from fleetapp.duty.models import DutyEvent
 from fleetapp.duty.rules import DutyAction
 from fleetapp.kit.errors import Conflict, FleetError, NotAllowed, NotFound, RuleBroken
+from fleetapp.vehicles import odometer
 from fleetapp.vehicles.models import Vehicle
 
 START_M = 10_000_000
@@ -78,6 +79,22 @@ def test_an_odometer_that_cannot_be_is_refused(step, odometer_m, code):
     with pytest.raises(RuleBroken, match=code):
         step(DutyAction.CHECK_OUT, odometer_m=odometer_m)
     assert step(DutyAction.CHECK_OUT, odometer_m=START_M)
+
+
+def test_a_reading_that_arrives_late_has_to_fit_before_what_came_after_it(step, database, acting, now):
+    who, after = acting("fleet_manager.xihu"), now + timedelta(minutes=180)
+    step(DutyAction.ACCEPT)
+    with database.transaction(who) as session:
+        car_id = session.scalars(select(Vehicle.id).where(Vehicle.plate == "浙A10001")).one()
+        odometer.enter(session, vehicle_id=car_id, reading_m=START_M + 40_000, at=after, actor=who, now=after)
+    late = now + timedelta(minutes=60)
+    with pytest.raises(RuleBroken, match="reading_inverted"):
+        step(DutyAction.CHECK_OUT, minutes=200, at=late, odometer_m=START_M + 40_001)
+    with pytest.raises(RuleBroken, match="odometer_back"):
+        step(DutyAction.CHECK_OUT, minutes=200, at=late, odometer_m=START_M - 1)
+    assert step(DutyAction.CHECK_OUT, minutes=200, at=late, odometer_m=START_M + 500)
+    with database.transaction(who) as session:
+        assert session.get(Vehicle, car_id).odometer_m == START_M + 40_000
 
 
 def test_a_step_kept_while_offline_keeps_its_own_time(step, database, now):

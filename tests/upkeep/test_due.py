@@ -97,6 +97,24 @@ def test_maintenance_is_projected_from_late_readings_and_the_nearest_plan_counts
     assert broken.value.code == "upkeep.plan_there"
 
 
+def test_engine_hours_decide_where_they_run_out_first(database, car_id, take, listed, now):
+    city_id = world.actor(database, OFFICE).org_id
+    take(OFFICE, ledger.add_plan, org_id=city_id, item=Item.GENERAL, every_km=100_000, every_hours=250)
+    for days_ago, km, hours in ((80, 10_500, 100), (0, 10_900, 340)):
+        take(
+            MANAGER,
+            odometer.enter,
+            vehicle_id=car_id,
+            reading_m=km * 1000,
+            at=now - timedelta(days=days_ago),
+            engine_h=Decimal(hours),
+        )
+    take(MANAGER, ledger.note_done, vehicle_id=car_id, items=[Item.GENERAL], done_on=date(2026, 8, 30), odometer_m=10_500_000,
+         engine_h=Decimal(100))  # fmt: skip
+    [row] = of(listed(MANAGER), car_id, DueKind.MAINTENANCE)
+    assert (row.due.by, row.due.on, row.left_days) == ("hours", date(2026, 11, 22), 4)
+
+
 def test_no_engine_no_oil(database, car_id, take, listed):
     city_id = world.actor(database, OFFICE).org_id
     take(OFFICE, ledger.add_plan, org_id=city_id, item=Item.ENGINE_OIL, every_km=10_000)

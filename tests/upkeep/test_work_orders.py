@@ -12,6 +12,7 @@ from fleetapp.kit.errors import Conflict, NotAllowed, NotFound, RuleBroken
 from fleetapp.upkeep import queries, service
 from fleetapp.upkeep.models import UpkeepDone, WorkOrder
 from fleetapp.upkeep.rules import Item, LineKind, WorkKind
+from fleetapp.vehicles import odometer
 from fleetapp.vehicles import service as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import CostKind, VehicleState
@@ -98,7 +99,7 @@ def test_a_sealed_car_goes_back_to_its_seal_and_rework_keeps_it_in_the_shop(data
     assert car(database, car_id).state == VehicleState.SEALED
 
 
-def test_maintenance_done_is_on_record_at_the_reading(database, car_id, shops, take):
+def test_maintenance_done_is_on_record_at_the_reading(database, car_id, shops, take, now):
     order_id = take(
         UNIT, service.report, vehicle_id=car_id, kind=WorkKind.MAINTENANCE, fault="例行保养", items=[Item.ENGINE_OIL]
     ).id
@@ -107,8 +108,19 @@ def test_maintenance_done_is_on_record_at_the_reading(database, car_id, shops, t
     take(MANAGER, service.decide, order_id=order_id, approve=True, note="同意")
     take(UNIT, service.start, order_id=order_id, entry_m=KM + 1000)
     line(take, order_id, "500")
-    take(UNIT, service.finish, order_id=order_id)
-    take(UNIT, service.accept, order_id=order_id, note="完成")
+    later = now + timedelta(hours=2)
+    take(
+        UNIT,
+        odometer.change_meter,
+        later,
+        vehicle_id=car_id,
+        at=later,
+        end_m=KM + 1000,
+        start_m=0,
+        reason="仪表同时更换",
+    )
+    take(UNIT, service.finish, later, order_id=order_id)
+    take(UNIT, service.accept, later, order_id=order_id, note="完成")
     with database.transaction(SYSTEM) as session:
         [done] = session.scalars(select(UpkeepDone)).all()
     assert (done.item, done.at_m, done.done_on, done.order_id) == (
