@@ -49,6 +49,10 @@ def check_entry(*, kind: CostKind, order_id: int | None, explanation: str | None
         raise RuleBroken("costs.task_needed")
 
 
+PARTS = ("purchase", "running", *(group.value for group in Group))
+"""What of the sums may be looked into."""
+
+
 @dataclass(slots=True)
 class Sum:
     """Purchase and running costs, and the running ones by kind."""
@@ -77,6 +81,13 @@ def add_up(rows: Iterable[CostRow]) -> Sum:
             found.running += row.amount
             found.by_kind[row.kind] = found.by_kind.get(row.kind, Decimal(0)) + row.amount
     return found
+
+
+def belongs(kind: CostKind, part: str | None) -> bool:
+    """Tell whether a kind is in a part of the sums: a group, ``purchase``, ``running``, or None for all."""
+    if part in {"purchase", "running"}:
+        return (kind in PURCHASE_COSTS) == (part == "purchase")
+    return part is None or GROUPS.get(kind) == part
 
 
 def month_of(on: date) -> date:

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from fleetapp.costs.rules import OWN_KINDS, Group
+from fleetapp.costs.rules import OWN_KINDS, PARTS
 from fleetapp.kit.schema import Moment, StrictSchema, Text
 from fleetapp.vehicles.rules import CostKind
 
@@ -58,7 +58,7 @@ class RowQuery(StrictSchema):
 
     year = fields.Integer(load_default=None, validate=YEAR)
     org_id = fields.Integer(required=True)
-    group = fields.String(load_default=None, validate=validate.OneOf([group.value for group in Group]))
+    part = fields.String(load_default=None, validate=validate.OneOf(PARTS))
     page = fields.Integer(load_default=1, validate=validate.Range(min=1, max=100_000))
 
 

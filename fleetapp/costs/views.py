@@ -9,7 +9,7 @@ from werkzeug import Response
 
 from fleetapp.accounts.queries import get_org, orgs_visible_to
 from fleetapp.costs import chart, figures, files, queries, service
-from fleetapp.costs.rules import GROUPS, OWN_KINDS, Group
+from fleetapp.costs.rules import OWN_KINDS, PARTS, Group, belongs
 from fleetapp.costs.schemas import EntryForm, ExportIn, LifeQuery, ListQuery, PeriodQuery, ReasonIn, RowQuery, YearQuery
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
@@ -82,18 +82,14 @@ def rows() -> str:
         permits.require("costs.read", actor(), org_path=org.path)
         inside = {one.id: name(one) for one in s.scalars(orgs_visible_to(actor())) if one.path.startswith(org.path)}
         every = queries.all_rows(s, actor=actor(), start=date(year, 1, 1), end=date(year + 1, 1, 1))
-        found = [
-            row
-            for row in reversed(every)
-            if row.org_id in inside and (query["group"] is None or GROUPS.get(row.kind) == query["group"])
-        ]
+        found = [row for row in reversed(every) if row.org_id in inside and belongs(row.kind, query["part"])]
         page = Page(
             found[(query["page"] - 1) * PAGE_SIZE : query["page"] * PAGE_SIZE], query["page"], PAGE_SIZE, len(found)
         )
         return render_template(
             "costs/rows.html", page=page, org=org, year=year, query=query, names=inside, tasks=queries.task_numbers(s, page.items),
             cars={car.id: car for car in s.scalars(vehicles.visible_to(actor()))}, total=sum(row.amount for row in found),
-            groups=[(group.value, t(f"costs.group.{group.value}")) for group in Group],
+            parts=[(part, t(f"costs.group.{part}")) for part in PARTS],
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Fuel cards and four months of fillings and chargings, sent in as the companies' files."""
+"""Fuel cards and a quarter of fillings and chargings, sent in as the companies' files."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
 from fleetapp.vehicles.models import Vehicle
 
-DAYS = 120
+DAYS = 90
 TANK_L = {"sedan": 50, "suv": 55, "mpv": 60, "minibus": 75, "coach": 140, "pickup": 68, "offroad": 70, "special": 80}
 BATTERY_KWH = {"sedan": 55, "suv": 72, "mpv": 80, "minibus": 85, "coach": 180}
 PHEV_BATTERY_KWH = 18
@@ -136,7 +136,7 @@ def _car(told: Told, number: int, first_on: date) -> _Car:
 
 
 def _fillings(car: _Car, kind: EntryKind, now: datetime) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of a car's file, from its registration or four months before the story to yesterday."""
+    """Yield the rows of a car's file, from its registration or a quarter before the story to yesterday."""
     rng = Random(f"{kind} {car.told.plate}")
     fuel, model = kind is EntryKind.FUEL, car.told.model
     store = TANK_L[model.body] if fuel else PHEV_BATTERY_KWH if model.energy == "phev" else BATTERY_KWH[model.body]

@@ -10,6 +10,13 @@ import xlsxwriter
 from fleetapp.energy.layout import ERROR_HEAD, Cell, normal
 from fleetapp.energy.reading import Sheet
 
+TEMPLATE = ("车牌号", "卡号", "交易时间", "类型", "油品名称", "数量", "单价", "金额", "里程", "是否加满", "SOC", "站点")
+
+
+def template() -> bytes:
+    """Return an empty file with every column that is read; text cells, so that card numbers keep their digits."""
+    return _xlsx([TEMPLATE], text_rows=500)
+
 
 def with_errors(sheet: Sheet, errors: Mapping[int, str]) -> bytes:
     """Return the bytes of a file of the same form with the errors by line in a column of their own; an older one is replaced."""
@@ -29,12 +36,17 @@ def _csv(lines: Sequence[Sequence[Cell]], sheet: Sheet) -> bytes:
     return out.getvalue().encode(sheet.form)
 
 
-def _xlsx(lines: Sequence[Sequence[Cell]]) -> bytes:
+def _xlsx(lines: Sequence[Sequence[Cell]], *, text_rows: int = 0) -> bytes:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
         sheet = book.add_worksheet()
         moment, day = (book.add_format({"num_format": form}) for form in ("yyyy-mm-dd hh:mm:ss", "yyyy-mm-dd"))
+        as_text = book.add_format({"num_format": "@"})
         wrong = book.add_format({"font_color": "#C00000"})
+        if text_rows:
+            sheet.set_column(0, len(lines[0]) - 1, 14)
+            for line in range(1, text_rows):
+                sheet.write_blank(line, 1, None, as_text)
         for line, cells in enumerate(lines):
             for column, cell in enumerate(cells):
                 if isinstance(cell, datetime):

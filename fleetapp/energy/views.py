@@ -22,7 +22,7 @@ from fleetapp.energy.schemas import (
     ReasonIn,
 )
 from fleetapp.energy.words import errors as row_errors
-from fleetapp.energy.words import period, returned
+from fleetapp.energy.words import period, returned, template
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import PAGE_SIZE, Page, paginate
@@ -248,6 +248,13 @@ def commit_import(import_id: int) -> BaseResponse | tuple[str, int]:
         return _one_import(import_id, errors_of(error)), 422
     flash(t("energy.file_committed", n=made.fresh))
     return redirect(url_for("energy.one_import", import_id=import_id))
+
+
+@blueprint.get("/energy/imports/template.xlsx")
+def import_template() -> Response:
+    """Return the empty file for imports."""
+    permits.require("energy.read", actor())
+    return template()
 
 
 @blueprint.get("/energy/imports/<int:import_id>/file")

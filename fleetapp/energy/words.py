@@ -18,7 +18,8 @@ YEAR = timedelta(days=365)
 
 def said(problems: Sequence[Problem], lang: str | None = None) -> str:
     """Return what is wrong with a row in words."""
-    return "；".join(t(problem.code, lang=lang, **problem.params) for problem in problems)
+    between = "；" if (lang or language()) == "zh" else "; "
+    return between.join(t(problem.code, lang=lang, **problem.params) for problem in problems)
 
 
 def errors(rejected: Sequence[Row], lang: str | None = None) -> dict[int, str]:
@@ -40,6 +41,13 @@ def returned(session: Session, import_id: int, *, lang: str | None = None) -> Re
         "attachment",
         filename=f"{stem or made.file_name}_{t('energy.file_suffix', lang='zh')}.{ending}",
     )
+    return response
+
+
+def template() -> Response:
+    """Return the empty file for imports as a download."""
+    response = Response(exports.template(), content_type=TYPES["xlsx"])
+    response.headers.set("Content-Disposition", "attachment", filename=f"{t('energy.template_file', lang='zh')}.xlsx")
     return response
 
 

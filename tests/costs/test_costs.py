@@ -308,7 +308,9 @@ def test_pages(database, cars, order_id, spent, browse):
     behind = unit.get(f"/costs/rows?year=2026&org_id={org_id}").get_data(as_text=True)
     assert "412.50" in behind
     assert number in behind
-    assert "47.50" in unit.get(f"/costs/rows?year=2026&org_id={org_id}&group=road").get_data(as_text=True)
+    assert "47.50" in unit.get(f"/costs/rows?year=2026&org_id={org_id}&part=road").get_data(as_text=True)
+    assert "412.50" in unit.get(f"/costs/rows?year=2026&org_id={org_id}&part=running").get_data(as_text=True)
+    assert "没有费用" in unit.get(f"/costs/rows?year=2026&org_id={org_id}&part=purchase").get_data(as_text=True)
     assert "没有费用" in unit.get(f"/costs/rows?year=2021&org_id={org_id}").get_data(as_text=True)
     assert browse("unit_admin.bjwater").get(f"/costs/rows?year=2026&org_id={org_id}").status_code == 403
     auditor = browse(AUDITOR)

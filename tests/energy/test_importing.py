@@ -240,6 +240,18 @@ def test_who_only_reads_sees_a_file_as_its_sender_does(cars, take, browse):
     assert "确认入账" not in page
 
 
+def test_the_template_is_a_file_that_is_read(cars, take, browse):
+    content = browse(MANAGER).get("/energy/imports/template.xlsx").get_data()
+    assert code_of(take, MANAGER, importing.check, name="t.xlsx", content=content)[0] == "energy.file_empty"
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    row = ["浙AD00002", "", "2026-11-10 10:30", "充电", "", 30, 1.2, 36, 10050, "否", 90, "黄龙充电站"]
+    for column, value in enumerate(row, start=1):
+        book.active.cell(2, column, value)
+    out = io.BytesIO()
+    book.save(out)
+    assert counts(take(MANAGER, importing.check, name="t.xlsx", content=out.getvalue())) == (1, 0, 0)
+
+
 def test_charging_files(database, cars, take):
     head = ["车牌", "充电结束时间", "充电量(kWh)", "充电费用(元)", "结束SOC", "充电站名称", "行驶里程(km)"]
     rows = [["浙AD00002", "2026-11-10 10:30:00", "30.5", "36.60", "90%", "黄龙充电站", "10050.5"]]

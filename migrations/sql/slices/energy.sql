@@ -4,7 +4,7 @@ CALL fleet_scope('energy_card', 'org_id IN (SELECT fleet_visible_orgs())');
 CALL fleet_scope('energy_entry', 'org_id IN (SELECT fleet_visible_orgs())');
 CALL fleet_scope('energy_import', 'org_id IN (SELECT fleet_visible_orgs())');
 
-CREATE FUNCTION energy_fits(vehicle_id bigint, kind text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+CREATE FUNCTION energy_fits(vehicle_id bigint, kind text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT CASE kind WHEN 'fuel' THEN v.energy IN ('petrol', 'diesel', 'hev', 'phev') ELSE v.energy IN ('bev', 'phev') END
     FROM vehicle v WHERE v.id = vehicle_id
 $$;
