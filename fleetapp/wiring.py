@@ -30,7 +30,7 @@ import fleetapp.upkeep.models
 import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
 from fleetapp.accounts import service as accounts_service
-from fleetapp.acquisitions import queries as acquisition_queries
+from fleetapp.acquisitions import effects as acquisition_effects
 from fleetapp.findings import queries as finding_queries
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
@@ -154,13 +154,13 @@ MENU = (
 
 
 policy_preview.EFFECTS.update({
-    "renewal.min_years": (vehicle_queries.renewable, acquisition_queries.too_young),
+    "renewal.min_years": (vehicle_queries.renewable, acquisition_effects.too_young),
     "scrap.": (vehicle_queries.to_scrap,),
-    "cap.": (acquisition_queries.over_cap,),
-    "nev.phev_no_displacement_cap": (acquisition_queries.over_cap,),
-    "nev.acquisition_share": (acquisition_queries.below_share,),
-    "nev.fixed_route_share": (acquisition_queries.below_share,),
-    "idle.": (acquisition_queries.idle,),
+    "cap.": (acquisition_effects.over_cap,),
+    "nev.phev_no_displacement_cap": (acquisition_effects.over_cap,),
+    "nev.acquisition_share": (acquisition_effects.below_share,),
+    "nev.fixed_route_share": (acquisition_effects.below_share,),
+    "idle.": (acquisition_effects.idle,),
     "order.lead_min": (order_queries.short_notice,),
     **dict.fromkeys(("A-", "B-", "E-"), (finding_queries.still_caught,)),
 })  # fmt: skip

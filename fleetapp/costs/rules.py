@@ -14,8 +14,10 @@ from fleetapp.kit.errors import RuleBroken
 from fleetapp.vehicles.rules import PURCHASE_COSTS, CostKind, CostRow
 
 _K = CostKind
-ELSEWHERE = PURCHASE_COSTS | {_K.FUEL, _K.CHARGING}
-"""Kept by the vehicle and by energy; never entered here."""
+ELSEWHERE = PURCHASE_COSTS | {
+    _K.FUEL, _K.CHARGING, _K.MAINTENANCE, _K.REPAIR, _K.TYRES, _K.INSURANCE, _K.INSPECTION, _K.ACCIDENT,
+}  # fmt: skip
+"""Kept by the vehicle, by energy and by upkeep; never entered here, so that nothing counts twice."""
 OWN_KINDS = tuple(kind for kind in CostKind if kind not in ELSEWHERE)
 TASK_KINDS = frozenset([_K.TOLL, _K.PARKING_FEE])
 """Spent on the way: each names its task, or says why there is none (rule I-05)."""

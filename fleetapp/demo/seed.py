@@ -105,15 +105,12 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     life.authorise(database, demo.city, at=clock.start_of(demo.story.first_on))
     life.paper(database, demo.city, first_on=demo.story.first_on, now=now)
     files.complete(database, demo.city, seed=SEED, at=clock.start_of(demo.story.first_on))
-    stage(
-        f"{len(demo.city.orgs)} 个机构、{len(demo.city.vehicles)} 辆车 / {len(demo.city.orgs)} organisations, {len(demo.city.vehicles)} vehicles"
-    )
+    stage(f"{len(demo.city.vehicles)} 辆车及其档案 / {len(demo.city.vehicles)} vehicles with their files")
     # Tracks and orders do not meet before the trips are derived, so each gets a core.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
         driving = beside.submit(_drive, _url(database), now, size, kinds, terminals)
-        sealed = seals.seal(
-            database, demo.city, demo.story, since=clock.start_of(demo.story.first_on) - REGISTERED_BEFORE, now=now
-        )
+        known_since = clock.start_of(demo.story.first_on) - REGISTERED_BEFORE
+        sealed = seals.seal(database, demo.city, demo.story, since=known_since, now=now)
         stage(f"{sealed} 辆车国庆封存 / {sealed} vehicles were sealed over National Day")
         life.read(database, demo.city, at=clock.start_of(demo.story.first_on))
         steps = _live_through(database, demo, stage)

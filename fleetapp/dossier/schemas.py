@@ -5,7 +5,7 @@ from marshmallow import fields, validate
 from fleetapp.dossier.rules import ATTRIBUTES
 from fleetapp.kit.schema import Moment, StrictSchema
 
-TABS = ("basics", "acquisition", "papers", "travel", "disposal", "log", "all")
+TABS = ("basics", "acquisition", "papers", "upkeep", "energy", "costs", "travel", "seals", "disposal", "log", "all")
 
 
 class FileQuery(StrictSchema):

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from werkzeug import Response
 
 from fleetapp.dossier import chart, queries, rules, service
+from fleetapp.dossier.parts import LISTS
 from fleetapp.dossier.schemas import FileQuery
 from fleetapp.findings import queries as findings
 from fleetapp.kit import clock, permits
@@ -24,7 +25,8 @@ from fleetapp.web.texts import t, t_or
 blueprint = Blueprint("dossier", __name__, template_folder="templates")
 
 PARTS: tuple[tuple[str, str], ...] = (
-    ("basics", "vehicles.read"), ("acquisition", "indicators.read"), ("papers", "vehicles.read"), ("travel", "vehicles.read"),
+    ("basics", "vehicles.read"), ("acquisition", "indicators.read"), ("papers", "vehicles.read"),
+    *((part, action) for part, (action, _) in LISTS.items() if part != "seals"), ("travel", "vehicles.read"), ("seals", LISTS["seals"][0]),
     ("disposal", "disposal.read"), ("log", "vehicles.read"),
 )  # fmt: skip
 """Parts in their order, and who reads each."""
@@ -51,11 +53,12 @@ def _page(vehicle_id: int, typed: Mapping[str, str], errors: Mapping[str, Any]) 
         read: dict[str, Any] = {}
         for part in shown:
             read |= _part(s, part, vehicle)
+        sections = {part: LISTS[part][1](s, vehicle) for part in shown if part in LISTS}
         return render_template(
             "dossier/show.html", vehicle=vehicle, tab=tab, parts=parts, shown=shown, values=values, words=words, typed=typed,
             complete=rules.completeness(values, vehicle.energy), groups=_groups(vehicle), life=life, entries=entries, errors=errors,
             drawn=chart.timeline(states, life, born=clock.start_of(vehicle.registered_on), until=now()), happened=happened,
-            today=clock.local_date(now()), may_edit=permits.may("dossier.edit", actor(), org_path=vehicle.org.path, state=vehicle.state), **read,
+            today=clock.local_date(now()), may_edit=permits.may("dossier.edit", actor(), org_path=vehicle.org.path, state=vehicle.state), sections=sections, **read,
         )  # fmt: skip
 
 

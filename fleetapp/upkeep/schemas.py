@@ -187,7 +187,7 @@ class PlanIn(StrictSchema):
     vehicle_id = fields.Integer(load_default=None, allow_none=True)
     model = Text(load_default=None, allow_none=True, validate=validate.Length(max=80))
     energy = fields.Enum(Energy, by_value=True, load_default=None, allow_none=True)
-    every_km = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(100, 500_000))
+    every_km = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(100, 400_000))
     every_months = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(1, 120))
     every_hours = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(10, 20_000))
 
