@@ -9,7 +9,7 @@ CREATE FUNCTION energy_fits(vehicle_id bigint, kind text) RETURNS boolean LANGUA
     FROM vehicle v WHERE v.id = vehicle_id
 $$;
 
-CREATE FUNCTION energy_card_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION energy_card_guard() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 BEGIN
     IF energy_fits(NEW.vehicle_id, NEW.kind) IS NOT TRUE THEN
         RAISE EXCEPTION 'vehicle % takes no %', NEW.vehicle_id, NEW.kind USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_energy_card_kind_fits';
