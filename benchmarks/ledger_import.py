@@ -19,6 +19,7 @@ import time
 import uuid
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -35,8 +36,8 @@ from fleetapp.ledgers.rules import LedgerKind
 from fleetapp.policies import service as policies
 from fleetapp.vehicles.rules import vin_check_digit
 from tests import world
-from tests.conftest import ROOT
 
+ROOT = Path(__file__).parents[1]
 KIND = LedgerKind.VEHICLES
 UNITS = ("330106-EDU", "330106-HEALTH", "330108-WATER", "330100-EDU", "330100-FLEET")
 

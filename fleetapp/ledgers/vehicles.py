@@ -26,6 +26,7 @@ from fleetapp.vehicles.rules import Body, Category, Energy, ManagementMode
 
 LETTERS = {column.key: letters(index) for index, column in enumerate(VEHICLES)}
 COMPARED = sorted(bulk.EDITABLE - {"parking_id"})
+REQUIRED = [column.key for column in VEHICLES if column.required]
 CAPPED = frozenset(["price_ex_tax", "displacement_ml", "category", "body", "energy", "acquired_on", "management_mode"])
 """A change of one of these makes an old vehicle subject to its cap again."""
 PAST = ("registered_on", "acquired_on", "made_on")
@@ -68,6 +69,13 @@ class _Check:
             self.once(row, column)
         vin = row.values["vin"]
         if vin is None:
+            return
+        try:
+            rules.check_vin(vin)
+        except (
+            RuleBroken
+        ) as broken:  # a mistyped VIN makes a stranger of a known vehicle: nothing else is to be said of it
+            row.broken("vin", broken)
             return
         for kind, column, code in (("plate", "plate", "vehicles.plate_taken"),
                                    ("terminal", "terminal_phone", "vehicles.terminal_elsewhere")):  # fmt: skip
@@ -144,7 +152,6 @@ def _rules(row: Row, facts: Mapping[str, Any], today: date) -> None:
     all_rules: tuple[tuple[str, Callable[[], None]], ...] = (
         ("plate", lambda: rules.check_plate(facts["plate"], energy=energy, category=Category(facts["category"]),
                                             registered_on=facts["registered_on"])),
-        ("vin", lambda: rules.check_vin(facts["vin"])),
         ("seats", lambda: rules.check_seats(body, facts["seats"])),
         ("range_km", lambda: rules.check_range(energy, facts["range_km"])),
     )  # fmt: skip
@@ -165,7 +172,7 @@ def check(session: Session, rows: Sequence[Row], *, actor: Actor, today: date) -
         org = look.units.of(row)
         look.identities(row)
         vehicle = look.there.get(row.values["vin"] or "")
-        if org is None or (vehicle is None and row.faults):
+        if org is None or (vehicle is None and any(row.values[column] is None for column in REQUIRED)):
             continue
         look.place(row, org, vehicle)
         if vehicle is None:

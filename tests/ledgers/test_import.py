@@ -133,6 +133,16 @@ def test_duplicates_inside_the_file_name_the_first_cell(ledgers):
     assert [row["faults"][0]["params"]["cell"] for row in one.faults] == ["C4", "D4", "AB4"]
 
 
+def test_all_that_is_wrong_with_a_row_is_told_at_once_but_a_mistyped_vin_speaks_for_itself(ledgers):
+    rows = [
+        car(1, seats=12, price_ex_tax=180000.01, org_name="西湖区", plate="浙A10001"),
+        car(2, vin="LSVBB11Z5N3000002", plate="浙A10001"),
+    ]
+    one = ledgers.check(workbook(rows))
+    assert faults(one) == {(4, "seats"): "vehicles.seats", (4, "price_ex_tax"): "acquisitions.over_price", (4, "org_name"): "ledgers.org_name",
+                           (4, "plate"): "vehicles.plate_taken", (5, "plate"): "ledgers.twice", (5, "vin"): "vehicles.vin_check"}  # fmt: skip
+
+
 def test_a_known_vehicle_changes_field_by_field_and_empty_cells_leave_what_is_there(ledgers):
     vin = ledgers.scalar("SELECT vin FROM vehicle WHERE plate = '浙A10001'")
     row = car(1, plate="浙A10001", vin=vin, model="新款轿车", registered_on=date(2022, 3, 1), price_ex_tax=None, displacement_ml=None,

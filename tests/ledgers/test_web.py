@@ -84,6 +84,21 @@ def test_faults_stand_on_the_page_and_in_the_returned_file_which_can_be_correcte
     assert client.submit(f"{path}/commit").status_code == 422
 
 
+def test_templates_of_both_ledgers_are_there_in_english_too(ledgers, browse):
+    client = browse("vehicle_office.city")
+    client.set_cookie("lang", "en")
+    for kind, title, first in (
+        ("vehicles", "Ledger of official vehicles", "Vehicles"),
+        ("quotas", "Ledger of vehicle quotas", "Quotas"),
+    ):
+        answer = client.get(f"/ledgers/{kind}/template.xlsx")
+        book = openpyxl.load_workbook(io.BytesIO(answer.data))
+        assert (book.worksheets[0].title, book.worksheets[0].cell(1, 1).value) == (first, title)
+        assert [one.title for one in book.worksheets[1:]] == ["How to fill in", "Units"]
+        guide = rows_of(answer.data, 1)
+        assert len([row for row in guide if row[0] and len(str(row[0])) <= 2]) == len(rows_of(answer.data)[2])
+
+
 def test_what_is_wrong_with_a_file_or_reason_stands_at_its_input(ledgers, browse):
     client = browse(MANAGER)
     wrong = send(client, workbook([car(1)], heads=["单位代码", "车牌号", "使用单位", "能源类型"]))
