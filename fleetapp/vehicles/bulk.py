@@ -19,27 +19,10 @@ from fleetapp.vehicles import bridge, rules, service
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
 from fleetapp.vehicles.rules import Acquired, Body, Category, Energy, ManagementMode, Secrecy, VehicleState
 
-PROPERTY = frozenset(
-    [
-        "displacement_ml",
-        "engine_no",
-        "price_ex_tax",
-        "purchase_tax",
-        "acquired_by",
-        "acquired_on",
-        "made_on",
-        "domestic",
-        "management_mode",
-        "battery_kwh",
-        "tank_l",
-        "fuel_grade",
-        "colour",
-    ]
-)
-"""Facts of a ledger beyond those of the vehicle's page."""
 Entry = tuple[int, int, Mapping[str, Any]]
 """Vehicle, organisation, and the data of its log entry."""
-EDITABLE = service.EDITABLE | PROPERTY
+EDITABLE = service.EDITABLE | {"management_mode"}
+"""A ledger may also say who keeps a vehicle."""
 DEFAULTS: Mapping[str, Any] = {
     "secrecy": Secrecy.NORMAL, "management_mode": ManagementMode.RETAINED, "acquired_by": Acquired.PURCHASE, "domestic": True,
     "odometer_m": 0,

@@ -6,7 +6,19 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from fleetapp.kit.schema import Moment, StrictSchema, Text
-from fleetapp.vehicles.rules import Body, Category, DocumentKind, Energy, Secrecy, VehicleState
+from fleetapp.vehicles.rules import (
+    Acquired,
+    Body,
+    Category,
+    DocumentKind,
+    Energy,
+    ManagementMode,
+    Secrecy,
+    VehicleState,
+)
+
+MONEY = validate.Range(Decimal(0), Decimal("9999999.99"))
+STORE = validate.Range(Decimal("0.1"), Decimal(2000))
 
 
 class VehicleFields(StrictSchema):
@@ -23,6 +35,18 @@ class VehicleFields(StrictSchema):
     secrecy = fields.Enum(Secrecy, by_value=True, load_default=Secrecy.NORMAL)
     range_km = fields.Integer(allow_none=True, validate=validate.Range(1, 2000))
     parking_id = fields.Integer(allow_none=True)
+    acquired_by = fields.Enum(Acquired, by_value=True)
+    acquired_on = fields.Date(allow_none=True)
+    made_on = fields.Date(allow_none=True)
+    domestic = fields.Boolean()
+    price_ex_tax = fields.Decimal(allow_none=True, places=2, validate=MONEY)
+    purchase_tax = fields.Decimal(allow_none=True, places=2, validate=MONEY)
+    engine_no = Text(allow_none=True, validate=validate.Length(1, 40))
+    displacement_ml = fields.Integer(allow_none=True, validate=validate.Range(1, 20_000))
+    tank_l = fields.Decimal(allow_none=True, places=1, validate=STORE)
+    fuel_grade = Text(allow_none=True, validate=validate.Length(1, 20))
+    battery_kwh = fields.Decimal(allow_none=True, places=1, validate=STORE)
+    colour = Text(allow_none=True, validate=validate.Length(1, 20))
 
 
 class VehicleIn(VehicleFields):
@@ -31,6 +55,7 @@ class VehicleIn(VehicleFields):
     org_id = fields.Integer(required=True)
     odometer_m = fields.Integer(load_default=0, validate=validate.Range(0, 5_000_000_000))
     terminal_phone = Text(validate=validate.Length(max=40))
+    management_mode = fields.Enum(ManagementMode, by_value=True)
 
 
 class VehicleForm(VehicleFields):
@@ -39,6 +64,7 @@ class VehicleForm(VehicleFields):
     org_id = fields.Integer(required=True)
     odometer_km = fields.Integer(load_default=0, validate=validate.Range(0, 5_000_000))
     terminal_phone = Text(validate=validate.Length(max=40))
+    management_mode = fields.Enum(ManagementMode, by_value=True)
 
     @post_load
     def metres(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -122,6 +148,19 @@ class VehicleOut(StrictSchema):
     odometer_m = fields.Integer()
     registered_on = fields.Date()
     parking_id = fields.Integer(allow_none=True)
+    management_mode = fields.String()
+    acquired_by = fields.String()
+    acquired_on = fields.Date(allow_none=True)
+    made_on = fields.Date(allow_none=True)
+    domestic = fields.Boolean()
+    price_ex_tax = fields.Decimal(as_string=True, allow_none=True)
+    purchase_tax = fields.Decimal(as_string=True, allow_none=True)
+    engine_no = fields.String(allow_none=True)
+    displacement_ml = fields.Integer(allow_none=True)
+    tank_l = fields.Decimal(as_string=True, allow_none=True)
+    fuel_grade = fields.String(allow_none=True)
+    battery_kwh = fields.Decimal(as_string=True, allow_none=True)
+    colour = fields.String(allow_none=True)
     created_at = Moment()
     version = fields.Integer()
 

@@ -31,6 +31,18 @@ EDITABLE = frozenset(
         "range_km",
         "registered_on",
         "parking_id",
+        "displacement_ml",
+        "engine_no",
+        "price_ex_tax",
+        "purchase_tax",
+        "acquired_by",
+        "acquired_on",
+        "made_on",
+        "domestic",
+        "battery_kwh",
+        "tank_l",
+        "fuel_grade",
+        "colour",
     ]
 )
 
@@ -63,8 +75,11 @@ def register(
     parking_id: int | None = None,
     terminal_phone: str | None = None,
     state: VehicleState = VehicleState.IN_SERVICE,
+    **more: Any,
 ) -> Vehicle:
     """Enter a vehicle of a unit, in service unless told otherwise; with ``terminal_phone`` its terminal is known and fitted from ``now``.
+
+    ``more`` are further columns of its property and engine, and ``management_mode``.
 
     :raises NotAllowed: the unit is outside the actor's reach.
     :raises RuleBroken: plate, VIN, seats or range do not fit (``rules``).
@@ -77,7 +92,7 @@ def register(
     vehicle = Vehicle(
         org_id=org_id, org=org, plate=rules.normal_plate(plate), vin=vin.upper(), category=category, body=body, energy=energy,
         seats=seats, model=model, state=state, secrecy=secrecy, range_km=range_km, odometer_m=odometer_m,
-        registered_on=registered_on, parking_id=parking_id, created_at=now,
+        registered_on=registered_on, parking_id=parking_id, created_at=now, **more,
     )  # fmt: skip
     check(vehicle)
     session.add(vehicle)
@@ -86,7 +101,7 @@ def register(
         _fit(session, vehicle, rules.terminal_phone(terminal_phone), now)
     audit.record(session, actor=actor, now=now, action="vehicles.registered", subject_type="vehicle", subject_id=vehicle.id,
                  org_id=org_id, plate=vehicle.plate, vin=vehicle.vin, category=category, body=body, energy=energy, seats=seats,
-                 model=model, odometer_m=odometer_m, parking_id=parking_id, terminal=terminal_phone)  # fmt: skip
+                 model=model, odometer_m=odometer_m, parking_id=parking_id, terminal=terminal_phone, **more)  # fmt: skip
     return vehicle
 
 

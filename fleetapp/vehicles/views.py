@@ -14,7 +14,16 @@ from fleetapp.kit.paging import paginate
 from fleetapp.places import queries as places
 from fleetapp.vehicles import bridge, papers, queries, rules, service
 from fleetapp.vehicles.models import Vehicle
-from fleetapp.vehicles.rules import Body, Category, DocumentKind, Energy, Secrecy, VehicleState
+from fleetapp.vehicles.rules import (
+    Acquired,
+    Body,
+    Category,
+    DocumentKind,
+    Energy,
+    ManagementMode,
+    Secrecy,
+    VehicleState,
+)
 from fleetapp.vehicles.schemas import DocumentIn, DocumentVoidIn, StateIn, VehicleForm, VehiclePatch, VehicleQuery
 from fleetapp.web.display import name
 from fleetapp.web.forms import load, load_form
@@ -39,7 +48,10 @@ FIELD_OF = {
 }
 """Next to which input a broken rule is shown; the rest stand above the form."""
 
-CLEARABLE = ("range_km", "parking_id")
+CLEARABLE = (
+    "range_km", "parking_id", "acquired_on", "made_on", "price_ex_tax", "purchase_tax", "engine_no", "displacement_ml", "tank_l", "fuel_grade",
+    "battery_kwh", "colour",
+)  # fmt: skip
 
 
 def errors_of(error: FleetError) -> dict[str, Any]:
@@ -109,7 +121,8 @@ def _form(values: Mapping[str, Any], errors: Mapping[str, Any], vehicle_id: int 
             orgs=[(org.id, name(org)) for org in orgs],
             parking=[(area.id, name(area)) for area in s.scalars(places.visible_to(who))],
             categories=choices(Category, "category"), bodies=choices(Body, "body"),
-            energies=choices(Energy, "energy"), secrecies=choices(Secrecy, "secrecy"),
+            energies=choices(Energy, "energy"), secrecies=choices(Secrecy, "secrecy"), modes=choices(ManagementMode, "mode"),
+            ways=choices(Acquired, "acquired"), makes=[("true", t("vehicles.domestic")), ("false", t("vehicles.imported"))],
         )  # fmt: skip
 
 
@@ -141,7 +154,10 @@ def edit(vehicle_id: int) -> str:
         vehicle = queries.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
         permits.require("vehicles.edit", actor(), org_path=vehicle.org.path, state=vehicle.state)
         values = {key: getattr(vehicle, key) for key in sorted(service.EDITABLE)}
-    shown = {key: "" if value is None else str(value) for key, value in values.items()}
+    shown = {
+        key: "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in values.items()
+    }
     return _form(shown | {"version": vehicle.version}, {}, vehicle_id)
 
 

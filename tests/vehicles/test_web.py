@@ -104,6 +104,33 @@ def test_facts_are_corrected_through_the_form_and_an_old_page_is_refused(browse,
     assert "他人刚刚修改" in late.get_data(as_text=True)
 
 
+PROPERTY = {
+    "acquired_by": "purchase", "acquired_on": "2023-04-20", "made_on": "2023-03-01", "domestic": "true", "price_ex_tax": "119800.00",
+    "purchase_tax": "11980.00", "engine_no": "E-77", "displacement_ml": "1498", "tank_l": "50.0", "fuel_grade": "95", "colour": "黑",
+}  # fmt: skip
+
+
+def test_purchase_and_engine_are_entered_corrected_and_cleared(browse, api, org_id):
+    client, call = browse("fleet_manager.xihu"), api("fleet_manager.xihu")
+    made = client.submit("/vehicles/new", **FORM, **PROPERTY, org_id=org_id["330106-EDU"], management_mode="platform")
+    assert made.status_code == 302
+    path = made.location
+    kept = call("GET", path).json
+    assert {key: str(kept[key]).lower() if key == "domestic" else str(kept[key]) for key in PROPERTY} == PROPERTY
+    assert kept["management_mode"] == "platform"
+    page = client.get(f"{path}/edit").get_data(as_text=True)
+    assert 'value="119800.00"' in page
+    wrong = client.submit(f"{path}/edit", **FORM, **PROPERTY | {"price_ex_tax": "-1"}, version=kept["version"])
+    assert wrong.status_code == 422
+    changed = client.submit(
+        f"{path}/edit", **FORM, **PROPERTY | {"colour": "", "domestic": "false"}, version=kept["version"]
+    )
+    assert changed.status_code == 302
+    after = call("GET", path).json
+    assert (after["colour"], after["domestic"], after["engine_no"]) == (None, False, "E-77")
+    assert call("PATCH", path, json={"management_mode": "rented"}).status_code == 422
+
+
 def test_state_and_terminal_are_changed_on_the_page(browse, vehicle_id):
     client = browse("fleet_manager.xihu")
     path = f"/vehicles/{vehicle_id['浙A10001']}"
