@@ -317,6 +317,10 @@ def test_pages(database, cars, order_id, spent, browse):
     assert "登记费用" not in auditor.get(path).get_data(as_text=True)
     assert auditor.submit(path, on="2026-11-10", kind="wash", amount="5").status_code == 403
     assert browse("driver.xhedu").get("/costs").status_code == 403
+    each = browse("leader.city").get(f"{path}/per-km")
+    assert (each.status_code, each.get_data(as_text=True).endswith("元")) == (200, True)
+    assert browse("driver.xhedu").get(f"{path}/per-km").status_code == 403
+    assert browse("unit_admin.bjwater").get(f"{path}/per-km").status_code == 404
 
 
 def test_the_export_says_why_in_the_audit_log(database, cars, spent, browse):
