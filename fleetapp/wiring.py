@@ -114,42 +114,53 @@ CONSTRAINT_ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
-    """An entry of the side menu, shown to whoever may do ``action`` anywhere."""
+    """An entry of the side menu under its heading, shown to whoever may do ``action`` anywhere."""
 
     endpoint: str
     text: str
     icon: str
     action: str | None = None
+    heading: str = ""
 
 
 MENU = (
     MenuItem("reports.home", "web.menu.home", "home"),
-    MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read"),
-    MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve"),
-    MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read"),
-    MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read"),
-    MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live"),
-    MenuItem("trips.index", "web.menu.trips", "route", "trips.read"),
-    MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read"),
-    MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export"),
-    MenuItem("vehicles.index", "web.menu.vehicles", "car", "vehicles.read"),
-    MenuItem("ledgers.index", "ledgers.title", "file-spreadsheet", "ledgers.export"),
-    MenuItem("acquisitions.matrix", "acquisitions.menu.quota", "table", "quota.read"),
-    MenuItem("acquisitions.index", "acquisitions.menu.indicators", "file-certificate", "indicators.read"),
-    MenuItem("acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read"),
-    MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read"),
-    MenuItem("upkeep.index", "upkeep.due", "calendar-event", "upkeep.overview"),
-    MenuItem("work.index", "upkeep.orders", "tool", "upkeep.read"),
-    MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read"),
-    MenuItem("seals.index", "seals.title", "lock", "seals.read"),
-    MenuItem("energy.index", "energy.title", "gas-station", "energy.read"),
-    MenuItem("costs.units", "costs.title", "receipt", "costs.read"),
-    MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read"),
-    MenuItem("places.parking", "places.parking", "parking", "places.read"),
-    MenuItem("tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals"),
-    MenuItem("policies.index", "web.menu.policies", "book", "policies.read"),
-    MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read"),
-    MenuItem("audit.index", "web.menu.audit", "shield-check", "audit.read"),
+    MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
+    MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
+    MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
+    MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
+    MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
+    MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read", "web.menu.group.watch"),
+    MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export", "web.menu.group.watch"),
+    MenuItem("audit.index", "web.menu.audit", "shield-check", "audit.read", "web.menu.group.watch"),
+    MenuItem("vehicles.index", "web.menu.vehicles", "car", "vehicles.read", "web.menu.group.life"),
+    MenuItem("ledgers.index", "ledgers.title", "file-spreadsheet", "ledgers.export", "web.menu.group.life"),
+    MenuItem("acquisitions.matrix", "acquisitions.menu.quota", "table", "quota.read", "web.menu.group.life"),
+    MenuItem(
+        "acquisitions.index",
+        "acquisitions.menu.indicators",
+        "file-certificate",
+        "indicators.read",
+        "web.menu.group.life",
+    ),
+    MenuItem(
+        "acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read", "web.menu.group.life"
+    ),
+    MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read", "web.menu.group.life"),
+    MenuItem("upkeep.index", "upkeep.due", "calendar-event", "upkeep.overview", "web.menu.group.life"),
+    MenuItem("work.index", "upkeep.orders", "tool", "upkeep.read", "web.menu.group.life"),
+    MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read", "web.menu.group.life"),
+    MenuItem("seals.index", "seals.title", "lock", "seals.read", "web.menu.group.life"),
+    MenuItem("energy.index", "energy.title", "gas-station", "energy.read", "web.menu.group.life"),
+    MenuItem("costs.units", "costs.title", "receipt", "costs.read", "web.menu.group.life"),
+    MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read", "web.menu.group.settings"),
+    MenuItem("places.parking", "places.parking", "parking", "places.read", "web.menu.group.settings"),
+    MenuItem(
+        "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
+    ),
+    MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
+    MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
 )
 
 

@@ -104,12 +104,13 @@ def menu() -> list[dict[str, Any]]:
     above = [endpoint for endpoint in of_slice if request.path.startswith(f"{url_for(endpoint)}/")]
     active = here if here in of_slice else next(iter(above or of_slice), None)
     return [
-        {"href": url_for(item.endpoint), "text": t(item.text), "icon": item.icon, "active": item.endpoint == active}
+        {"href": url_for(item.endpoint), "text": t(item.text), "icon": item.icon, "active": item.endpoint == active,
+         "heading": t(item.heading) if item.heading else ""}
         for item in items
         if who
         and item.endpoint in current_app.view_functions
         and (item.action is None or permits.may(item.action, who))
-    ]
+    ]  # fmt: skip
 
 
 def page_url(number: int) -> str:
