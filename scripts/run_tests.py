@@ -39,7 +39,7 @@ def main() -> int:
     if not browser:
         say("未找到 Chromium，浏览器测试将跳过", "no Chromium found: browser tests are left out")
     chosen = [word for text in sys.argv[1:] for word in shlex.split(text)]
-    command = [str(PYTHON), "-m", "pytest", *(chosen or ["-n", "2"])]
+    command = [str(PYTHON), "-m", "pytest", *(chosen or ["-n", "2", "--dist", "worksteal"])]
     if given:
         return subprocess.call(command, cwd=ROOT, env=test_environment(given, browser))
     cluster, started_here = start_private(test=True)

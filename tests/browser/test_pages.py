@@ -1,6 +1,7 @@
 """Every page of every role at a desk and on a phone: it opens, fits, is labelled, and nothing complains."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
@@ -62,22 +63,24 @@ def shape(path: str) -> str:
     return re.sub(r"\d+", "#", path.partition("?")[0])
 
 
-def pages(window) -> list[str]:
-    """Return the pages of the menu and, from each of them, the first link to every kind of page within."""
-    links = "(selector) => [...document.querySelectorAll(selector)].map((link) => link.getAttribute('href'))"
-    found: list[str] = []
+LINKS = "(selector) => [...document.querySelectorAll(selector)].map((link) => link.getAttribute('href'))"
+
+
+def pages(window) -> Iterator[str]:
+    """Open and yield the pages of the menu and, from each of them, the first link to every kind of page within."""
     seen: set[str] = set()
-    for path in window.page.evaluate(links, "#side-menu a"):
-        if shape(path) in seen:
-            continue
-        seen.add(shape(path))
-        found.append(path)
-        window.open(path)
-        for inner in window.page.evaluate(links, "main a[href^='/']"):
-            if shape(inner) not in seen and not re.search(r"\.(gpx|csv|xlsx|pdf)$|/slip", inner):
-                seen.add(shape(inner))
-                found.append(inner)
-    return found
+    menu, inside = window.page.evaluate(LINKS, "#side-menu a"), []
+    for path in menu:
+        if shape(path) not in seen:
+            seen.add(shape(path))
+            window.open(path)
+            inside += window.page.evaluate(LINKS, "main a[href^='/']")
+            yield path
+    for path in inside:
+        if shape(path) not in seen and not re.search(r"\.(gpx|csv|xlsx|pdf)$|/slip", path):
+            seen.add(shape(path))
+            window.open(path)
+            yield path
 
 
 @pytest.mark.parametrize("username", ROLES)
@@ -85,8 +88,7 @@ def test_pages_are_sound_and_fit_desk_and_phone(window, username):
     opened = window(username)
     expect(opened.page.locator("h1")).to_have_count(1)
     faults = []
-    for path in [opened.page.url.removeprefix(opened.base), *pages(opened)]:
-        opened.open(path)
+    for path in pages(opened):
         name = f"{username.partition('.')[0]}-{shape(path).strip('/').replace('/', '_') or 'root'}"
         faults += [f"{path}: {fault}" for fault in opened.page.evaluate(FAULTS)]
         for size in (DESK, PHONE):
