@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from fleetapp.acquisitions.models import Indicator
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import Conflict, NotAllowed, NotFound, RuleBroken
 from fleetapp.orders.rules import Stop
@@ -296,7 +297,14 @@ def test_closing_by_hand_misses_what_was_not_proved_and_lets_the_rest_out(publis
 
 def test_a_vehicle_that_left_its_unit_or_the_fleet_is_no_longer_to_be_sealed(published):
     other = published.org_id("330106-HEALTH")
+    car = published.vehicle()
     with published.database.transaction(SYSTEM) as session:
+        session.add(Indicator(
+            org_id=other, number="ZB2026-90001", kind="transfer", category=car.category, body=car.body, energy=car.energy, step="normal", max_price=1,
+            fiscal_year=2026, expires_on=END_ON, justification="调入", leader_fixed=False, state="USED", vehicle_id=car.id,
+            applicant_id=world.user_id(published.database, "unit_admin.xhhealth"), decided_at=BEFORE, created_at=BEFORE,
+        ))  # fmt: skip
+        session.flush()
         session.execute(text("UPDATE vehicle SET org_id = :org WHERE plate = :plate"), {"org": other, "plate": PLATE})
         session.execute(text("UPDATE vehicle SET state = 'DISPOSING' WHERE plate = :plate"), {"plate": SECOND})
     assert jobs.move_due(published.database, DURING) == {"started": 1, "closed": 0}
