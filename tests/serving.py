@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
+from sqlalchemy import exists, select
 
 from fleetapp import wiring
 from fleetapp.kit import clock
@@ -30,6 +31,7 @@ from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database, make_engine
 from fleetapp.places import service as places
 from fleetapp.policies import service as policies
+from fleetapp.policies.models import PolicyValue
 from fleetapp.workdays import service as workdays
 from tests import world
 
@@ -39,10 +41,11 @@ LAST_LINES = 30
 
 
 def furnish(database: Database, now: datetime) -> None:
-    """Load what set-up loads: policy figures, gazetteer, calendar of the year."""
+    """Load what set-up loads: policy figures, gazetteer, calendar of the year; what the world has already is left alone."""
     with database.transaction(SYSTEM) as session:
-        policies.load_file(session, actor=SYSTEM, now=now)
-        places.load_file(session, actor=SYSTEM, now=now)
+        if not session.scalar(select(exists().where(PolicyValue.id > 0))):
+            policies.load_file(session, actor=SYSTEM, now=now)
+            places.load_file(session, actor=SYSTEM, now=now)
         workdays.load_year(session, year=now.year, actor=SYSTEM, now=now)
 
 

@@ -18,8 +18,11 @@ from fleetapp.accounts.service import hash_password
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database
+from fleetapp.places import service as places
 from fleetapp.places.models import ParkingArea
+from fleetapp.policies import service as policies
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
+from fleetapp.workdays import service as workdays
 
 PASSWORD = "correct horse battery"
 
@@ -131,6 +134,11 @@ def build(database: Database, now: datetime) -> None:
             )
             session.add(TerminalBinding(org_id=vehicle.org_id, vehicle_id=vehicle.id, terminal_id=terminal_id,
                                         during=Range(datetime(2022, 3, 1, tzinfo=UTC), None)))  # fmt: skip
+
+    with database.transaction(SYSTEM) as session:
+        policies.load_file(session, actor=SYSTEM, now=now)
+        places.load_file(session, actor=SYSTEM, now=now)
+        workdays.load_year(session, year=now.year, actor=SYSTEM, now=now)
 
 
 def actor(database: Database, username: str) -> Actor:
