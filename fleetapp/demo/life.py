@@ -12,14 +12,19 @@ from sqlalchemy import select
 
 from fleetapp.accounts.models import Organisation
 from fleetapp.acquisitions import purchase, service
+from fleetapp.acquisitions.models import Indicator
 from fleetapp.acquisitions.rules import IndicatorAction, IndicatorKind, Step
-from fleetapp.demo import people
+from fleetapp.demo import costs, energy, ledgers, people, policies, upkeep
 from fleetapp.demo.city import City
 from fleetapp.demo.fleet import Vehicle as Told
 from fleetapp.demo.fleet import make_vin
+from fleetapp.demo.records import Story
+from fleetapp.disposal import service as disposal
+from fleetapp.disposal.rules import Mode
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database
+from fleetapp.renewal import service as renewal
 from fleetapp.vehicles import odometer, papers
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Body, Category, DocumentKind, Energy
@@ -29,6 +34,9 @@ SPARE_EVERY = 4
 """Every so manyeth unit and class has a place to spare; one is over its quota."""
 STAGES = ("submitted", "reviewed", "approved", "budget", "open", "contracted", "delivered", "accepted")
 PRICES = {"sedan": "159800.00", "suv": "169800.00", "mpv": "175000.00"}
+BUDGET_A_YEAR = Decimal(8_000_000)
+WAYS_OUT = (6, 1, 0)
+"""How many steps after the request each disposal has taken."""
 FIRST_DOCUMENT = "杭编办〔2024〕12号"
 
 
@@ -79,6 +87,25 @@ def read(database: Database, city: City, *, at: datetime) -> None:
             odometer.enter(session, vehicle_id=ids[car.plate], reading_m=car.odometer_m, at=at, actor=SYSTEM, now=at)
 
 
+def keep(database: Database, city: City, story: Story, *, now: datetime, stage: Callable[[str], None]) -> None:
+    """Tell what else becomes of vehicles: what they take, cost and need, those that come and those that go."""
+    filled = energy.fuel_and_charge(database, city, first_on=story.first_on, now=now)
+    spent = costs.buy_and_spend(database, now=now)
+    stage(f"{filled} 笔加油充电，{spent} 笔费用 / {filled} fillings and chargings, {spent} costs")
+    repaired = upkeep.keep_up(database, city, story, now=now)
+    stage(f"{repaired} 张维修保养单 / {repaired} work orders")
+    under_way, leaving = acquire(database, city, now=now), dispose(database, city, story, now=now)
+    stage(f"{under_way} 项配备更新、{leaving} 项处置 / {under_way} acquisitions, {leaving} disposals")
+    policies.set_figures(database, now=now)
+    sent = ledgers.send_in(database, city, now=now)
+    stage(f"{sent} 份台账已导入核对 / {sent} ledgers sent in")
+    with database.transaction(SYSTEM) as session:
+        office = _first(city, people.everybody(session), "vehicle_office")
+    plan = renewal.plan(database, org_id=office.org_id or 0, years=5, budget=BUDGET_A_YEAR, stock_share=Decimal("0.45"), bought_share=Decimal("0.6"),
+                        actor=office, now=now)  # fmt: skip
+    stage(f"更新规划 {plan.id} / renewal plan {plan.id}")
+
+
 def acquire(database: Database, city: City, *, now: datetime) -> int:
     """Take some renewals of old cars to different stages of the chain; returns how many."""
     with database.transaction(SYSTEM) as session:
@@ -93,6 +120,50 @@ def acquire(database: Database, city: City, *, now: datetime) -> int:
     for number, (car, stage) in enumerate(zip(chosen, STAGES, strict=False)):
         _Renewal(database, admins[car.org], office, leader, finance, now).take(car, ids[car.plate], stage, number)
     return len(chosen)
+
+
+def dispose(database: Database, city: City, story: Story, *, now: datetime) -> int:
+    """Take old cars that the story leaves in their places out of the fleet: one to its archive, two on their way; returns how many."""
+    with database.transaction(SYSTEM) as session:
+        everybody = people.everybody(session)
+        ids = dict(session.execute(select(Vehicle.plate, Vehicle.id)).all())
+        renewed = set(session.scalars(select(Vehicle.plate).join(Indicator, Indicator.old_vehicle_id == Vehicle.id)))
+    admins = {account.org: everybody[account.username] for account in city.accounts if account.role == "unit_admin"}
+    office, leader, finance = (_first(city, everybody, role) for role in ("vehicle_office", "leader", "finance"))
+    today, used = clock.local_date(now), {order.plate for order in story.orders}
+    old = [car for car in city.vehicles if car.org in admins and car.plate not in used | renewed and not story.legs.get(car.plate)
+           and (today - car.registered_on).days / 365.25 > OLD_ENOUGH_YEARS]  # fmt: skip
+    for number, (car, stage) in enumerate(zip(old[::-1], WAYS_OUT, strict=False)):
+        at = now - timedelta(days=20 - 4 * number)
+        made = _as(
+            database,
+            admins[car.org],
+            disposal.ask,
+            at,
+            now,
+            vehicle_id=ids[car.plate],
+            mode=Mode.AUCTION,
+            reason="车辆老旧，维修费用高",
+        )
+        value = Decimal(9000 + 1700 * number)
+        steps: list[tuple[Actor, Callable[..., Any], dict[str, Any]]] = [
+            (office, disposal.appraise, {"appraised_value": value, "appraiser": "协议评估机构", "reserve_price": value}),
+            (leader, disposal.decide, {"approve": True, "note": "同意处置。", "approval_no": f"杭机管处〔{today.year}〕{number + 1}号"}),
+            (office, disposal.deal, {"deal_on": today - timedelta(days=8), "deal_price": value + 1300, "buyer": "公开竞价受让方"}),
+            (finance, disposal.remit, {"allowed_fees": Decimal(450), "remitted_on": today - timedelta(days=6), "receipt_no": f"FS{today.year}-{number:04d}"}),
+            (office, disposal.deregister, {"certificate_no": f"ZX{today.year}-{number:04d}", "deregistered_on": today - timedelta(days=4),
+                                           "marking_removed": True, "cards_cancelled": True, "insurance_ended": True}),
+            (office, disposal.archive, {}),
+        ]  # fmt: skip
+        for who, function, given in steps[:stage]:
+            at += timedelta(days=2)
+            _as(database, who, function, at, now, case_id=made.id, **given)
+    return min(len(old), len(WAYS_OUT))
+
+
+def _as(database: Database, who: Actor, function: Callable[..., Any], at: datetime, now: datetime, **given: Any) -> Any:
+    with database.transaction(who) as session:
+        return function(session, actor=who, now=min(at, now), **given)
 
 
 def _first(city: City, everybody: dict[str, Actor], role: str) -> Actor:
@@ -155,5 +226,4 @@ class _Renewal:
         return "119800.00" if car.category in {"JYTX", "ZFZQ"} and car.model.body != "sedan" else cap
 
     def _as(self, who: Actor, function: Callable[..., Any], at: datetime, **given: Any) -> Any:
-        with self.database.transaction(who) as session:
-            return function(session, actor=who, now=min(at, self.now), **given)
+        return _as(self.database, who, function, at, self.now, **given)

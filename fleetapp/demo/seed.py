@@ -16,8 +16,7 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, costs, energy, files, ledgers, life, people, seals, upkeep
-from fleetapp.demo import policies as demo_policies
+from fleetapp.demo import bridge, files, life, people, seals
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -123,16 +122,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     raised = people.find_clues(database, first_on=demo.story.first_on, now=now)
     answered = people.answer_clues(database, now=now)
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
-    filled = energy.fuel_and_charge(database, demo.city, first_on=demo.story.first_on, now=now)
-    spent = costs.buy_and_spend(database, now=now)
-    stage(f"{filled} 笔加油充电，{spent} 笔费用 / {filled} fillings and chargings, {spent} costs")
-    under_way = life.acquire(database, demo.city, now=now)
-    stage(f"{under_way} 项配备更新在办 / {under_way} acquisitions under way")
-    repaired = upkeep.keep_up(database, demo.city, demo.story, now=now)
-    stage(f"{repaired} 张维修保养单 / {repaired} work orders")
-    demo_policies.set_figures(database, now=now)
-    sent = ledgers.send_in(database, demo.city, now=now)
-    stage(f"{sent} 份台账已导入核对 / {sent} ledgers sent in")
+    life.keep(database, demo.city, demo.story, now=now, stage=stage)
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip

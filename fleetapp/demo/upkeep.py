@@ -64,6 +64,7 @@ def keep_up(database: Database, city: City, story: Story, *, now: datetime) -> i
     admins = {car.plate: by_org[car.org] for car in city.vehicles if car.org in by_org}
     told = {car.plate: car for car in city.vehicles}
     busy = {order.plate for order in story.orders if order.end_at > now - SETTLED}
+    out = {order.plate for order in story.orders if order.state == "driving" or order.end_at > now - timedelta(days=1)}
     office = next(actors[account.username] for account in city.accounts if account.role == "vehicle_office")
     desk = _Desk(database, office, shops, now)
     kept = [car for car in cars if car.plate in admins]
@@ -82,7 +83,7 @@ def keep_up(database: Database, city: City, story: Story, *, now: datetime) -> i
             reading_m=car.odometer_m,
         )
     before = clock.start_of(story.first_on)
-    old = kept[-PAST_ORDERS:]
+    old = [car for car in kept if car.plate not in out][-PAST_ORDERS:]
     for number, car in enumerate(old):
         at = before - timedelta(days=9 + 17 * number)
         desk.order(
