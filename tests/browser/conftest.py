@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from fleetapp.acquisitions.rules import IndicatorAction
 from fleetapp.duty.rules import DutyAction
 from fleetapp.findings import jobs as findings_jobs
 from fleetapp.kit import clock
@@ -21,6 +22,7 @@ from fleetapp.trips import jobs as trips_jobs
 from telematics import store
 from telematics.model import Fix
 from tests import world
+from tests.acquisitions.conftest import APPLICANT, Chain
 from tests.serving import base, city, logs, url
 from tests.walks import steps
 
@@ -61,7 +63,7 @@ def save(database_url: str, phone: str, fixes: list[Fix]) -> None:
 
 @pytest.fixture(scope="module")
 def day(url: str, city: Database) -> None:
-    """A day in its middle: a finished journey, one under way, others waiting, a stray drive and its clue, a notice of sealing."""
+    """A day in its middle: a finished journey, one under way, others waiting, a stray drive and its clue, an indicator, a notice of sealing."""
     now = clock.now().replace(second=0, microsecond=0)
     roads = load_roads()
     start, end = now - timedelta(hours=6), now - timedelta(hours=3)
@@ -86,6 +88,9 @@ def day(url: str, city: Database) -> None:
     steps.asked(city, start=later, end=later + timedelta(hours=2), stops=[SEAT, EAST], approve=True)
     steps.asked(city, start=later, end=later + timedelta(hours=3), stops=[EAST, SEAT], approve=False)
     office, today = world.actor(city, "vehicle_office.city"), clock.local_date(now)
+    chain = Chain(city, now)
+    chain.quota(3)
+    chain.step(chain.apply(fiscal_year=today.year), IndicatorAction.SUBMIT, APPLICANT)
     with city.transaction(office) as session:
         notice = seals.draft(session, org_id=office.org_id, holiday="元旦", start_on=today + timedelta(days=2), end_on=today + timedelta(days=5),
                              actor=office, now=now)  # fmt: skip

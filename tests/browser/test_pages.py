@@ -54,13 +54,17 @@ WORDS = """() => [...document.querySelectorAll(
 )].filter((element) => !element.closest("[data-language]")).map((element) => element.textContent.trim().replace(/\\s+/g, " "))
   .concat([...document.querySelectorAll("[placeholder], [aria-label]")].map((element) => element.placeholder || element.ariaLabel))"""
 
+PICTURED = frozenset(
+    ["/indicators/#", "/vehicles/#/file", "/orders/#", "/findings/#", "/seals/#", "/upkeep/vehicles/#"]
+)
+"""Pages behind those of the menu that are kept as pictures too."""
 pictured: set[str] = set()
 """Kinds of pages that somebody has looked at in full; every role looks at its menu's pages all the same."""
 
 
 def shape(path: str) -> str:
-    """Return a page's address without its numbers and query: two orders are one kind of page."""
-    return re.sub(r"\d+", "#", path.partition("?")[0])
+    """Return a page's address without its numbers, codes and query: two orders are one kind of page."""
+    return re.sub(r"\d+|(?<=/policies/)[^/]+", "#", path.partition("?")[0])
 
 
 LINKS = "(selector) => [...document.querySelectorAll(selector)].map((link) => link.getAttribute('href'))"
@@ -77,6 +81,8 @@ def pages(window) -> Iterator[tuple[str, bool]]:
             inside += window.page.evaluate(LINKS, "main a[href^='/']")
             yield path, True
     for path in inside:
+        if shape(path) == "/vehicles/#" and shape(path) not in seen:
+            inside.append(f"{path}/file?tab=all")
         if shape(path) in seen or re.search(r"\.(gpx|csv|xlsx|pdf)$|/slip", path):
             continue
         seen.add(shape(path))
@@ -98,7 +104,7 @@ def test_pages_are_sound_and_fit_desk_and_phone(window, username):
         for size in (DESK, PHONE):
             opened.page.set_viewport_size(size)
             faults += [f"{path} at {size['width']}: {fault}" for fault in opened.page.evaluate(TOO_WIDE)]
-            if of_menu and shape(path) not in pictured:
+            if (of_menu or shape(path) in PICTURED) and shape(path) not in pictured:
                 opened.picture(name)
         pictured.add(shape(path))
         opened.page.set_viewport_size(DESK)
