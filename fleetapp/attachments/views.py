@@ -5,6 +5,7 @@ from flask import Blueprint, Response
 from fleetapp.attachments import queries
 from fleetapp.attachments.rules import SHOWN
 from fleetapp.kit import permits
+from fleetapp.web.downloads import named
 from fleetapp.web.request import actor, transaction
 
 blueprint = Blueprint("attachments", __name__)
@@ -16,9 +17,6 @@ def show(attachment_id: int) -> Response:
     permits.require("attachments.read", actor())
     with transaction() as s:
         found, content = queries.get_content(s, attachment_id=attachment_id, actor=actor())
-        response = Response(content, mimetype=found.media_type)
-        response.headers.set(
-            "Content-Disposition", "inline" if found.media_type in SHOWN else "attachment", filename=found.name
-        )
+        response = named(Response(content, mimetype=found.media_type), found.name, inline=found.media_type in SHOWN)
         response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
         return response

@@ -10,6 +10,7 @@ from fleetapp.costs import exports, figures, queries, service
 from fleetapp.kit import permits
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
+from fleetapp.web.downloads import named
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -48,6 +49,5 @@ def year_file(*, year: int, org_id: int, reason: str) -> Response:
         )
         file_name = f"{org.name_zh}_车辆费用_{year}.xlsx"
     response = Response(content, mimetype=XLSX)
-    response.headers.set("Content-Disposition", "attachment", filename=file_name)
     response.headers["X-Content-SHA256"] = sha256
-    return response
+    return named(response, file_name)

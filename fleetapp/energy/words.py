@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.energy import exports, importing, queries
 from fleetapp.energy.layout import Problem, Row
+from fleetapp.web.downloads import named
 from fleetapp.web.request import actor, now
 from fleetapp.web.texts import LANGUAGES, language, t
 
@@ -36,19 +37,14 @@ def returned(session: Session, import_id: int, *, lang: str | None = None) -> Re
     kind = TYPES["xlsx"] if form == "xlsx" else TYPES["csv"] + form.removesuffix("-sig")
     response = Response(content, content_type=kind)
     stem, _, ending = made.file_name.rpartition(".")
-    response.headers.set(
-        "Content-Disposition",
-        "attachment",
-        filename=f"{stem or made.file_name}_{t('energy.file_suffix', lang='zh')}.{ending}",
-    )
-    return response
+    return named(response, f"{stem or made.file_name}_{t('energy.file_suffix', lang='zh')}.{ending}")
 
 
 def template() -> Response:
     """Return the empty file for imports as a download."""
-    response = Response(exports.template(), content_type=TYPES["xlsx"])
-    response.headers.set("Content-Disposition", "attachment", filename=f"{t('energy.template_file', lang='zh')}.xlsx")
-    return response
+    return named(
+        Response(exports.template(), content_type=TYPES["xlsx"]), f"{t('energy.template_file', lang='zh')}.xlsx"
+    )
 
 
 def period(query: Mapping[str, Any], today: date) -> dict[str, date]:

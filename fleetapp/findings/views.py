@@ -18,6 +18,7 @@ from fleetapp.findings.schemas import SEVERITIES, ExplainIn, FindingQuery, Reope
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Invalid, NotAllowed, RuleBroken
 from fleetapp.kit.paging import paginate
+from fleetapp.orders import queries as order_queries
 from fleetapp.policies import queries as policies
 from fleetapp.trips import picture
 from fleetapp.trips import queries as trips
@@ -149,6 +150,7 @@ def _page(s: Session, finding_id: int, values: dict[str, str], errors: dict[str,
 
     return render_template(
         "findings/show.html", finding=finding, trips=found, values=values, errors=errors, outcomes=rules.OUTCOMES,
+        readable_orders=order_queries.readable(s, order_ids=[finding.order_id or 0], actor=actor()),
         rule_name=rule_name, evidence=evidence, facts=_facts(finding), is_overdue=_is_overdue(finding),
         strip=picture.vehicle_strip(start, end, orders, driven, now(), more=[(t("trips.lane.clue"), [clue])]),
         strip_start=start, strip_end=end, reckonings=picture.reckonings(found, orders, weights),

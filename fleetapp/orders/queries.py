@@ -1,6 +1,6 @@
 """Reading of orders, their stops, events and slips."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -135,6 +135,14 @@ def approved_waiting(
         .order_by(TravelOrder.start_at, TravelOrder.id)
         .limit(limit)
     ).all()
+
+
+def readable(session: Session, *, order_ids: Collection[int], actor: Actor) -> set[int]:
+    """Return those of some orders that the actor may open, for pages of other slices that name orders."""
+    if not permits.may("orders.read", actor):
+        return set()
+    rows = select(TravelOrder.id).where(_reach("orders.read", actor), TravelOrder.id.in_(order_ids))
+    return set(session.scalars(rows))
 
 
 def get_order(session: Session, *, order_id: int, actor: Actor) -> TravelOrder:

@@ -9,6 +9,7 @@ from fleetapp.accounts import queries as accounts
 from fleetapp.duty import queries as duties
 from fleetapp.kit import clock, permits
 from fleetapp.kit.paging import paginate
+from fleetapp.orders import queries as order_queries
 from fleetapp.policies import queries as policies
 from fleetapp.trips import picture, queries, service
 from fleetapp.trips.models import Trip
@@ -65,6 +66,7 @@ def show(trip_id: int) -> str:
         return render_template(
             "trips/show.html", trip=trip, purpose=purpose, points=len(fixes), strip=picture.vehicle_strip(start, end, orders, shown, now()),
             features=picture.trip_features([trip], words=picture.map_words(), parking=trip.vehicle.parking, order_stops=stops),
+            readable_orders=order_queries.readable(s, order_ids=[part.order_id or 0 for part in trip.matches], actor=actor()),
             distances=_distances(trip), stays=[
                 (datetime.fromisoformat(stop["start"]), datetime.fromisoformat(stop["end"])) for stop in trip.stops
             ], reckonings=picture.reckonings(

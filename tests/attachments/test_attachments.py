@@ -85,13 +85,15 @@ def test_the_page_sends_it_so_that_nothing_in_it_runs(database, acting, now, bro
     who = acting("fleet_manager.xihu")
     with database.transaction(who) as session:
         made = attach(session, who, now, org_id=who.org_id)
-        sheet = attach(session, who, now, org_id=who.org_id, name="a.csv", content=b"a,b\n")
+        sheet = attach(session, who, now, org_id=who.org_id, name='台账 "1".csv', content=b"a,b\n")
     answer = browse("fleet_manager.xihu").get(f"/attachments/{made.id}")
     assert (answer.status_code, answer.data, answer.mimetype) == (200, PDF, "application/pdf")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Content-Disposition"].startswith("inline")
     sheet_answer = browse("fleet_manager.xihu").get(f"/attachments/{sheet.id}")
-    assert sheet_answer.headers["Content-Disposition"].startswith("attachment")
+    named = sheet_answer.headers["Content-Disposition"]
+    assert named == "attachment; filename=\" 1.csv\"; filename*=UTF-8''%E5%8F%B0%E8%B4%A6%20%221%22.csv"
+    assert named.isascii()  # which a real web server insists on
     assert browse("fleet_manager.binjiang").get(f"/attachments/{made.id}").status_code == 404
     assert browse("system_admin.city").get(f"/attachments/{made.id}").status_code == 403
     assert browse().get(f"/attachments/{made.id}").status_code in {302, 401}

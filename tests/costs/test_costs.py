@@ -328,6 +328,7 @@ def test_the_export_says_why_in_the_audit_log(database, cars, spent, browse):
     unit = browse(UNIT)
     assert unit.submit("/costs", year=2026, org_id=org_id, reason="x").status_code == 422
     answer = unit.submit("/costs", year=2026, org_id=org_id, reason="年度决算核对")
+    assert answer.headers["Content-Disposition"].isascii()
     book = openpyxl.load_workbook(io.BytesIO(answer.get_data()))
     units, rows = book.worksheets
     assert [cell.value for cell in units[3]][:4] == ["合计", 2, 0, 400]

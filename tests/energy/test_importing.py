@@ -241,7 +241,9 @@ def test_who_only_reads_sees_a_file_as_its_sender_does(cars, take, browse):
 
 
 def test_the_template_is_a_file_that_is_read(cars, take, browse):
-    content = browse(MANAGER).get("/energy/imports/template.xlsx").get_data()
+    answer = browse(MANAGER).get("/energy/imports/template.xlsx")
+    assert answer.headers["Content-Disposition"].isascii()
+    content = answer.get_data()
     assert code_of(take, MANAGER, importing.check, name="t.xlsx", content=content)[0] == "energy.file_empty"
     book = openpyxl.load_workbook(io.BytesIO(content))
     row = ["浙AD00002", "", "2026-11-10 10:30", "充电", "", 30, 1.2, 36, 10050, "否", 90, "黄龙充电站"]
@@ -383,7 +385,8 @@ def test_through_the_pages_and_the_api(database, cars, browse, api):
     made = call("POST", "/energy/imports", data={"file": (io.BytesIO(as_csv(ROWS)), "c.csv")})
     assert (made.status_code, made.json["fresh"], made.json["known"]) == (201, 2, 1)
     assert call("POST", f"/energy/imports/{made.json['id']}/commit").json["state"] == "COMMITTED"
-    assert call("GET", f"/energy/imports/{made.json['id']}/file").status_code == 200
+    returned = call("GET", f"/energy/imports/{made.json['id']}/file")
+    assert (returned.status_code, returned.headers["Content-Disposition"].isascii()) == (200, True)
     assert browse("driver.xhedu").get(path).status_code == 403
     assert api("auditor.binjiang")("GET", f"/energy/imports/{made.json['id']}/file").status_code == 404
     with database.transaction(SYSTEM) as session:

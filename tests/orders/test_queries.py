@@ -18,6 +18,7 @@ def test_lists_reach_as_far_as_the_permission_table(submit, database, acting):
         actor = acting(username)
         with database.transaction(actor) as session:
             assert {order.id for order in session.scalars(queries.visible_to(actor))} == expected, username
+            assert queries.readable(session, order_ids=[mine, theirs, water], actor=actor) == expected, username
 
 
 def test_the_unit_that_serves_an_order_sees_it(submit, step, read, session_as, acting, database):
