@@ -50,15 +50,19 @@ def of_vehicle(session: Session, *, vehicle_id: int, actor: Actor, now: datetime
 
 def inspection_tables(session: Session, on: date) -> tuple[InspectionTable, InspectionTable]:
     """Return the law's tables for small passenger cars and for all other vehicles as in force on a day."""
-    figures = policies.values(session, "upkeep.inspection.", on)
+    figures = policies.values(session, "inspection.", on)
 
     def whole(name: str) -> int:
-        return int(figures[f"upkeep.inspection.{name}"])
+        return int(figures[f"inspection.{name}"])
 
     small = frozenset([whole("small.first_test_years"), whole("small.second_test_years")])
     return (
-        InspectionTable(whole("small.until_years"), whole("small.early_months"), whole("small.late_months"), small),
-        InspectionTable(whole("large.until_years"), whole("large.early_months"), whole("large.late_months"), None),
+        InspectionTable(
+            whole("small.old_from_years"), whole("small.mark_every_months"), whole("small.old_every_months"), small
+        ),
+        InspectionTable(
+            whole("large.old_from_years"), whole("large.young_every_months"), whole("large.old_every_months"), None
+        ),
     )
 
 

@@ -87,7 +87,7 @@ def _renewal(vehicle_id: int, kind: str, errors: Mapping[str, Any]) -> str:
                 vehicle.registered_on, due.body_table(s, vehicle, today), begins + timedelta(days=31)
             )
         values = {"valid_from": begins.isoformat(), "valid_to": ends.isoformat()} | request.form.to_dict()
-        window = policies.value(s, "upkeep.inspection.early_window_months", today, vehicle.org.path)
+        window = policies.value(s, "inspection.early_months", today, vehicle.org.path)
         return render_template("upkeep/renew.html", vehicle=vehicle, kind=kind, present=present, values=values, errors=errors,
                                window=int(window))  # fmt: skip
 
