@@ -18,13 +18,17 @@ LEAST_KM, MOST_KM = 2_000, 40_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a plan is asked for; money in CNY, shares 0 to 1."""
+    """What a plan is asked for; money in CNY, shares 0 to 1.
+
+    ``charging_places`` are those a unit has now; without it charging does not limit the plan.
+    """
 
     first_year: int
     years: int
     budget: Decimal
     stock_share: Decimal
     bought_share: Decimal
+    charging_places: int | None = None
 
 
 def problem_of(
@@ -52,8 +56,10 @@ def problem_of(
         renewal.Target(year=year, share=float(asked.bought_share), of="purchases") for year in range(asked.years)
     ]
     targets.append(renewal.Target(year=asked.years - 1, share=float(asked.stock_share), of="stock"))
+    places = asked.charging_places
     return renewal.RenewalProblem(
-        years=asked.years, lots=tuple(made), options=options, targets=tuple(targets),
+        chargers={} if places is None else dict.fromkeys(sorted({lot.unit for lot in made}), places),
+        charger_fen=int(figures["plan.charger_cny"] * FEN), charger_most=int(figures["plan.charger_most"]), years=asked.years, lots=tuple(made), options=options, targets=tuple(targets),
         per_km_fen={energy: float(figures[f"plan.km_{energy}_cny"] * FEN) for energy in energies},
         budgets_fen=(int(asked.budget * FEN),) * asked.years, min_age=int(figures["renewal.min_years"]),
         max_age=int(figures["plan.max_age_years"]),
@@ -109,7 +115,7 @@ def solve(
         now += sum(n * ((e in nev) - (lots[i].energy in nev)) for (i, y, e), n in plan.renewals.items() if y == year)
         path.append({"year": asked.first_year + year, "share": now / stock if stock else 0.0})
     return {
-        "cost_cny": plan.cost_fen // FEN, "bound_cny": plan.bound_fen // FEN, "gap": plan.gap, "seconds": plan.seconds, "fleet": stock,
+        "new_chargers": sum(plan.new_chargers.values()), "cost_cny": plan.cost_fen // FEN, "bound_cny": plan.bound_fen // FEN, "gap": plan.gap, "seconds": plan.seconds, "fleet": stock,
         "years": [{"year": asked.first_year + year, "spent_cny": spent[year] // FEN,
                    **{energy: counts[year, energy] for energy in ("petrol", "phev", "bev")}} for year in range(asked.years)],
         "path": path, "cars": cars,

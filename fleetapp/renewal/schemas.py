@@ -17,6 +17,7 @@ class PlanIn(StrictSchema):
     budget = fields.Decimal(required=True, places=2, validate=validate.Range(Decimal(0), Decimal("99999999999.99")))
     stock_share = fields.Decimal(required=True, validate=SHARE)
     bought_share = fields.Decimal(required=True, validate=SHARE)
+    charging_places = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 1000))
 
 
 class PlanForm(StrictSchema):
@@ -27,6 +28,7 @@ class PlanForm(StrictSchema):
     budget_wan = fields.Decimal(required=True, validate=validate.Range(Decimal(0), Decimal(9999999)))
     stock_percent = fields.Decimal(required=True, validate=validate.Range(Decimal(0), Decimal(100)))
     bought_percent = fields.Decimal(required=True, validate=validate.Range(Decimal(0), Decimal(100)))
+    charging_places = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 1000))
 
 
 class PathQuery(StrictSchema):

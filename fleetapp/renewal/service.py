@@ -17,9 +17,11 @@ from fleetapp.renewal.models import RenewalRun
 
 def plan(
     database: Database, *, org_id: int, years: int, budget: Decimal, stock_share: Decimal, bought_share: Decimal, actor: Actor,
-    now: datetime, time_limit_s: float = 30.0,
+    now: datetime, charging_places: int | None = None, time_limit_s: float = 30.0,
 ) -> RenewalRun:  # fmt: skip
     """Plan the renewals of an organisation's sub-tree from next year on; ``budget`` is CNY a year.
+
+    ``charging_places`` are those each unit has now; more are built where that is cheapest; None: they do not limit the plan.
 
     Takes the database, not a session: no transaction waits for the optimizer.
 
@@ -27,7 +29,7 @@ def plan(
     """
     rules.check_asked(years=years, budget=budget, stock_share=stock_share, bought_share=bought_share)
     today = clock.local_date(now)
-    asked = bridge.Asked(today.year + 1, years, budget, stock_share, bought_share)
+    asked = bridge.Asked(today.year + 1, years, budget, stock_share, bought_share, charging_places)
     with database.transaction(actor) as session:
         org = accounts.get_org(session, org_id=org_id)
         permits.require("renewal.plan", actor, org_path=org.path)

@@ -64,7 +64,7 @@ def plan() -> Response | tuple[str, int]:
         data = load_form(PlanForm())
         made = service.plan(
             shell().database, org_id=data["org_id"], years=data["years"], budget=data["budget_wan"] * WAN,
-            stock_share=data["stock_percent"] / Decimal(100), bought_share=data["bought_percent"] / Decimal(100), actor=actor(), now=now(),
+            stock_share=data["stock_percent"] / Decimal(100), bought_share=data["bought_percent"] / Decimal(100), charging_places=data["charging_places"], actor=actor(), now=now(),
         )  # fmt: skip
     except (Invalid, RuleBroken) as error:
         return _path(request.form.to_dict(), _errors_of(error)), 422

@@ -97,6 +97,16 @@ def test_targets_that_cannot_hold_are_named(old_fleet, now):
     assert "budget" in {one["what"] for one in poor["shortfalls"]}
 
 
+def test_charging_places_limit_a_plan_and_more_are_built_where_it_pays(old_fleet, now):
+    free = plan(old_fleet, OFFICE, now, stock_share=Decimal("0.5"), bought_share=Decimal(1)).result
+    bound = plan(old_fleet, OFFICE, now, stock_share=Decimal("0.5"), bought_share=Decimal(1), charging_places=0).result
+    plugged = [car for car in bound["cars"] if car["energy"] != "petrol"]
+    assert plugged
+    assert free["new_chargers"] == 0
+    assert bound["new_chargers"] >= len(plugged)
+    assert bound["cost_cny"] >= free["cost_cny"] + 30_000 * len(plugged) - 1
+
+
 def test_who_may_plan_and_for_whom(old_fleet, now):
     for username in ("leader.city", "finance.city", "auditor.city", "fleet_manager.city"):
         with pytest.raises(NotAllowed):
@@ -123,7 +133,7 @@ def test_the_pages_and_the_api(old_fleet, browse, api):
     assert '<svg class="renewal-chart"' in page
     org_id = world.actor(old_fleet, OFFICE).org_id
     form = {"org_id": org_id, "years": "3", "budget_wan": "200", "stock_percent": "40", "bought_percent": "30"}
-    assert client.submit("/renewal", **(form | {"years": "99"})).status_code == 422
+    assert client.submit("/renewal", charging_places="", **(form | {"years": "99"})).status_code == 422
     made = client.submit("/renewal", **form)
     assert made.status_code == 302
     shown = client.get(made.headers["Location"]).get_data(as_text=True)
