@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, SignIn, UserAccount
+from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor, Grant, Role
 from fleetapp.kit.errors import NotFound
 
@@ -18,6 +19,12 @@ def orgs_visible_to(actor: Actor) -> Select[Organisation]:
         .where(or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)))
         .order_by(Organisation.path)
     )
+
+
+def within_reach(actor: Actor, action: str) -> ColumnElement[bool]:
+    """Return the condition that a joined ``Organisation`` is one where the permission table opens ``action`` to the actor."""
+    paths = actor.paths({*permits.table()[action].roles, Role.SYSTEM})
+    return or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
 
 
 def get_org(session: Session, *, org_id: int) -> Organisation:

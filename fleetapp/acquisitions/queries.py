@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Integer, Select, cast, func, or_, select
+from sqlalchemy import Integer, Select, cast, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.queries import within_reach
 from fleetapp.acquisitions.models import Indicator, IndicatorEvent, Procurement, QuotaEntry
 from fleetapp.acquisitions.rules import Figure, IndicatorKind, IndicatorState
-from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit import clock
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderState
@@ -25,14 +26,6 @@ from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import NEV, Category, ManagementMode, VehicleState
 
 YEAR = timedelta(days=365)
-
-
-def _paths(actor: Actor, action: str) -> tuple[str, ...]:
-    return actor.paths({*permits.table()[action].roles, Role.SYSTEM})
-
-
-def _inside(actor: Actor, action: str) -> ColumnElement[bool]:
-    return or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in _paths(actor, action)))
 
 
 # ---- quota ------------------------------------------------------------------------------------------------------------
@@ -62,7 +55,7 @@ def matrix(session: Session, *, actor: Actor, on: date) -> Matrix:
     The quota is that of the day; vehicles and indicators are those of the present.
     """
     found: dict[Organisation, dict[str, Places]] = defaultdict(lambda: defaultdict(Places))
-    orgs = {org.id: org for org in session.scalars(select(Organisation).where(_inside(actor, "quota.read")))}
+    orgs = {org.id: org for org in session.scalars(select(Organisation).where(within_reach(actor, "quota.read")))}
 
     def add(rows: Select[int, str, int], name: str) -> None:
         for org_id, category, number in session.execute(rows):
@@ -104,7 +97,7 @@ def history(session: Session, *, org_id: int, actor: Actor) -> Sequence[QuotaEnt
     query = (
         select(QuotaEntry)
         .join(Organisation, Organisation.id == QuotaEntry.org_id)
-        .where(QuotaEntry.org_id == org_id, _inside(actor, "quota.read"))
+        .where(QuotaEntry.org_id == org_id, within_reach(actor, "quota.read"))
         .options(joinedload(QuotaEntry.counterpart))
         .order_by(QuotaEntry.effective_on.desc(), QuotaEntry.id.desc())
     )
@@ -114,7 +107,9 @@ def history(session: Session, *, org_id: int, actor: Actor) -> Sequence[QuotaEnt
 def entries(session: Session, *, actor: Actor) -> Sequence[QuotaEntry]:
     """Return the quota entries of all units within reach in the order in which they take effect."""
     query = (
-        select(QuotaEntry).join(Organisation, Organisation.id == QuotaEntry.org_id).where(_inside(actor, "quota.read"))
+        select(QuotaEntry)
+        .join(Organisation, Organisation.id == QuotaEntry.org_id)
+        .where(within_reach(actor, "quota.read"))
     )
     return session.scalars(query.order_by(QuotaEntry.effective_on, QuotaEntry.id)).all()
 
@@ -146,7 +141,7 @@ def visible_to(actor: Actor) -> Select[Indicator]:
     return (
         select(Indicator)
         .join(Indicator.org)
-        .where(_inside(actor, "indicators.read"))
+        .where(within_reach(actor, "indicators.read"))
         .options(
             contains_eager(Indicator.org), joinedload(Indicator.budget), selectinload(Indicator.procurements),
             joinedload(Indicator.old_vehicle),
@@ -225,7 +220,7 @@ def get_procurement(session: Session, *, procurement_id: int, actor: Actor) -> P
     query = (
         select(Procurement)
         .join(Procurement.org)
-        .where(Procurement.id == procurement_id, _inside(actor, "indicators.read"))
+        .where(Procurement.id == procurement_id, within_reach(actor, "indicators.read"))
         .with_for_update(of=Procurement)
         .execution_options(populate_existing=True)
     )

@@ -5,17 +5,17 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
-from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.queries import within_reach
 from fleetapp.costs import rules
 from fleetapp.costs.models import CostEntry
 from fleetapp.disposal import queries as disposal
 from fleetapp.disposal.models import DisposalCase
 from fleetapp.energy import queries as energy
-from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit import clock
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import TravelOrder
 from fleetapp.planning.models import Assignment
@@ -29,18 +29,13 @@ from fleetapp.vehicles.rules import PURCHASE_COSTS, Acquired, CostKind, CostRow
 ORDERS_OFFERED = 30
 
 
-def _reach(actor: Actor) -> ColumnElement[bool]:
-    paths = actor.paths({*permits.table()["costs.read"].roles, Role.SYSTEM})
-    return or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
-
-
 def visible_to(actor: Actor) -> Select[CostEntry]:
     """Return the own entries within reach, void ones too, the newest first, with unit, vehicle and order loaded."""
     return (
         select(CostEntry)
         .join(CostEntry.org)
         .join(CostEntry.vehicle)
-        .where(_reach(actor))
+        .where(within_reach(actor, "costs.read"))
         .options(contains_eager(CostEntry.org), contains_eager(CostEntry.vehicle), joinedload(CostEntry.order))
         .order_by(CostEntry.on.desc(), CostEntry.id.desc())
     )
@@ -136,7 +131,7 @@ def purchase_rows(
     if vehicle_id is not None:
         query = query.where(Vehicle.id == vehicle_id)
     found = []
-    for car in session.scalars(query.where(_reach(actor))):
+    for car in session.scalars(query.where(within_reach(actor, "costs.read"))):
         on = car.acquired_on or car.registered_on
         parts = ((CostKind.PURCHASE, car.price_ex_tax), (CostKind.PURCHASE_TAX, car.purchase_tax))
         found += [

@@ -7,12 +7,12 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.queries import within_reach
 from fleetapp.acquisitions.models import Indicator
 from fleetapp.acquisitions.rules import IndicatorState
 from fleetapp.disposal.models import DisposalCase, DisposalEvent
 from fleetapp.disposal.rules import DisposalState
-from fleetapp.kit import permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import VehicleState
@@ -20,11 +20,10 @@ from fleetapp.vehicles.rules import VehicleState
 
 def visible_to(actor: Actor) -> Select[DisposalCase]:
     """Return the cases of the units within reach, the newest first."""
-    paths = actor.paths({*permits.table()["disposal.read"].roles, Role.SYSTEM})
     return (
         select(DisposalCase)
         .join(DisposalCase.org)
-        .where(or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)))
+        .where(within_reach(actor, "disposal.read"))
         .options(contains_eager(DisposalCase.org), joinedload(DisposalCase.vehicle), joinedload(DisposalCase.receiver))
         .order_by(DisposalCase.created_at.desc(), DisposalCase.id.desc())
     )
@@ -73,7 +72,6 @@ def events(session: Session, *, case_id: int) -> Sequence[DisposalEvent]:
 
 def kept_after_renewal(session: Session, *, actor: Actor, on: date, days: int) -> Sequence[Vehicle]:
     """Return old vehicles still active more than some days after their renewal was used (rule K-05), by plate."""
-    paths = actor.paths({*permits.table()["disposal.read"].roles, Role.SYSTEM})
     query = (
         select(Vehicle)
         .join(Vehicle.org)
@@ -81,7 +79,7 @@ def kept_after_renewal(session: Session, *, actor: Actor, on: date, days: int) -
         .where(
             Indicator.state == IndicatorState.USED, Vehicle.state != VehicleState.RETIRED,
             Indicator.decided_at < on - timedelta(days=days),
-            or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)),
+            within_reach(actor, "disposal.read"),
         )
         .options(contains_eager(Vehicle.org))
         .order_by(Vehicle.plate)

@@ -7,6 +7,7 @@ from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
+from fleetapp.accounts.queries import within_reach
 from fleetapp.drivers import rules
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import permits
@@ -90,12 +91,11 @@ def available(
 
 def candidates(actor: Actor) -> Select[UserAccount]:
     """Return the open accounts with the driver's role that the actor may make drivers and that are none yet."""
-    paths = actor.paths({*permits.table()["drivers.edit"].roles, Role.SYSTEM})
     return (
         select(UserAccount)
         .join(UserAccount.org)
         .where(
-            or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)),
+            within_reach(actor, "drivers.edit"),
             UserAccount.closed_at.is_(None),
             UserAccount.grants.any(RoleGrant.role == Role.DRIVER),
             ~exists().where(Driver.user_id == UserAccount.id),

@@ -6,14 +6,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.queries import within_reach
 from fleetapp.energy.models import EnergyCard, EnergyEntry, EnergyImport
 from fleetapp.energy.rules import Break, EntryKind
-from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit import clock
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.vehicles.models import Vehicle
@@ -22,18 +23,13 @@ from fleetapp.vehicles.rules import CostKind, CostRow
 COST_KINDS = {EntryKind.FUEL: CostKind.FUEL, EntryKind.CHARGE: CostKind.CHARGING}
 
 
-def _reach(actor: Actor) -> ColumnElement[bool]:
-    paths = actor.paths({*permits.table()["energy.read"].roles, Role.SYSTEM})
-    return or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
-
-
 def visible_to(actor: Actor) -> Select[EnergyEntry]:
     """Return the entries within reach, void ones too, the newest first, with unit, vehicle and card loaded."""
     return (
         select(EnergyEntry)
         .join(EnergyEntry.org)
         .join(EnergyEntry.vehicle)
-        .where(_reach(actor))
+        .where(within_reach(actor, "energy.read"))
         .options(contains_eager(EnergyEntry.org), contains_eager(EnergyEntry.vehicle), joinedload(EnergyEntry.card))
         .order_by(EnergyEntry.at.desc(), EnergyEntry.id.desc())
     )
@@ -162,7 +158,7 @@ def cards_visible_to(actor: Actor) -> Select[EnergyCard]:
         select(EnergyCard)
         .join(EnergyCard.org)
         .join(EnergyCard.vehicle)
-        .where(_reach(actor))
+        .where(within_reach(actor, "energy.read"))
         .options(contains_eager(EnergyCard.org), contains_eager(EnergyCard.vehicle))
         .order_by(EnergyCard.number, EnergyCard.id)
     )
@@ -190,7 +186,7 @@ def imports_visible_to(actor: Actor) -> Select[EnergyImport]:
     return (
         select(EnergyImport)
         .join(EnergyImport.org)
-        .where(_reach(actor))
+        .where(within_reach(actor, "energy.read"))
         .options(contains_eager(EnergyImport.org), joinedload(EnergyImport.creator))
         .order_by(EnergyImport.id.desc())
     )

@@ -1,12 +1,13 @@
 """Reading of imports and of the ledgers to be exported."""
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.queries import within_reach
 from fleetapp.attachments.models import AttachmentContent
 from fleetapp.kit import permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotAllowed, NotFound
 from fleetapp.ledgers.models import LedgerImport
 from fleetapp.ledgers.rules import AT_WORK
@@ -14,11 +15,10 @@ from fleetapp.ledgers.rules import AT_WORK
 
 def visible_to(actor: Actor) -> Select[LedgerImport]:
     """Return the imports of the units within reach, the newest first."""
-    paths = actor.paths({*permits.table()["ledgers.import"].roles, Role.SYSTEM})
     return (
         select(LedgerImport)
         .join(LedgerImport.org)
-        .where(or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)))
+        .where(within_reach(actor, "ledgers.import"))
         .options(contains_eager(LedgerImport.org), joinedload(LedgerImport.uploader))
         .order_by(LedgerImport.id.desc())
     )
@@ -65,10 +65,7 @@ def scope_org(session: Session, *, actor: Actor, org_id: int | None) -> Organisa
 
     :raises NotAllowed: outside the part of the tree that the actor may export.
     """
-    paths = actor.paths({*permits.table()["ledgers.export"].roles, Role.SYSTEM})
-    query = select(Organisation).where(
-        or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
-    )
+    query = select(Organisation).where(within_reach(actor, "ledgers.export"))
     if org_id is not None:
         query = query.where(Organisation.id == org_id)
     found = session.scalars(query.order_by(Organisation.path).limit(1)).first()

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session, joinedload
 
 from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.queries import within_reach
 from fleetapp.drivers import queries as drivers
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
@@ -30,8 +31,7 @@ ONE_WRITER = text("SELECT pg_advisory_xact_lock(hashtext('planning'))")
 
 
 def _inside(column: Any, action: str, actor: Actor) -> ColumnElement[bool]:
-    paths = actor.paths({*permits.table()[action].roles, Role.SYSTEM})
-    within = or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
+    within = within_reach(actor, action)
     inside: ColumnElement[bool] = column.in_(select(Organisation.id).where(within))
     return inside
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.queries import within_reach
 from fleetapp.acquisitions import queries as acquisitions
 from fleetapp.acquisitions.models import Indicator
 from fleetapp.disposal.models import DisposalCase
-from fleetapp.kit import permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.renewal.models import RenewalRun
 from fleetapp.renewal.rules import Held
@@ -61,11 +61,10 @@ def renewed_already(session: Session, *, actor: Actor) -> set[int]:
 
 def visible_to(actor: Actor) -> Select[RenewalRun]:
     """Return the plans of organisations within reach, the newest first."""
-    paths = actor.paths({*permits.table()["renewal.read"].roles, Role.SYSTEM})
     return (
         select(RenewalRun)
         .join(RenewalRun.org)
-        .where(or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)))
+        .where(within_reach(actor, "renewal.read"))
         .options(contains_eager(RenewalRun.org), joinedload(RenewalRun.requester))
         .order_by(RenewalRun.id.desc())
     )

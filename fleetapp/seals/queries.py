@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
-from fleetapp.kit import permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.accounts.queries import within_reach
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.seals import rules
 from fleetapp.seals.models import IS_LIVING, SealCampaign, SealEvent, SealException, SealRecord
@@ -21,18 +21,13 @@ from fleetapp.workdays import queries as workdays
 LOOK_AHEAD = timedelta(days=400)
 
 
-def _within(actor: Actor) -> ColumnElement[bool]:
-    paths = actor.paths({*permits.table()["seals.read"].roles, Role.SYSTEM})
-    return or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
-
-
 def visible_to(actor: Actor) -> Select[SealCampaign]:
     """Return the notices within reach, and those that vehicles within reach are under; the newest first."""
-    mine = select(SealRecord.campaign_id).join(SealRecord.org).where(_within(actor))
+    mine = select(SealRecord.campaign_id).join(SealRecord.org).where(within_reach(actor, "seals.read"))
     return (
         select(SealCampaign)
         .join(SealCampaign.org)
-        .where(or_(_within(actor), SealCampaign.id.in_(mine)))
+        .where(or_(within_reach(actor, "seals.read"), SealCampaign.id.in_(mine)))
         .options(contains_eager(SealCampaign.org))
         .order_by(SealCampaign.start_on.desc(), SealCampaign.id.desc())
     )
@@ -69,7 +64,7 @@ def records_visible_to(actor: Actor) -> Select[SealRecord]:
         select(SealRecord)
         .join(SealRecord.org)
         .join(SealRecord.vehicle)
-        .where(_within(actor))
+        .where(within_reach(actor, "seals.read"))
         .options(
             contains_eager(SealRecord.org), contains_eager(SealRecord.vehicle).joinedload(Vehicle.org),
             joinedload(SealRecord.campaign), joinedload(SealRecord.parking), joinedload(SealRecord.attachment),
@@ -163,7 +158,11 @@ def get_exception(session: Session, *, exception_id: int, actor: Actor) -> SealE
 
     :raises NotFound: no such request, or out of reach.
     """
-    query = select(SealException).join(SealException.org).where(_within(actor), SealException.id == exception_id)
+    query = (
+        select(SealException)
+        .join(SealException.org)
+        .where(within_reach(actor, "seals.read"), SealException.id == exception_id)
+    )
     query = query.options(contains_eager(SealException.org)).with_for_update(of=SealException, key_share=True)
     found = session.scalar(query.execution_options(populate_existing=True))
     if found is None:

@@ -9,10 +9,10 @@ from sqlalchemy.dialects.postgresql import Range, distinct_on
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.queries import within_reach
 from fleetapp.audit import queries as audit
 from fleetapp.audit.models import AuditEntry
-from fleetapp.kit import permits
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.policies import queries as policies
 from fleetapp.policies.preview import Measure
@@ -23,11 +23,10 @@ from fleetapp.vehicles.rules import BLOCKING, Body, ManagementMode, VehicleState
 
 def visible_to(actor: Actor) -> Select[Vehicle]:
     """Return the vehicles that the actor may read, by plate, with holder and parking area loaded."""
-    paths = actor.paths({*permits.table()["vehicles.read"].roles, Role.SYSTEM})
     return (
         select(Vehicle)
         .join(Vehicle.org)
-        .where(or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)))
+        .where(within_reach(actor, "vehicles.read"))
         .options(contains_eager(Vehicle.org), joinedload(Vehicle.parking))
         .order_by(Vehicle.plate, Vehicle.id)
     )
@@ -195,14 +194,13 @@ def papers_paid(
     session: Session, *, actor: Actor, start: date, end: date, vehicle_id: int | None = None
 ) -> Sequence[VehicleDocument]:
     """Return the papers with a fee that came into force over ``[start, end)`` of the units within reach."""
-    paths = actor.paths({*permits.table()["vehicles.read"].roles, Role.SYSTEM})
     query = (
         select(VehicleDocument)
         .join(Organisation, Organisation.id == VehicleDocument.org_id)
         .where(
             VehicleDocument.fee > 0, VehicleDocument.void_at.is_(None), VehicleDocument.valid_from >= start,
             VehicleDocument.valid_from < end,
-            or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths)),
+            within_reach(actor, "vehicles.read"),
         )
     )  # fmt: skip
     if vehicle_id is not None:
