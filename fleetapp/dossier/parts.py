@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from fleetapp.costs import queries as costs
+from fleetapp.costs import figures as costs
 from fleetapp.energy import queries as energy
 from fleetapp.kit import clock
 from fleetapp.seals import queries as seals
@@ -85,7 +85,8 @@ def of_energy(session: Session, vehicle: Vehicle) -> list[Section]:
 def of_costs(session: Session, vehicle: Vehicle) -> list[Section]:
     """Return the costs of a year by kind and per kilometre, then the newest rows."""
     until = clock.local_date(now()) + timedelta(days=1)
-    rows = costs.all_rows(session, actor=actor(), start=until - YEAR, end=until, vehicle_id=vehicle.id)
+    found = costs.of_vehicle(session, vehicle_id=vehicle.id, actor=actor(), start=until - YEAR, end=until)
+    rows = found.rows
     page = f"/costs/vehicles/{vehicle.id}"
     sums: dict[str, Decimal] = {}
     for row in rows:
@@ -94,9 +95,8 @@ def of_costs(session: Session, vehicle: Vehicle) -> list[Section]:
         Line("", t(f"costs.kind.{kind}"), f"{amount:,.2f}")
         for kind, amount in sorted(sums.items(), key=lambda one: -one[1])
     ]
-    each = costs.per_km(session, vehicle_id=vehicle.id, actor=actor(), start=until - YEAR, end=until)
-    if each is not None:
-        year.append(Line("", t("dossier.per_km"), f"{each:,.2f}"))
+    if found.per_km is not None:
+        year.append(Line("", t("dossier.per_km"), f"{found.per_km:,.2f}"))
     newest = [Line(row.on.isoformat(), " · ".join(filter(None, (t(f"costs.kind.{row.kind}"), row.note))), f"{row.amount:,.2f}")
               for row in reversed(rows[-NEWEST:])]  # fmt: skip
     return [Section(t("dossier.costs_year"), year, page), Section(t("dossier.costs_newest"), newest, page)]
