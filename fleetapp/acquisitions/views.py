@@ -31,13 +31,13 @@ from fleetapp.acquisitions.schemas import (
     RegistrationIn,
 )
 from fleetapp.kit import clock, permits
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
+from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.places import queries as places
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.rules import NEV, Body, Category, Energy
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import errors_of, load, load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -57,13 +57,6 @@ STAGES = {
 }
 """Form, function and the state it starts from, by the last part of the address."""
 BOARD = ("BUDGET", "TO_OPEN", "OPEN", "CONTRACTED", "DELIVERED", "ACCEPTED")
-
-
-def errors_of(error: FleetError) -> dict[str, Any]:
-    """Return the messages of a failure by input."""
-    if isinstance(error, Invalid):
-        return error.fields
-    return {FIELD_OF.get(error.code, ""): [t(error.code, **error.params)]}
 
 
 def choices(values: Any, prefix: str) -> list[tuple[str, str]]:
@@ -123,7 +116,7 @@ def change_quota() -> Response | tuple[str, int]:
             else:
                 service.change_quota(s, **load_form(QuotaIn()), actor=actor(), now=now())
     except (Invalid, RuleBroken) as error:
-        return _matrix(request.form.to_dict(), errors_of(error)), 422
+        return _matrix(request.form.to_dict(), errors_of(error, FIELD_OF)), 422
     flash(t("acquisitions.quota_saved"))
     return redirect(url_for("acquisitions.matrix"))
 
@@ -175,7 +168,7 @@ def create() -> Response | tuple[str, int]:
         with transaction() as s:
             made = service.apply(s, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken, Conflict) as error:
-        return _form(request.form.to_dict(), errors_of(error)), 422
+        return _form(request.form.to_dict(), errors_of(error, FIELD_OF)), 422
     flash(t("acquisitions.saved"))
     return redirect(url_for("acquisitions.show", indicator_id=made.id))
 
@@ -198,7 +191,7 @@ def edit_post(indicator_id: int) -> Response | tuple[str, int]:
         with transaction() as s:
             service.edit(s, indicator_id=indicator_id, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken, Conflict) as error:
-        return _form(request.form.to_dict(), errors_of(error), indicator_id), 422
+        return _form(request.form.to_dict(), errors_of(error, FIELD_OF), indicator_id), 422
     flash(t("acquisitions.saved"))
     return redirect(url_for("acquisitions.show", indicator_id=indicator_id))
 
@@ -266,7 +259,7 @@ def take_step(indicator_id: int) -> Response | tuple[str, int]:
         with transaction() as s:
             service.advance(s, indicator_id=indicator_id, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken, Conflict) as error:
-        return _page(indicator_id, errors_of(error)), 422
+        return _page(indicator_id, errors_of(error, FIELD_OF)), 422
     flash(t("acquisitions.done"))
     return redirect(url_for("acquisitions.show", indicator_id=indicator_id))
 
@@ -279,7 +272,7 @@ def budget(indicator_id: int) -> Response | tuple[str, int]:
         with transaction() as s:
             service.add_budget(s, indicator_id=indicator_id, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken, Conflict) as error:
-        return _page(indicator_id, errors_of(error)), 422
+        return _page(indicator_id, errors_of(error, FIELD_OF)), 422
     flash(t("acquisitions.done"))
     return redirect(url_for("acquisitions.show", indicator_id=indicator_id))
 
@@ -292,7 +285,7 @@ def open_purchase(indicator_id: int) -> Response | tuple[str, int]:
         with transaction() as s:
             purchase.open_purchase(s, indicator_id=indicator_id, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken, Conflict) as error:
-        return _page(indicator_id, errors_of(error)), 422
+        return _page(indicator_id, errors_of(error, FIELD_OF)), 422
     flash(t("acquisitions.done"))
     return redirect(url_for("acquisitions.show", indicator_id=indicator_id))
 
@@ -308,7 +301,7 @@ def purchase_stage(indicator_id: int, procurement_id: int, stage: str) -> Respon
         with transaction() as s:
             function(s, procurement_id=procurement_id, **data, actor=actor(), now=now())  # type: ignore[operator]
     except (Invalid, RuleBroken, Conflict) as error:
-        return _page(indicator_id, errors_of(error)), 422
+        return _page(indicator_id, errors_of(error, FIELD_OF)), 422
     flash(t("acquisitions.done"))
     return redirect(url_for("acquisitions.show", indicator_id=indicator_id))
 

@@ -12,21 +12,16 @@ from fleetapp.costs import chart, figures, files, queries, service
 from fleetapp.costs.rules import OWN_KINDS, PARTS, Group, belongs
 from fleetapp.costs.schemas import EntryForm, ExportIn, LifeQuery, ListQuery, PeriodQuery, ReasonIn, RowQuery, YearQuery
 from fleetapp.kit import clock, permits
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
+from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import PAGE_SIZE, Page, paginate
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import errors_of, load, load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
 blueprint = Blueprint("costs", __name__, template_folder="templates")
 YEARS_OFFERED = 6
-
-
-def errors_of(error: FleetError) -> dict[str, Any]:
-    """Return the messages of a failure by input."""
-    return error.fields if isinstance(error, Invalid) and error.fields else {"": [t(error.code, **error.params)]}
 
 
 def _query(schema: Any) -> dict[str, Any]:

@@ -24,11 +24,11 @@ from fleetapp.disposal.schemas import (
     RemittanceIn,
 )
 from fleetapp.kit import clock, permits
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
+from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import errors_of, load, load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -46,11 +46,6 @@ STEPS: Mapping[str, tuple[Any, Any]] = {
     "archive": (EmptyIn, service.archive),
 }
 """Form and function by the name of the action."""
-
-
-def errors_of(error: FleetError) -> dict[str, Any]:
-    """Return the messages of a failure by input."""
-    return error.fields if isinstance(error, Invalid) else {"": [t(error.code, **error.params)]}
 
 
 @blueprint.get("/disposal")

@@ -10,24 +10,17 @@ from fleetapp.drivers import queries, rules, service
 from fleetapp.drivers.rules import Licence
 from fleetapp.drivers.schemas import DriverIn, DriverQuery, LicenceIn
 from fleetapp.kit import clock, permits
-from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
+from fleetapp.kit.errors import Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.policies import queries as policies
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import errors_of, load, load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
 blueprint = Blueprint("drivers", __name__, template_folder="templates")
 
 FIELD_OF = {"drivers.licence_expired": "licence_valid_to", "drivers.not_candidate": "user_id"}
-
-
-def errors_of(error: FleetError) -> dict[str, Any]:
-    """Return the messages of a failure by input."""
-    if isinstance(error, Invalid):
-        return error.fields
-    return {FIELD_OF.get(error.code, ""): [t(error.code, **error.params)]}
 
 
 def licences() -> list[tuple[str, str]]:
@@ -77,7 +70,7 @@ def create() -> Response | tuple[str, int]:
         with transaction() as s:
             service.create(s, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken) as error:
-        return _form(request.form.to_dict(), errors_of(error)), 422
+        return _form(request.form.to_dict(), errors_of(error, FIELD_OF)), 422
     flash(t("drivers.created"))
     return redirect(url_for("drivers.index"))
 
@@ -100,7 +93,7 @@ def licence_post(driver_id: int) -> Response | tuple[str, int]:
         with transaction() as s:
             service.edit_licence(s, driver_id=driver_id, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken) as error:
-        return _form(request.form.to_dict(), errors_of(error), driver_id), 422
+        return _form(request.form.to_dict(), errors_of(error, FIELD_OF), driver_id), 422
     flash(t("drivers.edited"))
     return redirect(url_for("drivers.index"))
 

@@ -24,11 +24,11 @@ from fleetapp.energy.schemas import (
 from fleetapp.energy.words import errors as row_errors
 from fleetapp.energy.words import period, returned, template
 from fleetapp.kit import clock, permits
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
+from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import PAGE_SIZE, Page, paginate
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form, received_file
+from fleetapp.web.forms import errors_of, load, load_form, received_file
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -36,11 +36,6 @@ blueprint = Blueprint("energy", __name__, template_folder="templates")
 
 SHOWN_ROWS = 50
 SHOWN_ENTRIES = 60
-
-
-def errors_of(error: FleetError) -> dict[str, Any]:
-    """Return the messages of a failure by input."""
-    return error.fields if isinstance(error, Invalid) and error.fields else {"": [t(error.code, **error.params)]}
 
 
 def _query(schema: Any) -> dict[str, Any]:

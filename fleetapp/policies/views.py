@@ -11,13 +11,13 @@ from werkzeug import Response
 
 from fleetapp.accounts.queries import get_org, orgs_visible_to
 from fleetapp.kit import clock, permits
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
+from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.policies import preview, queries, rules, service
 from fleetapp.policies.models import PolicyValue
 from fleetapp.policies.rules import SUBJECTS, Scope
 from fleetapp.policies.schemas import PolicyQuery, RowIn, WithdrawalIn
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import errors_of, load, load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t, t_or
 
@@ -28,13 +28,6 @@ FIELD_OF = {
     "policies.period_order": "valid_to", "policies.open_end": "valid_to", "policies.scope_org": "org_id",
     "policies.value_range": "value", "policies.looser": "value", "policies.not_free": "may_relax", "policies.nothing_above": "may_relax",
 }  # fmt: skip
-
-
-def errors_of(error: FleetError) -> dict[str, Any]:
-    """Return the messages of a failure by input."""
-    if isinstance(error, Invalid):
-        return error.fields
-    return {FIELD_OF.get(error.code, ""): [t(error.code, **error.params)]}
 
 
 def figure_name(code: str) -> str:
@@ -146,7 +139,7 @@ def enter(code: str) -> Response | str | tuple[str, int]:
             else:
                 service.enter(s, code=code, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken, Conflict) as error:
-        return _form(code, values, errors_of(error)), 422
+        return _form(code, values, errors_of(error, FIELD_OF)), 422
     if step != "save":
         return _form(code, values, {}, found)
     flash(t("policies.saved"))
@@ -161,6 +154,6 @@ def withdraw(code: str, policy_id: int) -> Response | tuple[str, int]:
         with transaction() as s:
             service.withdraw(s, policy_id=policy_id, **data, actor=actor(), now=now())
     except (Invalid, RuleBroken) as error:
-        return _show(code, errors_of(error)), 422
+        return _show(code, errors_of(error, FIELD_OF)), 422
     flash(t("policies.withdrawn_done"))
     return redirect(url_for("policies.show", code=code))

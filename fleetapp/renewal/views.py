@@ -9,15 +9,14 @@ from werkzeug import Response
 
 from fleetapp.accounts.queries import get_org, orgs_visible_to
 from fleetapp.kit import clock, permits
-from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
+from fleetapp.kit.errors import Invalid, RuleBroken
 from fleetapp.policies import queries as policies
 from fleetapp.renewal import chart, queries, rules, service
 from fleetapp.renewal.models import RenewalRun
 from fleetapp.renewal.schemas import PathQuery, PlanForm
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import errors_of, load, load_form
 from fleetapp.web.request import actor, now, shell, transaction
-from fleetapp.web.texts import t
 
 blueprint = Blueprint("renewal", __name__, template_folder="templates")
 
@@ -67,12 +66,8 @@ def plan() -> Response | tuple[str, int]:
             stock_share=data["stock_percent"] / Decimal(100), bought_share=data["bought_percent"] / Decimal(100), charging_places=data["charging_places"], actor=actor(), now=now(),
         )  # fmt: skip
     except (Invalid, RuleBroken) as error:
-        return _path(request.form.to_dict(), _errors_of(error)), 422
+        return _path(request.form.to_dict(), errors_of(error)), 422
     return redirect(url_for("renewal.show", run_id=made.id))
-
-
-def _errors_of(error: FleetError) -> dict[str, Any]:
-    return error.fields if isinstance(error, Invalid) else {"": [t(error.code, **error.params)]}
 
 
 @blueprint.get("/renewal/<int:run_id>")

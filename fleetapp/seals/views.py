@@ -9,7 +9,7 @@ from werkzeug import Response
 
 from fleetapp.accounts.queries import orgs_visible_to
 from fleetapp.kit import clock, permits
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
+from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.places import queries as places
 from fleetapp.policies import queries as policies
@@ -29,7 +29,7 @@ from fleetapp.seals.schemas import (
 )
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import errors_of, load, load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -43,11 +43,6 @@ STEPS: Mapping[str, tuple[Any, Any]] = {
 }
 """Form and function by the name of a notice's action."""
 REFUSED = (Invalid, RuleBroken, Conflict)
-
-
-def errors_of(error: FleetError) -> dict[str, Any]:
-    """Return the messages of a failure by input."""
-    return error.fields if isinstance(error, Invalid) else {"": [t(error.code, **error.params)]}
 
 
 @blueprint.get("/seals")

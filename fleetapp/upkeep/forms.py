@@ -7,17 +7,12 @@ from flask import flash, redirect, request
 from sqlalchemy.orm import Session
 from werkzeug import Response
 
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
-from fleetapp.web.forms import load_form
+from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
+from fleetapp.web.forms import errors_of, load_form
 from fleetapp.web.request import transaction
 from fleetapp.web.texts import t
 
 Answer = Response | tuple[str, int]
-
-
-def errors_of(error: FleetError) -> dict[str, Any]:
-    """Return the messages of a failure by input."""
-    return error.fields if isinstance(error, Invalid) else {"": [t(error.code, **error.params)]}
 
 
 def choices(values: Any, prefix: str) -> list[tuple[str, str]]:

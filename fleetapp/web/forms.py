@@ -1,16 +1,18 @@
 """HTML forms through the same schemas as the API."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from flask import request
 from marshmallow import Schema, ValidationError
 from marshmallow.fields import List
 
-from fleetapp.kit.errors import Invalid
+from fleetapp.kit.errors import FleetError, Invalid
+from fleetapp.web.texts import t
 
 
 def load_form(schema: Schema) -> dict[str, Any]:
@@ -28,6 +30,13 @@ def load_form(schema: Schema) -> dict[str, Any]:
         elif values:
             data[name] = values[-1]
     return load(schema, data)
+
+
+def errors_of(error: FleetError, field_of: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the messages of a failure by input; ``field_of`` says by code next to which input a broken rule stands."""
+    if isinstance(error, Invalid) and error.fields:
+        return error.fields
+    return {field_of.get(error.code, ""): [t(error.code, **error.params)]}
 
 
 def load(schema: Schema, data: Any) -> dict[str, Any]:
