@@ -9,6 +9,7 @@ from flask import Flask
 
 import fleetapp.accounts.models
 import fleetapp.acquisitions.models
+import fleetapp.applications.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
 import fleetapp.costs.models
@@ -219,6 +220,9 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.acquisitions.api
     import fleetapp.acquisitions.views
+    import fleetapp.applications.api
+    import fleetapp.applications.desk
+    import fleetapp.applications.views
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
@@ -264,9 +268,12 @@ def register(app: Flask) -> None:
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
 
+    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("papers.panel", "applications.panel")]
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
+        fleetapp.applications.desk,
+        fleetapp.applications.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.costs.views,
@@ -295,6 +302,7 @@ def register(app: Flask) -> None:
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.applications.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,

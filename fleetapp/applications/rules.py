@@ -10,7 +10,7 @@ from typing import Any
 from fleetapp.kit import clock
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.spans import Span
-from fleetapp.orders.rules import Area, OrderKind, Stop
+from fleetapp.orders.rules import LAT_BOUNDS, LON_BOUNDS, Area, OrderKind, Stop
 from fleetapp.vehicles.rules import Body
 from fleetapp.workdays.rules import Day, DayKind
 
@@ -22,7 +22,18 @@ HORIZON = timedelta(days=7)
 STEP = timedelta(minutes=5)
 SEATS = {Body.MPV: 6, Body.MINIBUS: 18, Body.COACH: 50}
 """Passengers that a body carries at least about; any other carries four."""
-KEPT = ("kind", "purpose", "reason", "passengers", "passenger_count", "contact", "body", "luggage", "pooling_ok", "round_trip")
+KEPT = (
+    "kind",
+    "purpose",
+    "reason",
+    "passengers",
+    "passenger_count",
+    "contact",
+    "body",
+    "luggage",
+    "pooling_ok",
+    "round_trip",
+)
 """What of an order a trip taken again keeps, besides its places and its hours."""
 
 
@@ -76,6 +87,11 @@ class Trip:
 def carries(body: str) -> int:
     """Return how many passengers a body carries."""
     return SEATS.get(Body(body), 4)
+
+
+def is_inland(stop: Stop) -> bool:
+    """Tell whether a place lies where places are, degrees the right way round."""
+    return LAT_BOUNDS[0] <= stop.lat <= LAT_BOUNDS[1] and LON_BOUNDS[0] <= stop.lon <= LON_BOUNDS[1]
 
 
 def at_night(start_at: datetime, end_at: datetime, figures: Figures) -> bool:
@@ -171,7 +187,8 @@ def series_dates(first: date, *, weekdays: Sequence[int], until: date, skip: Cal
 
 def moved(window: Span, on: date) -> Span:
     """Return a window moved to begin on another local day at the same hours; China keeps one time all year."""
-    return window.shifted(timedelta(days=(on - clock.local_date(window.start)).days))
+    days = on - clock.local_date(window.start)
+    return Span(window.start + days, window.end + days)
 
 
 def names_of(passengers: str) -> set[str]:

@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 from fleetapp.kit import clock
 from fleetapp.kit.paging import paginate
 from fleetapp.orders import queries, service
-from fleetapp.orders.schemas import NoteIn, NothingIn, OrderDetailOut, OrderIn, OrderOut, OrderQuery, ReasonIn
+from fleetapp.orders.schemas import NoteIn, NothingIn, OrderDetailOut, OrderOut, OrderQuery, ReasonIn
 from fleetapp.web.api import page_headers
 from fleetapp.web.request import actor, now, transaction
 
@@ -30,13 +30,6 @@ class Orders(MethodView):
             )  # fmt: skip
             page = paginate(session, rows, number=query["page"], size=query["size"])
             return list(page.items), page_headers(page)
-
-    @blueprint.arguments(OrderIn)
-    @blueprint.response(201, OrderOut)
-    def post(self, data: dict[str, Any]) -> Any:
-        """Apply for a vehicle; the same ``request_key`` again returns the same order."""
-        with transaction() as session:
-            return service.submit(session, **data, actor=actor(), now=now())
 
 
 @blueprint.route("/orders/inbox")

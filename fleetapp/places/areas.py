@@ -6,25 +6,12 @@ The outlines are hand-drawn (``config/places/areas.json`` says how good they are
 import functools
 import json
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from fleetapp.places.roads import LonLat, distance_m, load_roads
 
 AREAS_FILE = Path(__file__).parents[2] / "config" / "places" / "areas.json"
-
-
-class Area(StrEnum):
-    """From near to far; the farthest place of a journey decides. ``urban`` is the area that transport subsidies cover."""
-
-    URBAN = "urban"
-    CITY = "city"
-    PROVINCE = "province"
-    BEYOND = "beyond"
-
-
-ORDER = tuple(Area)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +75,17 @@ def subsidy_zone(adcode: str | None, stops: list[LonLat]) -> Zone | None:
     return next((zone for zone in zones if all(zone.holds(stop) for stop in stops)), None)
 
 
-def area_of(adcode: str | None, stops: list[LonLat]) -> Area:
-    """Return how far a journey goes for a unit of a district; ``stops`` are (lon, lat), the origin among them."""
+def area_of(adcode: str | None, stops: list[LonLat]) -> str:
+    """Return how far a journey goes for a unit of a district: ``urban``, ``city``, ``province`` or ``beyond``.
+
+    ``stops`` are (lon, lat), the origin among them; the farthest decides. ``urban`` is what transport subsidies cover.
+    """
     outlines = load_outlines()
     if subsidy_zone(adcode, stops):
-        return Area.URBAN
+        return "urban"
     if all(inside(stop, outlines.city) for stop in stops):
-        return Area.CITY
-    return Area.PROVINCE if all(inside(stop, outlines.province) for stop in stops) else Area.BEYOND
+        return "city"
+    return "province" if all(inside(stop, outlines.province) for stop in stops) else "beyond"
 
 
 @functools.cache

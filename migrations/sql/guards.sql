@@ -36,11 +36,11 @@ BEGIN
     OR OLD.state NOT IN ('SUBMITTED', 'SENT_BACK') AND (
         NEW.org_id, NEW.number, NEW.kind, NEW.purpose, NEW.reason, NEW.applicant_id, NEW.filed_by_id, NEW.passengers,
         NEW.passenger_count, NEW.contact, NEW.body, NEW.start_at, NEW.end_at, NEW.supplementary, NEW.created_at, NEW.pooling_ok,
-        NEW.round_trip, NEW.area, NEW.route_m, NEW.luggage, NEW.series, NEW.occasion_id
+        NEW.round_trip, NEW.area, NEW.route_m, NEW.luggage, NEW.series, NEW.occasion_id, NEW.wanted_vehicle_id
     ) IS DISTINCT FROM (
         OLD.org_id, OLD.number, OLD.kind, OLD.purpose, OLD.reason, OLD.applicant_id, OLD.filed_by_id, OLD.passengers,
         OLD.passenger_count, OLD.contact, OLD.body, OLD.start_at, OLD.end_at, OLD.supplementary, OLD.created_at, OLD.pooling_ok,
-        OLD.round_trip, OLD.area, OLD.route_m, OLD.luggage, OLD.series, OLD.occasion_id
+        OLD.round_trip, OLD.area, OLD.route_m, OLD.luggage, OLD.series, OLD.occasion_id, OLD.wanted_vehicle_id
     ) THEN
         RAISE EXCEPTION 'order % is decided: its content is frozen', OLD.number USING ERRCODE = 'restrict_violation';
     END IF;
