@@ -6,15 +6,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from fleetapp.applications import queries, rules
+from fleetapp.applications import bridge, queries, rules
 from fleetapp.applications.rules import Hint, Trip
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
-from fleetapp.kit.spans import Span
 from fleetapp.orders import service as orders
 from fleetapp.orders.rules import Area
 from fleetapp.places import areas
-from fleetapp.planning import bridge
 from fleetapp.planning import queries as planning
 from fleetapp.planning import rules as planning_rules
 from fleetapp.workdays import queries as workdays
@@ -70,8 +68,3 @@ def trip_of(data: dict[str, Any]) -> Trip | None:
     if data["start_at"] is None or data["end_at"] is None or data["start_at"] >= data["end_at"]:
         return None
     return Trip(**{**data, "stops": tuple(data["stops"])})
-
-
-def window_of(trip: Trip) -> Span:
-    """Return the hours of a trip."""
-    return Span(trip.start_at, trip.end_at)

@@ -3,10 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Select, func, select, text
-from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session
 
 from fleetapp.accounts.models import Organisation
@@ -25,7 +23,7 @@ from fleetapp.policies import queries as policies
 from fleetapp.workdays import queries as workdays
 from fleetapp.workdays.rules import DayKind
 
-FREE = text("SELECT * FROM fleet_free_vehicles(:unit, :wanted, :bodies, :seats, :horizon)")
+FREE = text("SELECT * FROM fleet_free_vehicles(:unit, tstzrange(:start_at, :end_at), :bodies, :seats, :horizon)")
 PARTNERS = text(
     "SELECT p.*, g.name_zh, g.name_en FROM fleet_partners(:unit, :start_at, :within, ST_SetSRID(ST_MakePoint(:a_lon, :a_lat), 4326),"
     " ST_SetSRID(ST_MakePoint(:z_lon, :z_lat), 4326), :near_m) p JOIN organisation g ON g.id = p.org_id"
@@ -74,7 +72,7 @@ def figures(session: Session, *, now: datetime, org_path: str) -> rules.Figures:
 
 def free_vehicles(session: Session, *, unit_id: int, held: Span, bodies: Collection[str], least_seats: int) -> Free:
     """Return how many vehicles of the unit's pool are free over a span with its buffers; one statement."""
-    row = session.execute(FREE, {"unit": unit_id, "wanted": Range(held.start, held.end), "bodies": sorted(bodies),
+    row = session.execute(FREE, {"unit": unit_id, "start_at": held.start, "end_at": held.end, "bodies": sorted(bodies),
                                  "seats": least_seats, "horizon": rules.HORIZON}).one()  # fmt: skip
     return Free(row.fitting, row.free, row.earliest_at)
 
@@ -166,8 +164,3 @@ def get_paper(session: Session, *, order_id: int, attachment_id: int, actor: Act
     if (found.subject_type, found.subject_id) != ("travel_order", order.id):
         raise NotFound("kit.not_found")
     return found, content
-
-
-def lately_named(session: Session, *, actor: Actor) -> list[dict[str, Any]]:
-    """Return the places that the actor named last."""
-    return orders.recent_stops(session, actor=actor)

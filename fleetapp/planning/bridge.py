@@ -11,7 +11,7 @@ from geoalchemy2.shape import to_shape
 
 import dispatch
 from dispatch.costs import vehicle_cost
-from dispatch.model import LICENCES, SERVED_BY, VEHICLE_CLASSES
+from dispatch.model import LICENCES, VEHICLE_CLASSES
 from dispatch.route import Index, by_vehicle, walk
 from fleetapp.drivers.models import Driver
 from fleetapp.drivers.rules import Licence, may_drive
@@ -45,11 +45,6 @@ DUTY_DAY_START = timedelta(hours=4)
 """A driver's day runs from four to four, so that an evening's journey past midnight is one shift."""
 SLACK = timedelta(days=2)
 """Vehicles and drivers are looked at so long before and after a window, for journeys and ways that stick out of it."""
-
-
-def bodies_for(body: str) -> frozenset[str]:
-    """Return the bodies of vehicles that may serve somebody who asked for one."""
-    return frozenset(given for given, served in CLASSES.items() if served in SERVED_BY[CLASSES[body]])
 
 
 @dataclass(frozen=True, slots=True)
