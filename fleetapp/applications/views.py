@@ -220,7 +220,7 @@ def _form(s: Session, values: dict[str, str], rows: list[dict[str, str]], errors
     return render_template(
         "applications/new.html", values=values, errors=errors, rows=[*rows, {}, {}][: max(2, len(rows))], purposes=purposes,
         kinds=kinds, bodies=[body for body in Body if body is not Body.SPECIAL], most_stops=order_rules.MOST_STOPS,
-        recent=orders.recent_stops(s, actor=actor()), colleagues=colleagues, ticked=ticked,
+        recent=orders.recent_stops(s, actor=actor()), colleagues=colleagues, ticked=ticked, filled=bool(request.args.get("favourite") or request.args.get("order")),
         favourites=queries.favourites(s, actor=actor()), trips=queries.recent(s, actor=actor()),
         **_answer(s, fill.query_of_form(values, rows)),
     )  # fmt: skip

@@ -208,7 +208,12 @@ const picker = form.querySelector("[data-pick]");
 
 function marks() {
   const placed = rows()
-    .map((row, index) => ({ index, name: inputOf(row, "name").value, lat: inputOf(row, "lat").value, lon: inputOf(row, "lon").value }))
+    .map((row, index) => ({
+      index,
+      name: inputOf(row, "name").value,
+      lat: inputOf(row, "lat").value,
+      lon: inputOf(row, "lon").value,
+    }))
     .filter(({ lat, lon }) => lat && lon && Number.isFinite(Number(lat)) && Number.isFinite(Number(lon)));
   return {
     type: "FeatureCollection",
@@ -226,7 +231,11 @@ picker.addEventListener("fleet:pick", (event) => {
   const { lat, lon } = event.detail;
   const free = rows().find((row) => !inputOf(row, "lat").value);
   const row = lastRow?.isConnected && !inputOf(lastRow, "lat").value ? lastRow : (free ?? lastRow ?? rows().at(-1));
-  setPlace(row, { name: inputOf(row, "name").value || textPoint.replace("#", `${lat.toFixed(4)}, ${lon.toFixed(4)}`), lat, lon });
+  setPlace(row, {
+    name: inputOf(row, "name").value || textPoint.replace("#", `${lat.toFixed(4)}, ${lon.toFixed(4)}`),
+    lat,
+    lon,
+  });
   showMarks();
 });
 form.addEventListener("change", showMarks);
@@ -239,9 +248,44 @@ form.querySelector("[data-map-open]").addEventListener("toggle", () => {
   document.head.append(style, Object.assign(document.createElement("script"), { src: map }));
 });
 
+// -- the answer: asked a moment after the last change; an older question is given up. Only what it depends on is sent.
+const ASKED = ["kind", "body", "passenger_count", "start_at", "end_at", "luggage", "one_way", "stop_lat", "stop_lon"];
+const WAIT_MS = 400;
+const answerBox = form.querySelector("[data-answer]");
+let answerTimer = 0;
+let question = null;
+let asked = "";
+
+function terms() {
+  const given = [...new FormData(form)].filter(([name]) => ASKED.includes(name));
+  return new URLSearchParams(given).toString();
+}
+
+async function askAnswer() {
+  if (terms() === asked) return;
+  asked = terms();
+  question?.abort();
+  question = new AbortController();
+  try {
+    const answer = await fetch(`${answerBox.dataset.answer}?${asked}`, { signal: question.signal });
+    if (answer.ok) answerBox.innerHTML = await answer.text();
+    else asked = "";
+  } catch (error) {
+    if (error.name !== "AbortError") asked = ""; // no connection: what is shown stays, the next change asks again
+  }
+}
+
+for (const name of ["input", "change"]) {
+  form.addEventListener(name, () => {
+    clearTimeout(answerTimer);
+    answerTimer = setTimeout(askAnswer, WAIT_MS);
+  });
+}
+
 for (const row of rows()) install(row);
 for (const radio of form.querySelectorAll("[name=kind]")) radio.addEventListener("change", fitPurposes);
 number();
 fitPurposes();
 keepLength();
+asked = terms(); // the page came with its answer
 (form.querySelector(".is-invalid") ?? document.getElementById("form-error"))?.focus();
