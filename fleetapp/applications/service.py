@@ -19,7 +19,7 @@ from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.rules import ASSIGNED, OrderState
+from fleetapp.orders.rules import ASSIGNED, OrderKind, OrderState
 from fleetapp.planning import service as planning
 from fleetapp.workdays import queries as workdays
 from fleetapp.workdays.rules import DayKind
@@ -37,6 +37,8 @@ def apply(session: Session, *, overlap_reason: str = "", actor: Actor, now: date
 
     :raises RuleBroken: ``applications.overlap``, ``applications.passenger_twice``, and what ``submit`` raises.
     """
+    may = "orders.create_service" if data["kind"] is OrderKind.SERVICE else "orders.create"
+    permits.require(may, actor, org_path=actor.org_path)
     applicant_id = data.get("applicant_id") or actor.user_id
     key = data.get("request_key")
     if key and (made := order_queries.find_by_request_key(session, applicant_id=applicant_id or 0, request_key=key)):

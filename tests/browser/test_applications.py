@@ -27,21 +27,21 @@ def favourite(city) -> str:
     """A favourite of the applicant, made of an order of theirs."""
     now = clock.now()
     start = now + timedelta(days=3)
-    order_id = steps.asked(
-        city, start=start, end=start + timedelta(hours=2), stops=[SEAT, EAST], approve=False
-    ).id
+    order_id = steps.asked(city, start=start, end=start + timedelta(hours=2), stops=[SEAT, EAST], approve=False).id
     actor = world.actor(city, "applicant.xhedu")
     with city.transaction(actor) as session:
         order = orders.get_order(session, order_id=order_id, actor=actor)
-        return service.save_favourite(session, name="去东站接站", content=rules.content_of(order), actor=actor, now=now).name
+        return service.save_favourite(
+            session, name="去东站接站", content=rules.content_of(order), actor=actor, now=now
+        ).name
 
 
 def test_an_order_from_a_favourite_takes_three_taps_at_most(window, favourite):
     opened = window("applicant.xhedu", PHONE)
     opened.open("/")
-    taps = [lambda: opened.page.locator("main a[href='/orders/new']").first.click(),
-            lambda: opened.page.get_by_role("link", name=re.compile(favourite)).click(),
-            lambda: opened.page.locator(".fleet-submit .btn-primary").click()]  # fmt: skip
+    taps = [opened.page.locator("main a[href='/orders/new']").first.click,
+            opened.page.get_by_role("link", name=re.compile(favourite)).click,
+            opened.page.locator(".fleet-submit .btn-primary").click]  # fmt: skip
     taps[0]()
     taps[1]()
     expect(opened.page.locator("#stop-1")).to_have_value(EAST.name)

@@ -8,6 +8,7 @@ from sqlalchemy import event
 from fleetapp.kit import clock
 from fleetapp.orders import service
 
+
 @pytest.fixture
 def today(submit):
     """An order made now, because pages live in the present."""
