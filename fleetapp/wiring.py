@@ -23,6 +23,7 @@ import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
 import fleetapp.policies.models
+import fleetapp.pricing.models
 import fleetapp.renewal.models
 import fleetapp.seals.models
 import fleetapp.trips.models
@@ -49,6 +50,10 @@ CONSTRAINT_ERRORS = {
     "ck_policy_value_same_day": "policies.same_day_now",
     "ck_policy_value_past": "policies.past_now",
     "ck_policy_value_unit": "policies.unit_now",
+    "uq_price_book_first_day": "pricing.same_day",
+    "uq_price_book_org_id_version_no": "pricing.version_taken",
+    "ck_price_book_no_self_approval": "kit.own_row",
+    "ck_price_book_too_late": "pricing.too_late_now",
     "uq_vehicle_plate_active": "vehicles.plate_taken",
     "uq_vehicle_vin_active": "vehicles.vin_taken",
     "ex_terminal_binding_vehicle": "vehicles.terminal_present",
@@ -159,6 +164,7 @@ MENU = (
     MenuItem(
         "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
     ),
+    MenuItem("pricing.index", "pricing.title", "receipt", "pricing.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
 )
@@ -242,6 +248,8 @@ def register(app: Flask) -> None:
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
+    import fleetapp.pricing.api
+    import fleetapp.pricing.views
     import fleetapp.renewal.api
     import fleetapp.renewal.views
     import fleetapp.reports.api
@@ -276,6 +284,7 @@ def register(app: Flask) -> None:
         fleetapp.places.views,
         fleetapp.planning.views,
         fleetapp.policies.views,
+        fleetapp.pricing.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
         fleetapp.seals.views,
@@ -302,6 +311,7 @@ def register(app: Flask) -> None:
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
+        fleetapp.pricing.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
         fleetapp.seals.api,
