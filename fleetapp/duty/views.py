@@ -20,7 +20,7 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, NotFound
 from fleetapp.kit.paging import paginate
 from fleetapp.orders import queries as orders
-from fleetapp.orders.rules import OrderState
+from fleetapp.orders.rules import DRIVEN
 from fleetapp.web.display import field_errors
 from fleetapp.web.forms import errors_of, load, load_form
 from fleetapp.web.request import actor, now, transaction
@@ -44,7 +44,7 @@ def today() -> str:
         return render_template(
             "duty/today.html",
             open=[duty for duty in duties if duty.order.state in OPEN],
-            done=[duty for duty in duties if duty.order.state in {OrderState.RETURNED, OrderState.CLOSED}],
+            done=[duty for duty in duties if duty.order.state in DRIVEN],
         )
 
 

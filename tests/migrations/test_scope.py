@@ -103,6 +103,7 @@ def seed_unit(session, unit, number):
     session.execute(text("UPDATE travel_order SET state = 'CHECKED_OUT' WHERE id = :id"), {"id": order_id})
     keys["trip_expense"] = add(session, "trip_expense", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"], kind="TOLL",
                                idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'SUBMITTED' WHERE id = :id"), {"id": order_id})
     keys["trip"] = trip_id = add(session, "trip", org_id=org_id, vehicle_id=vehicle_id, path=LINE, **window)
     keys["trip_match"] = add(session, "trip_match", org_id=org_id, trip_id=trip_id, kind="unmatched", **window)
     keys["finding"] = finding_id = add(
