@@ -127,7 +127,7 @@ def test_the_database_refuses_what_the_service_would(pay, database, acting, now,
     expense_id, _ = pay()
     add = (
         "INSERT INTO trip_expense (org_id, assignment_id, driver_id, kind, amount, at, received_at, idempotency_key)"
-        " SELECT org_id, assignment_id, driver_id, kind, {amount}, at, received_at, 'raw-key-1' FROM trip_expense"
+        " SELECT org_id, assignment_id, driver_id, kind, {amount}, at, received_at, 'raw-{amount}-' || id FROM trip_expense"
     )
     refused = [
         ("driver2.xhedu", add.format(amount="9"), "row-level security"),
