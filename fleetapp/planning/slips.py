@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import segno
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
@@ -14,7 +15,7 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import NotFound
 from fleetapp.kit.paging import paginate
-from fleetapp.orders.rules import OrderState
+from fleetapp.orders.rules import DRIVEN
 from fleetapp.planning import paper, queries, register, signing
 from fleetapp.planning.models import Assignment
 from fleetapp.planning.schemas import PrintIn, RegisterExportIn, RegisterQuery, SlipQuery
@@ -121,7 +122,7 @@ def verify() -> str:
             issued = queries.slip_status(s, number=found.code.slip)
             held = issued[1] if issued else None
             order = held.order.number if held else None
-            over = held is not None and held.order.state in AFTER
+            over = held is not None and held.order.state in DRIVEN
             if issued is None:
                 state = "forged"
             elif found.state == "good":
@@ -130,9 +131,6 @@ def verify() -> str:
         "planning/verify.html", said=found.code if found and state not in {None, "forged", "old_key"} else None, state=state, order=order,
         keys=signing.as_public(keys.public), words=_words(),
     )  # fmt: skip
-
-
-AFTER = frozenset({OrderState.RETURNED, OrderState.CLOSED})
 
 
 def _words() -> dict[str, str]:
@@ -170,7 +168,7 @@ def index() -> str:
     query = load(RegisterQuery(), {key: value for key, value in request.args.items() if value})
     year = query["year"] or clock.local_date(now()).year
     with transaction() as s:
-        rows = paper.register(actor(), year=year, org_id=query["unit"], q=query["q"], void=query["void"])
+        rows: Any = paper.register(actor(), year=year, org_id=query["unit"], q=query["q"], void=query["void"])
         page = paginate(s, rows, number=query["page"], size=query["size"])
         return render_template(
             "planning/register.html", page=page, query=query, year=year, units=paper.counts(s, actor=actor(), year=year),

@@ -1,27 +1,38 @@
--- The register of slips has no gap: a slip takes the number after its unit's last one of the year, which is also the one the
--- series has just given, and a number taken from the series is a slip by the end of the transaction.
-CREATE FUNCTION dispatch_slip_next() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
-DECLARE
-    series text;
-    given integer;
-BEGIN
-    SELECT o.code || '-' || NEW.year INTO STRICT series FROM organisation o WHERE o.id = NEW.org_id;
-    SELECT n.last INTO given FROM number_series n WHERE n.key = series FOR SHARE;
-    IF NEW.seq IS DISTINCT FROM given OR NEW.number <> series || '-' || lpad(NEW.seq::text, 5, '0') OR NEW.void_at IS NOT NULL
-       OR NEW.seq <> 1 + (SELECT coalesce(max(s.seq), 0) FROM dispatch_slip s WHERE s.org_id = NEW.org_id AND s.year = NEW.year AND s.id <> NEW.id) THEN
-        RAISE EXCEPTION 'slip % is not the next one of %', NEW.number, series USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER next AFTER INSERT ON dispatch_slip FOR EACH ROW EXECUTE FUNCTION dispatch_slip_next();
+-- A vehicle or driver that is kept for a cause serves that cause alone while it is kept.
+CREATE FUNCTION fleet_hold_admits(h hold, order_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT CASE h.cause
+        WHEN 'occasion' THEN o.occasion_id IS NOT DISTINCT FROM h.cause_id
+        WHEN 'emergency' THEN o.kind = 'emergency'
+        ELSE EXISTS (SELECT 1 FROM organisation unit, organisation borrower
+                     WHERE unit.id = o.org_id AND borrower.id = h.for_org_id AND starts_with(unit.path, borrower.path))
+    END FROM travel_order o WHERE o.id = order_id
+$$;
 
-CREATE FUNCTION number_series_slip() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE FUNCTION assignment_hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 BEGIN
-    IF EXISTS (SELECT 1 FROM organisation o WHERE o.code = left(NEW.key, -5)) AND NEW.key ~ '-[0-9]{4}$'
-       AND NOT EXISTS (SELECT 1 FROM dispatch_slip s WHERE s.number = NEW.key || '-' || lpad(NEW.last::text, 5, '0')) THEN
-        RAISE EXCEPTION 'number % of % was taken and no slip issued', NEW.last, NEW.key USING ERRCODE = 'restrict_violation';
+    PERFORM pg_advisory_xact_lock(hashtext('planning'));
+    IF NEW.state = 'ACTIVE' AND EXISTS (
+        SELECT 1 FROM hold h WHERE h.released_at IS NULL AND h.during && NEW.during
+        AND (h.vehicle_id = NEW.vehicle_id OR h.driver_id = NEW.driver_id) AND NOT fleet_hold_admits(h, NEW.order_id)
+    ) THEN
+        RAISE EXCEPTION 'vehicle % or driver % is kept for something else', NEW.vehicle_id, NEW.driver_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_assignment_hold';
     END IF;
-    RETURN NULL;
+    RETURN NEW;
 END $$;
-CREATE CONSTRAINT TRIGGER slip AFTER INSERT OR UPDATE ON number_series DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION number_series_slip();
+CREATE TRIGGER hold BEFORE INSERT OR UPDATE OF state, during, vehicle_id, driver_id ON assignment
+    FOR EACH ROW EXECUTE FUNCTION assignment_hold();
+
+CREATE FUNCTION hold_assignment() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('planning'));
+    IF NEW.released_at IS NULL AND EXISTS (
+        SELECT 1 FROM assignment a WHERE a.state = 'ACTIVE' AND a.during && NEW.during
+        AND (a.vehicle_id = NEW.vehicle_id OR a.driver_id = NEW.driver_id) AND NOT fleet_hold_admits(NEW, a.order_id)
+    ) THEN
+        RAISE EXCEPTION 'vehicle % or driver % has orders in the span', NEW.vehicle_id, NEW.driver_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_hold_assignment';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER assignment BEFORE INSERT OR UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION hold_assignment();
