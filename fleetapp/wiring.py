@@ -140,6 +140,7 @@ MENU = (
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
@@ -253,6 +254,8 @@ def register(app: Flask) -> None:
     import fleetapp.places.api
     import fleetapp.places.views
     import fleetapp.planning.api
+    import fleetapp.planning.cli
+    import fleetapp.planning.slips
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
@@ -290,6 +293,7 @@ def register(app: Flask) -> None:
         fleetapp.ledgers.views,
         fleetapp.orders.views,
         fleetapp.places.views,
+        fleetapp.planning.slips,
         fleetapp.planning.views,
         fleetapp.policies.views,
         fleetapp.pricing.views,
@@ -330,5 +334,5 @@ def register(app: Flask) -> None:
         fleetapp.workdays.api,
     ):
         api.register_blueprint(endpoints.blueprint)
-    for commands in (fleetapp.audit.cli, fleetapp.demo.cli):
+    for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
         app.cli.add_command(commands.group)

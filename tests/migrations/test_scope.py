@@ -93,7 +93,9 @@ def seed_unit(session, unit, number):
     )  # fmt: skip
     keys["order_stop"] = add(session, "order_stop", order_id=order_id, position=0, point=POINT)
     keys["order_event"] = add(session, "order_event", order_id=order_id)
-    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"S-{number}")
+    code = next(code for key, _, _, code, *_ in world.ORGS if key == unit)
+    session.execute(text("INSERT INTO number_series (key, last) VALUES (:key, 1)"), {"key": f"{code}-1"})
+    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"{code}-1-00001")
     keys["assignment"] = assignment_id = add(
         session, "assignment", org_id=org_id, order_org_id=org_id, order_id=order_id, vehicle_id=vehicle_id,
         driver_id=keys["driver"], slip_id=slip_id, during=Range(NOW, NOW + timedelta(hours=2)), state="ACTIVE",
