@@ -15,6 +15,7 @@ from fleetapp.orders.rules import Area
 from fleetapp.places import areas
 from fleetapp.planning import queries as planning
 from fleetapp.planning import rules as planning_rules
+from fleetapp.pricing import queries as pricing
 from fleetapp.workdays import queries as workdays
 
 
@@ -34,6 +35,8 @@ class Answer:
     earliest_at: datetime | None
     area: Area | None = None
     route_m: int | None = None
+    price: pricing.Quote | None = None
+    gap: pricing.Gap | None = None
     company: list[Company] = field(default_factory=list)
     hints: list[Hint] = field(default_factory=list)
 
@@ -49,18 +52,21 @@ def answer(session: Session, *, trip: Trip, actor: Actor, now: datetime) -> Answ
     earliest_at = rules.rounded_up(free.earliest_at + limits.before) if free.earliest_at else None
     first, last = clock.local_date(trip.start_at), clock.local_date(trip.end_at - timedelta(seconds=1))
     days = workdays.day_kinds(session, first, last + timedelta(days=1))
-    area, zone, route_m, company = None, None, None, list[Company]()
+    area, zone, route_m, price, gap, company = None, None, None, None, None, list[Company]()
     if len(trip.stops) >= 2:
         adcode = queries.adcode_of(session, actor=actor)
         area, zone = Area(areas.area_of(adcode, trip.points)), areas.subsidy_zone(adcode, trip.points)
         route_m = areas.journey_m(trip.points, round_trip=trip.round_trip)
+        book: dict[str, Any] = {"body": trip.body, "on": clock.local_date(now), "org_path": actor.org_path}
+        price = pricing.estimate(session, start_at=trip.start_at, end_at=trip.end_at, route_m=route_m, **book)
+        gap = None if price else pricing.gap(session, **book)
         mine = [trip.points[0], trip.points[-1]]
         company = [
             Company(partner, rules.saved_m(mine, partner.way, areas.journey_m))
             for partner in queries.partners(session, unit_id=actor.org_id or 0, trip=trip, figures=figures)
         ]
     hints = rules.hints(trip, area=area, zone=zone.name if zone else "", days=days, figures=figures, lead=lead, now=now)
-    return Answer(free, earliest_at, area, route_m, company, hints)
+    return Answer(free, earliest_at, area, route_m, price, gap, company, hints)
 
 
 def trip_of(data: dict[str, Any]) -> Trip | None:

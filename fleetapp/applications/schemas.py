@@ -77,6 +77,7 @@ class AnswerOut(StrictSchema):
     earliest_at = Moment(allow_none=True)
     area = fields.String(allow_none=True)
     route_m = fields.Integer(allow_none=True)
+    price = fields.Decimal(attribute="price.total", as_string=True, allow_none=True)
     company = fields.List(fields.Nested(CompanyOut))
     hints = fields.List(fields.Nested(HintOut))
 
