@@ -10,11 +10,11 @@ from geoalchemy2.shape import to_shape
 from werkzeug import Response
 
 from fleetapp.duty import bridge, queries, rules, service
-from fleetapp.duty.rules import DutyAction
 from fleetapp.duty.schemas import StepIn, as_arguments
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, NotFound
 from fleetapp.orders.rules import DRIVEN
+from fleetapp.planning.models import Assignment
 from fleetapp.web.forms import load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
@@ -34,10 +34,13 @@ def today() -> str:
     with transaction() as s:
         found = s.scalars(queries.between(queries.visible_to(actor()), start=start - LOOK_BACK, end=end + LOOK_AHEAD))
         duties = found.unique().all()
+        journeys: dict[int, list[Assignment]] = {}
+        for duty in duties:
+            journeys.setdefault(duty.pool_key, []).append(duty)
         return render_template(
             "duty/today.html",
-            open=[duty for duty in duties if duty.order.state in OPEN],
-            done=[duty for duty in duties if duty.order.state in DRIVEN],
+            open=[rows for rows in journeys.values() if any(duty.order.state in OPEN for duty in rows)],
+            done=[rows for rows in journeys.values() if all(duty.order.state in DRIVEN for duty in rows)],
         )
 
 
@@ -51,15 +54,15 @@ def _page(assignment_id: int, errors: dict[str, Any], problem: str | None) -> st
     permits.require("duty.read", actor())
     with transaction() as s:
         duty = queries.get_duty(s, assignment_id=assignment_id, actor=actor())
-        events = queries.events_of(s, assignment_ids=[duty.id])[duty.id]
-        arrived = sum(event.action == DutyAction.ARRIVE for event in events)
+        journey = queries.journey_of(s, duty=duty, actor=actor())
         stops = [
-            {"name": stop.name, "href": navigation(stop.name, to_shape(stop.point).centroid)}
-            for stop in duty.order.stops
-        ]
+            {"name": turn.stop.name, "href": navigation(turn.stop.name, to_shape(turn.stop.point).centroid),
+             "number": turn.order_number, "planned_at": turn.planned_at}
+            for turn in journey.turns
+        ]  # fmt: skip
         return render_template(
-            "duty/show.html", duty=duty, events=events, stops=stops, arrived=arrived, errors=errors, problem=problem,
-            steps=rules.next_steps(duty.order.state, arrived=arrived, stops=len(stops) - 1),
+            "duty/show.html", duty=duty, journey=journey, events=journey.events, stops=stops, arrived=journey.arrived,
+            errors=errors, problem=problem, steps=journey.steps,
             key=request.form.get("idempotency_key") if problem else str(uuid.uuid4()), values=request.form,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ Leg = Callable[[Point, Point], tuple[float, float]]
 
 MOST_STOPS = 12
 """Stops of one journey, pick-ups counted: a driver keeps no more apart, and every order of them can be tried."""
-ALONE = frozenset({"confidential", OrderKind.EMERGENCY, OrderKind.SERVICE})
+ALONE = frozenset({OrderKind.CONFIDENTIAL, OrderKind.EMERGENCY, OrderKind.SERVICE})
 """Kinds that share their vehicle with nobody."""
 
 
