@@ -15,6 +15,7 @@ from fleetapp.duty.rules import DutyAction
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import OrderStop, TravelOrder
+from fleetapp.planning import pooling
 from fleetapp.planning import queries as planning
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.vehicles.models import Vehicle
@@ -155,8 +156,12 @@ def events_of(session: Session, *, assignment_ids: Sequence[int]) -> dict[int, l
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One stop of a duty in its turn; ``planned_at`` only on a shared journey."""
+    """One stop of a duty in its turn; ``planned_at`` only on a shared journey.
 
+    ``place`` counts from 0: stops at one point that follow each other are one place, arrived at once.
+    """
+
+    place: int
     assignment_id: int
     order_number: str
     stop: OrderStop
@@ -184,17 +189,25 @@ class Journey:
     @property
     def steps(self) -> tuple[DutyAction, ...]:
         """The steps open now, the likeliest first."""
-        return rules.next_steps(self.state, arrived=self.arrived, stops=len(self.turns) - 1)
+        return rules.next_steps(self.state, arrived=self.arrived, stops=self.turns[-1].place)
+
+    @property
+    def ahead(self) -> list[Turn]:
+        """The stops at the next place; at the last one once all are reached."""
+        place = min(self.arrived + 1, self.turns[-1].place)
+        return [turn for turn in self.turns if turn.place == place]
 
 
 def journey_of(session: Session, *, duty: Assignment, actor: Actor) -> Journey:
     """Return the journey that one of the actor's duties belongs to."""
     duties = session.scalars(visible_to(actor).where(Assignment.pool_key == duty.pool_key)).unique().all()
     numbers = {one.id: one.order.number for one in duties}
-    turns = [
-        Turn(turn.assignment_id, numbers[turn.assignment_id], turn.stop, turn.planned_at)
+    stops: list[tuple[int, str, OrderStop, datetime | None]] = [
+        (turn.assignment_id, numbers[turn.assignment_id], turn.stop, turn.planned_at)
         for turn in planning.turns(session, assignment_ids=list(numbers))
-    ] or [Turn(duty.id, duty.order.number, stop, None) for stop in duty.order.stops]
+    ] or [(duty.id, duty.order.number, stop, None) for stop in duty.order.stops]
+    places = pooling.places([(stop.lat, stop.lon) for _, _, stop, _ in stops])
+    turns = [Turn(place, *stop) for place, stop in zip(places, stops, strict=True)]
     rows = select(DutyEvent).join(Assignment, Assignment.id == DutyEvent.assignment_id)
     rows = rows.where(Assignment.pool_key == duty.pool_key, ~DutyEvent.idempotency_key.contains(SIBLING))
     return Journey(duties, turns, session.scalars(rows.order_by(DutyEvent.id)).all())

@@ -41,7 +41,7 @@ def report(
 ) -> DutyEvent:
     """Take a step of one's own duty and move the order on, with it those that share the journey.
 
-    An arrival moves only the order whose stop is next. The odometer is read once for the journey. The same
+    An arrival moves only those whose stop is next. The odometer is read once for the journey. The same
     ``idempotency_key`` again returns what the first call made.
 
     :raises NotFound: not the actor's duty.
@@ -95,7 +95,7 @@ def report(
 def _movers(journey: queries.Journey, duty: Assignment, action: DutyAction) -> list[Assignment]:
     """Return the orders that a step moves, the one it is about first.
 
-    Accepting is for all that are new, an arrival for the order whose stop is next, the rest for everybody on board.
+    Accepting is for all that are new, an arrival for those whose stop is next, the rest for everybody on board.
 
     :raises RuleBroken: ``duty.joined_waits``, an order that has joined is not accepted yet.
     """
@@ -103,8 +103,8 @@ def _movers(journey: queries.Journey, duty: Assignment, action: DutyAction) -> l
     if action is DutyAction.ACCEPT:
         return [one for one in others if one.order.state == OrderState.DISPATCHED] or [duty]
     if action is DutyAction.ARRIVE:
-        turn = journey.turns[min(journey.arrived + 1, len(journey.turns) - 1)]
-        return [next((one for one in journey.duties if one.id == turn.assignment_id), duty)]
+        here = {turn.assignment_id for turn in journey.ahead}
+        return [one for one in others if one.id in here]
     waiting = [one for one in others if one.order.state == OrderState.DISPATCHED]
     if waiting and len(waiting) < len(others):
         raise RuleBroken("duty.joined_waits", number=waiting[0].order.number)

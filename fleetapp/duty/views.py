@@ -56,7 +56,7 @@ def _page(assignment_id: int, errors: dict[str, Any], problem: str | None) -> st
         duty = queries.get_duty(s, assignment_id=assignment_id, actor=actor())
         journey = queries.journey_of(s, duty=duty, actor=actor())
         stops = [
-            {"name": turn.stop.name, "href": navigation(turn.stop.name, to_shape(turn.stop.point).centroid),
+            {"name": turn.stop.name, "place": turn.place, "href": navigation(turn.stop.name, to_shape(turn.stop.point).centroid),
              "number": turn.order_number, "planned_at": turn.planned_at}
             for turn in journey.turns
         ]  # fmt: skip

@@ -136,11 +136,12 @@ def _joint(
     range_m = (
         vehicle.range_km * 1000 / figures.range_factor if vehicle.energy == Energy.BEV and vehicle.range_km else None
     )
-    reached = queries.arrivals(session, order_ids=[one.id for one in orders])
+    points = {stop_id: point for rider in riders for stop_id, point in rider.stops}
+    before = [points[stop_id] for stop_id in known]
+    been = queries.arrivals(session, order_ids=[one.id for one in orders])
+    reached = sum(place < been for place in pooling.places(before))
     limits = _limits(session, now=now, org_path=order.org.path)
     joint = pooling.join(riders, known, reached, seats=vehicle.seats - 1, range_m=range_m, limits=limits, leg=leg)
-    places = {stop_id: point for rider in riders for stop_id, point in rider.stops}
-    before = [places[stop_id] for stop_id in known]
     so_far_m = sum(leg(a, b)[1] for a, b in zip(before, [*before[1:], before[0]], strict=True))
     return joint, so_far_m + pooling.alone_m(riders[-1], leg) - joint.distance_m
 

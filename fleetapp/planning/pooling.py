@@ -68,6 +68,18 @@ def peak(riders: Sequence[Rider]) -> int:
     return max(sum(b.passengers for b in riders if b.start_at <= a.start_at < b.end_at) for a in riders)
 
 
+def places(points: Sequence[Point]) -> list[int]:
+    """Return the place of each stop, from 0: stops at one point that follow each other are one place for the driver.
+
+    >>> places([(30.1, 120.1), (30.1, 120.1), (30.2, 120.2)])
+    [0, 0, 1]
+    """
+    found: list[int] = []
+    for number, point in enumerate(points):
+        found.append(found[-1] + (point != points[number - 1]) if number else 0)
+    return found
+
+
 def join(
     riders: Sequence[Rider],
     known: Sequence[int],

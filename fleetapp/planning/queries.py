@@ -144,10 +144,11 @@ def turns(session: Session, *, assignment_ids: Collection[int]) -> Sequence[Jour
 
 
 def arrivals(session: Session, *, order_ids: Collection[int]) -> int:
-    """Return how many stops the car has left or reached: the start, and every arrival reported."""
-    actions = select(OrderEvent.action).where(OrderEvent.order_id.in_(order_ids))
-    done = session.scalars(actions.where(OrderEvent.action.in_([OrderAction.CHECK_OUT, OrderAction.ARRIVE]))).all()
-    return min(1, done.count(OrderAction.CHECK_OUT)) + done.count(OrderAction.ARRIVE)
+    """Return how many places the car has left or reached: the start, and every arrival reported, at once for several."""
+    done = select(OrderEvent.action, OrderEvent.at).where(OrderEvent.order_id.in_(order_ids)).distinct()
+    arrived = session.execute(done.where(OrderEvent.action == OrderAction.ARRIVE)).all()
+    is_out = session.execute(done.where(OrderEvent.action == OrderAction.CHECK_OUT)).first() is not None
+    return is_out + len(arrived)
 
 
 def active_of(session: Session, *, order_id: int) -> Assignment | None:
