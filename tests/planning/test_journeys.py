@@ -1,5 +1,7 @@
 """Orders that share a vehicle: joining, leaving, and what nobody gets past, the database included."""
 
+import re
+
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
@@ -145,3 +147,37 @@ def test_an_assignment_stays_in_its_journey_and_stops_are_never_deleted(first, a
         with pytest.raises(DBAPIError, match="uq_journey_stop"), session.begin_nested():
             session.execute(insert(JourneyStop).values(assignment_id=kept.assignment_id, order_stop_id=kept.order_stop_id,
                                                        turn=9, planned_at=kept.planned_at))  # fmt: skip
+
+
+def test_the_pages_offer_a_journey_and_show_who_is_on_board(
+    first, approved, browse, api, database, acting, now, monkeypatch
+):
+    monkeypatch.setattr("fleetapp.kit.clock.now", lambda: now)
+    order_id = approved(unit="xhhealth", stops=[ORIGIN, NEAR_EAST])
+    far = approved(unit="xhhealth", stops=[ORIGIN, LAKE])
+    dispatcher, path = browse("dispatcher.xihu"), f"/orders/{order_id}"
+    page = dispatcher.get(f"{path}/assign").text
+    assert "加入已排行程" in page
+    assert "征得同意的情况" in page
+    key = re.search(r'name="pool_key" value="(\d+)"', page)[1]
+    refused = dispatcher.submit(f"{path}/join", pool_key=key)
+    assert (refused.status_code, "没有同意拼车" in refused.text) == (422, True)
+    assert dispatcher.submit(f"{path}/join", pool_key=key, consent=ASKED).status_code == 302
+    assert "乘客座位 4 个，少于乘车 6 人" in dispatcher.get(f"/orders/{far}/assign").text
+    board = dispatcher.get("/board").text
+    assert (board.count("planning-pooled"), "拼车 2 单" in board) == (1, True)
+    numbers = [order.number for order in _orders(database, order_id, _order_of(database, first))]
+    applicant = browse("applicant.xhhealth")
+    for shown in (applicant.get(f"{path}/assignment").text, applicant.get(f"{path}/slip").text):
+        assert all(number in shown for number in numbers)
+        assert NEAR_EAST.name in shown
+    call = api("dispatcher.xihu")
+    assert [row["code"] for row in call("GET", f"/orders/{far}/journey").json] == ["seats"]
+    again = call("POST", f"{path}/journey", json={"pool_key": int(key)}).json
+    assert (again["order_id"], again["journey"]) == (order_id, int(key))
+    assert api("applicant.xhhealth")("POST", f"/orders/{far}/journey", json={"pool_key": int(key)}).status_code == 403
+
+
+def _orders(database, *order_ids):
+    with database.transaction(SYSTEM) as session:
+        return [session.get_one(TravelOrder, order_id) for order_id in order_ids]
