@@ -1,6 +1,6 @@
 """Rows and the optimizer: orders, vehicles and drivers become an instance, a plan becomes proposals and reasons."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -146,6 +146,12 @@ def centre(parking: ParkingArea) -> Point:
     return middle.y, middle.x
 
 
+def leg_between(points: Iterable[Point]) -> Callable[[Point, Point], tuple[float, float]]:
+    """Return the estimate of a way between two of the points: seconds and metres."""
+    travel = _travel(tuple(dispatch.Place(str(point), *point) for point in set(points)))
+    return lambda a, b: travel.leg(str(a), str(b))
+
+
 def _point(stop: OrderStop) -> Point:
     return stop.lat, stop.lon
 
@@ -258,9 +264,6 @@ def _lending(scene: Scene) -> tuple[dispatch.Lending, ...]:
             districts=scene.districts,
         )
     )  # fmt: skip
-
-
-# ---- planning -------------------------------------------------------------------------------------------------------
 
 
 def solve(instance: dispatch.Instance, figures: Figures, *, time_limit_s: float, seed: int) -> Solved:

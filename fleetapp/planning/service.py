@@ -140,11 +140,14 @@ def assign(
     actor: Actor,
     now: datetime,
     run_id: int | None = None,
+    pool_key: int | None = None,
+    consent: str | None = None,
 ) -> Assignment:
     """Give an approved order a vehicle and a driver of the vehicle's holder: a slip is issued, the order DISPATCHED.
 
     Holds vehicle and driver for the order's window with the policy's buffers. The same assignment again changes
-    nothing. What ``rules.SOFT`` names does not refuse; it is kept in the audit entry.
+    nothing. What ``rules.SOFT`` names does not refuse; it is kept in the audit entry. ``pool_key`` is the journey to
+    share, which ``journeys.join`` has looked at; ``consent`` how the applicant agreed to share it.
 
     :raises NotFound: order, vehicle or driver out of reach.
     :raises NotAllowed: not a dispatcher of both unit and holder, own order, or the order is not APPROVED.
@@ -157,7 +160,7 @@ def assign(
     held = queries.active_of(session, order_id=order_id)
     if held is not None:
         permits.require("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id)
-        if (held.vehicle_id, held.driver_id) == (vehicle_id, driver_id):
+        if (held.vehicle_id, held.driver_id) == (vehicle_id, driver_id) and pool_key in {None, held.pool_key}:
             return held
         raise Conflict("planning.already_assigned")
     permits.require("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
@@ -173,20 +176,22 @@ def assign(
     if refused:
         raise RuleBroken(f"planning.why.{refused.code}", **refused.params)
     during = rules.taken(order.start_at, order.end_at, limits)
-    _check_bookings(session, vehicle=vehicle, driver=driver, during=during)
+    _check_bookings(session, vehicle=vehicle, driver=driver, during=during, besides=pool_key)
     slip = orders.issue_slip(session, org_id=vehicle.org_id, actor=actor, now=now)
     assignment = Assignment(
         org_id=vehicle.org_id, order_org_id=order.org_id, order=order, vehicle=vehicle, driver=driver, slip=slip,
         during=Range(during.start, during.end), state=AssignmentState.ACTIVE, assigned_at=now,
-        assigned_by=actor.user_id, run_id=run_id,
+        assigned_by=actor.user_id, run_id=run_id, consent=consent,
     )  # fmt: skip
+    if pool_key is not None:
+        assignment.pool_key = pool_key
     order.serving_org_id = vehicle.org_id
     _flush(session, assignment)
     orders.advance(session, order=order, action=OrderAction.DISPATCH, actor=actor, now=now,
                    note=f"{vehicle.plate} {slip.number}")  # fmt: skip
     audit.record(session, actor=actor, now=now, action="planning.assigned", subject_type="assignment",
                  subject_id=assignment.id, org_id=vehicle.org_id, order=order.number, plate=vehicle.plate,
-                 driver_id=driver.id, slip=slip.number, run_id=run_id,
+                 driver_id=driver.id, slip=slip.number, run_id=run_id, journey=pool_key, consent=consent,
                  decided_against=[fault.code for fault in reasons])  # fmt: skip
     return assignment
 
@@ -338,12 +343,12 @@ def _yards(session: Session, org_ids: Collection[int]) -> dict[int, bridge.Point
     return {org_id: bridge.centre(area) for org_id, area in queries.parking_of(session, org_ids).items()}
 
 
-def _check_bookings(session: Session, *, vehicle: Vehicle, driver: Driver, during: Span) -> None:
+def _check_bookings(session: Session, *, vehicle: Vehicle, driver: Driver, during: Span, besides: int | None) -> None:
     """Refuse what is taken, naming the order that has it; the database's constraints stand behind this."""
-    taken = queries.booking(session, span=during, vehicle_id=vehicle.id)
+    taken = queries.booking(session, span=during, vehicle_id=vehicle.id, besides=besides)
     if taken is not None:
         raise Conflict("planning.vehicle_taken", plate=vehicle.plate, number=taken.order.number, **_hours(taken))
-    taken = queries.booking(session, span=during, driver_id=driver.id)
+    taken = queries.booking(session, span=during, driver_id=driver.id, besides=besides)
     if taken is not None:
         raise Conflict("planning.driver_taken", number=taken.order.number, **_hours(taken))
 
@@ -367,6 +372,9 @@ def _flush(session: Session, assignment: Assignment) -> None:
             "ex_assignment_vehicle": "planning.vehicle_booked",
             "ex_assignment_driver": "planning.driver_booked",
             "uq_assignment_order_active": "planning.already_assigned",
+            "ck_assignment_hold": "planning.kept_for_other",
+            "ck_assignment_pool": "planning.pool_refused",
+            "ck_assignment_seats": "planning.pool_refused",
         }
         if name in codes:
             raise Conflict(codes[name]) from error
