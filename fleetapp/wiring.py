@@ -26,6 +26,7 @@ import fleetapp.planning.models
 import fleetapp.policies.models
 import fleetapp.renewal.models
 import fleetapp.seals.models
+import fleetapp.sharing.models
 import fleetapp.trips.models
 import fleetapp.upkeep.models
 import fleetapp.vehicles.models
@@ -74,6 +75,19 @@ CONSTRAINT_ERRORS = {
     "ck_hold_assignment": "planning.has_orders",
     "ex_hold_vehicle": "planning.kept_already",
     "ex_hold_driver": "planning.kept_already",
+    "ex_share_loan_vehicle": "sharing.lent_now",
+    "ex_share_loan_driver": "sharing.driver_lent",
+    "ck_share_loan_holder": "sharing.driver_other",
+    "ck_share_loan_in_service": "sharing.not_in_service",
+    "ck_share_loan_sealed": "sharing.to_be_sealed",
+    "ck_share_loan_held": "sharing.kept",
+    "ck_share_loan_booked": "sharing.booked",
+    "ck_share_loan_out": "sharing.still_out",
+    "ck_assignment_lent": "planning.why.lent_elsewhere",
+    "ck_share_request_no_self_answer": "kit.own_row",
+    "uq_share_request_order_open": "sharing.asked_already",
+    "uq_share_loan_request_id": "sharing.answered",
+    "uq_fallback_order_id": "sharing.outsourced_now",
     "ex_seal_record_vehicle": "seals.held",
     "uq_seal_record_campaign_id_vehicle_id": "seals.held",
     "ck_seal_record_proof": "seals.proof",
