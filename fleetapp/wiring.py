@@ -37,6 +37,7 @@ from fleetapp.findings import queries as finding_queries
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
 from fleetapp.orders import queries as order_queries
+from fleetapp.orders.rules import OrderState
 from fleetapp.policies import preview as policy_preview
 from fleetapp.settings import Settings
 from fleetapp.vehicles import queries as vehicle_queries
@@ -147,6 +148,7 @@ MENU = (
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("pool.index", "pool.title", "refresh", "pool.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
@@ -204,7 +206,9 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
+    import fleetapp.pool.jobs
     import fleetapp.seals.jobs
+    import fleetapp.sharing.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
 
@@ -214,6 +218,8 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("seals", 60, fleetapp.seals.jobs.move_due),
+        ("sharing", 30, fleetapp.sharing.jobs.move_due),
+        ("pool", 30, fleetapp.pool.jobs.release_lost),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
     )
 
@@ -261,12 +267,16 @@ def register(app: Flask) -> None:
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
+    import fleetapp.pool.api
+    import fleetapp.pool.desk
+    import fleetapp.pool.views
     import fleetapp.renewal.api
     import fleetapp.renewal.views
     import fleetapp.reports.api
     import fleetapp.reports.views
     import fleetapp.seals.api
     import fleetapp.seals.views
+    import fleetapp.sharing.api
     import fleetapp.tracking.api
     import fleetapp.tracking.views
     import fleetapp.trips.api
@@ -295,6 +305,8 @@ def register(app: Flask) -> None:
         fleetapp.places.views,
         fleetapp.planning.views,
         fleetapp.policies.views,
+        fleetapp.pool.desk,
+        fleetapp.pool.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
         fleetapp.seals.views,
@@ -321,9 +333,11 @@ def register(app: Flask) -> None:
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
+        fleetapp.pool.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
         fleetapp.seals.api,
+        fleetapp.sharing.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
         fleetapp.upkeep.api,
@@ -331,5 +345,9 @@ def register(app: Flask) -> None:
         fleetapp.workdays.api,
     ):
         api.register_blueprint(endpoints.blueprint)
+    early = {OrderState.SUBMITTED, OrderState.APPROVING, OrderState.SENT_BACK, OrderState.REJECTED, OrderState.WITHDRAWN}
+    fleetapp.orders.views.PANELS[:] = [
+        fleetapp.orders.views.Panel("sharing.order_card", "pool.panel", hidden=frozenset(early))
+    ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli):
         app.cli.add_command(commands.group)

@@ -1,5 +1,6 @@
 """Writing of offers and requests, and of loans: every step once, each by whoever may take it, the other side told."""
 
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -32,7 +33,7 @@ ALTERNATIVES = 5
 
 def offer(
     session: Session, *, org_id: int, valid_from: date, actor: Actor, now: datetime, vehicle_id: int | None = None,
-    body: str | None = None, to_org_id: int | None = None, weekdays: tuple[int, ...] = EVERY_DAY, from_time: time = time(0),
+    body: str | None = None, to_org_id: int | None = None, weekdays: Collection[int] = EVERY_DAY, from_time: time = time(0),
     to_time: time | None = None, valid_to: date | None = None, notice_h: int = 0, priority: int = rules.ORDINARY,
     note: str | None = None, request_key: str | None = None,
 ) -> ShareOffer:  # fmt: skip
