@@ -331,7 +331,7 @@ def fallback_of(session: Session, *, order_id: int, lock: bool = False) -> Fallb
     """Return how an order is served without an official vehicle, if it is."""
     query = select(Fallback).where(Fallback.order_id == order_id)
     if lock:
-        query = query.with_for_update()
+        query = query.with_for_update(of=Fallback)
     return session.scalar(query.options(joinedload(Fallback.decider)))
 
 

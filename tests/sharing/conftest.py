@@ -36,10 +36,10 @@ def approved(database, now) -> Callable[..., int]:
 def do(database, acting, now) -> Callable[..., Any]:
     """Take a step in somebody's name; returns what the function returns."""
 
-    def run(function, by: str, at=None, **given):
+    def run(function, by: str, when=None, **given):
         actor = acting(by)
         with database.transaction(actor) as session:
-            return function(session, **given, actor=actor, now=at or now)
+            return function(session, **given, actor=actor, now=when or now)
 
     return run
 

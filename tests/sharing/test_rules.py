@@ -78,7 +78,9 @@ def test_whoever_is_asked_lends_his_own_or_what_was_offered(asked, holder, offer
                             districts=DISTRICTS) is may  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(list(RequestAction)), max_size=6), st.lists(st.sampled_from(list(LoanAction)), max_size=6))
+@given(
+    st.lists(st.sampled_from(list(RequestAction)), max_size=6), st.lists(st.sampled_from(list(LoanAction)), max_size=6)
+)
 def test_what_is_answered_or_over_never_moves_again(answers, steps):
     for table, state, actions, move in (
         (rules.REQUESTS, RequestState.PENDING, answers, rules.next_request), (rules.LOANS, LoanState.AGREED, steps, rules.next_loan),
