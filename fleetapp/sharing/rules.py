@@ -283,9 +283,10 @@ def rental_norm(day_price: Decimal, window: Span) -> Decimal:
 
     >>> from datetime import UTC
     >>> rental_norm(Decimal("450"), Span(datetime(2026, 1, 1, 8, tzinfo=UTC), datetime(2026, 1, 2, 9, tzinfo=UTC)))
-    Decimal('900')
+    Decimal('900.00')
     """
-    return day_price * max(1, math.ceil((window.end - window.start) / timedelta(days=1)))
+    days = max(1, math.ceil((window.end - window.start) / timedelta(days=1)))
+    return (day_price * days).quantize(Decimal("0.01"))
 
 
 def check_price(kind: FallbackKind, price: Decimal, norm: Decimal, note: str | None) -> None:

@@ -232,8 +232,8 @@ def raw(database, acting, org, now):
 
     def run(plate="浙AF00006", number="JC-X", to="xihu", by="dispatcher.city", start=now + DAY, end=now + 2 * DAY):
         actor = acting(by)
+        given = {"to": org(to), "number": number, "start": start, "end": end, "user": actor.user_id, "plate": plate}
         with database.transaction(actor) as session:
-            given = {"to": org(to), "number": number, "start": start, "end": end, "user": actor.user_id, "plate": plate}
             return session.execute(text(RAW), given).rowcount
 
     return run
