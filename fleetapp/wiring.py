@@ -27,6 +27,7 @@ import fleetapp.policies.models
 import fleetapp.pricing.models
 import fleetapp.renewal.models
 import fleetapp.seals.models
+import fleetapp.sharing.models
 import fleetapp.trips.models
 import fleetapp.upkeep.models
 import fleetapp.vehicles.models
@@ -37,6 +38,7 @@ from fleetapp.findings import queries as finding_queries
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
 from fleetapp.orders import queries as order_queries
+from fleetapp.orders.rules import OrderState
 from fleetapp.policies import preview as policy_preview
 from fleetapp.settings import Settings
 from fleetapp.vehicles import queries as vehicle_queries
@@ -85,6 +87,19 @@ CONSTRAINT_ERRORS = {
     "ck_hold_assignment": "planning.has_orders",
     "ex_hold_vehicle": "planning.kept_already",
     "ex_hold_driver": "planning.kept_already",
+    "ex_share_loan_vehicle": "sharing.lent_now",
+    "ex_share_loan_driver": "sharing.driver_lent",
+    "ck_share_loan_holder": "sharing.driver_other",
+    "ck_share_loan_in_service": "sharing.not_in_service",
+    "ck_share_loan_sealed": "sharing.to_be_sealed",
+    "ck_share_loan_held": "sharing.kept",
+    "ck_share_loan_booked": "sharing.booked",
+    "ck_share_loan_out": "sharing.still_out",
+    "ck_assignment_lent": "planning.why.lent_elsewhere",
+    "ck_share_request_no_self_answer": "kit.own_row",
+    "uq_share_request_order_open": "sharing.asked_already",
+    "uq_share_loan_request_id": "sharing.answered",
+    "uq_fallback_order_id": "sharing.outsourced_now",
     "ex_seal_record_vehicle": "seals.held",
     "uq_seal_record_campaign_id_vehicle_id": "seals.held",
     "ck_seal_record_proof": "seals.proof",
@@ -144,6 +159,7 @@ MENU = (
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("pool.index", "pool.title", "refresh", "pool.read", "web.menu.group.travel"),
     MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
@@ -204,7 +220,9 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
+    import fleetapp.pool.jobs
     import fleetapp.seals.jobs
+    import fleetapp.sharing.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
 
@@ -214,6 +232,8 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("seals", 60, fleetapp.seals.jobs.move_due),
+        ("sharing", 30, fleetapp.sharing.jobs.move_due),
+        ("pool", 30, fleetapp.pool.jobs.release_lost),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
     )
 
@@ -263,6 +283,9 @@ def register(app: Flask) -> None:
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
+    import fleetapp.pool.api
+    import fleetapp.pool.desk
+    import fleetapp.pool.views
     import fleetapp.pricing.api
     import fleetapp.pricing.views
     import fleetapp.renewal.api
@@ -271,6 +294,7 @@ def register(app: Flask) -> None:
     import fleetapp.reports.views
     import fleetapp.seals.api
     import fleetapp.seals.views
+    import fleetapp.sharing.api
     import fleetapp.tracking.api
     import fleetapp.tracking.views
     import fleetapp.trips.api
@@ -300,6 +324,8 @@ def register(app: Flask) -> None:
         fleetapp.planning.slips,
         fleetapp.planning.views,
         fleetapp.policies.views,
+        fleetapp.pool.desk,
+        fleetapp.pool.views,
         fleetapp.pricing.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
@@ -327,10 +353,12 @@ def register(app: Flask) -> None:
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
+        fleetapp.pool.api,
         fleetapp.pricing.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
         fleetapp.seals.api,
+        fleetapp.sharing.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
         fleetapp.upkeep.api,
@@ -338,5 +366,15 @@ def register(app: Flask) -> None:
         fleetapp.workdays.api,
     ):
         api.register_blueprint(endpoints.blueprint)
+    early = {
+        OrderState.SUBMITTED,
+        OrderState.APPROVING,
+        OrderState.SENT_BACK,
+        OrderState.REJECTED,
+        OrderState.WITHDRAWN,
+    }
+    fleetapp.orders.views.PANELS[:] = [
+        fleetapp.orders.views.Panel("sharing.order_card", "pool.panel", hidden=frozenset(early))
+    ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
         app.cli.add_command(commands.group)

@@ -15,7 +15,7 @@ from fleetapp.kit.spans import Span
 from fleetapp.notices import service as notices
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.models import TravelOrder
-from fleetapp.planning import bridge, pooling, queries, rules, service
+from fleetapp.planning import bridge, lending, pooling, queries, rules, service
 from fleetapp.planning.models import Assignment, JourneyStop
 from fleetapp.planning.pooling import Joint, Rider
 from fleetapp.planning.rules import Fault
@@ -56,8 +56,10 @@ def options(session: Session, *, order: TravelOrder, actor: Actor, now: datetime
         joint, saved_m = _joint(session, order, members, agreed=True, now=now)
         fault = _apart(order, members, actor) or (joint.faults[0] if joint.faults else None)
         if fault is None:
+            car = members[0].vehicle
+            said = lending.of_holder(session, vehicle=car, order=order, figures=limits, now=now)
             against = service.faults(
-                session, order=order, vehicle=members[0].vehicle, driver=members[0].driver, limits=limits
+                session, order=order, vehicle=car, driver=members[0].driver, limits=limits, said=said
             )
             fault = rules.first_refusal(against)
         unasked = [order, *(row.order for row in members if not row.consent)]

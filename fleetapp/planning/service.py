@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import Range
@@ -10,7 +10,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fleetapp.audit import service as audit
-from fleetapp.drivers import queries as drivers
 from fleetapp.drivers import rules as driver_rules
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
@@ -22,7 +21,7 @@ from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderState
-from fleetapp.planning import bridge, queries, rules
+from fleetapp.planning import bridge, lending, queries, rules
 from fleetapp.planning.models import Assignment, AssignmentState, PlanRun, RunState
 from fleetapp.planning.rules import Fault, Figures
 from fleetapp.vehicles import queries as vehicles
@@ -165,19 +164,18 @@ def assign(
         raise Conflict("planning.already_assigned")
     permits.require("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
     queries.lock_vehicles(session, [vehicle_id])
-    vehicle = vehicles.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
-    driver = drivers.get_driver(session, driver_id=driver_id, actor=actor)
-    permits.require("planning.assign", actor, org_path=vehicle.org.path)
+    limits = queries.figures(session, now=now, org_path=order.org.path)
+    during = rules.taken(order.start_at, order.end_at, limits)
+    vehicle, driver = lending.pair(session, vehicle_id=vehicle_id, driver_id=driver_id, span=during, actor=actor)
     rules.check_separation(actor_id=actor.user_id, approver_id=order.approver_id, driver_user_id=driver.user_id)
     rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
-    limits = queries.figures(session, now=now, org_path=order.org.path)
-    reasons = faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits)
+    said = lending.of_holder(session, vehicle=vehicle, order=order, figures=limits, now=now)
+    reasons = faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits, said=said)
     refused = rules.first_refusal(reasons)
     if refused:
         raise RuleBroken(f"planning.why.{refused.code}", **refused.params)
-    during = rules.taken(order.start_at, order.end_at, limits)
     _check_bookings(session, vehicle=vehicle, driver=driver, during=during, besides=pool_key)
-    slip = orders.issue_slip(session, org_id=vehicle.org_id, actor=actor, now=now)
+    slip = orders.issue_slip(session, org_id=said.slip_org(vehicle, order), actor=actor, now=now)
     assignment = Assignment(
         org_id=vehicle.org_id, order_org_id=order.org_id, order=order, vehicle=vehicle, driver=driver, slip=slip,
         during=Range(during.start, during.end), state=AssignmentState.ACTIVE, assigned_at=now,
@@ -232,7 +230,9 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     return _give_back(session, order=order, action=OrderAction.CANCEL, reason=reason, actor=actor, now=now)
 
 
-def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Driver, limits: Figures) -> list[Fault]:
+def faults(
+    session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Driver, limits: Figures, said: lending.Lending
+) -> list[Fault]:
     """Return everything against a vehicle and driver for an order, except that they are booked."""
     found = []
     if vehicle.state != VehicleState.IN_SERVICE:
@@ -241,7 +241,8 @@ def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Dr
     if vehicle.id in ended:
         kind, first_without_on = ended[vehicle.id]
         found.append(Fault("papers_ended", {"kind": kind, "on": first_without_on.isoformat()}))
-    if driver.org_id != vehicle.org_id:
+    fits = said.may_drive(driver, vehicle, order)
+    if not fits:
         found.append(Fault("driver_holder"))
     if driver.left_at is not None:
         found.append(Fault("driver_left"))
@@ -254,10 +255,10 @@ def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Dr
         found.append(Fault("seats", {"passengers": order.passenger_count, "seats": vehicle.seats - 1}))
     scene = bridge.Scene(
         window=Span(order.start_at, order.end_at), orders=[order], vehicles=[vehicle], drivers=[driver],
-        figures=limits, yards=_yards(session, {vehicle.org_id, driver.org_id}),
-        districts=queries.district_paths(session), busy_vehicles={}, busy_drivers={},
+        figures=limits, yards=_yards(session, {vehicle.org_id, driver.org_id, said.crew_home(vehicle)}), lending=said,
+        busy_vehicles={}, busy_drivers={}, hired={driver.id: said.crew_home(vehicle)},
     )  # fmt: skip
-    if driver.org_id == vehicle.org_id:
+    if fits:
         known = {fault.code for fault in found}
         found += [fault for fault in bridge.faults(scene) if fault.code not in known]
     return found
@@ -269,8 +270,10 @@ def candidates(
     """Return every vehicle's case for an approved order with the vehicles and the drivers free over its window."""
     limits = queries.figures(session, now=now, org_path=order.org.path)
     window = Span(order.start_at, order.end_at)
-    cars, people = queries.fleet(session, actor=actor, until_on=clock.local_date(order.end_at))
-    scene = _furnished(session, window=window, found=[order], cars=cars, people=people, limits=limits, order=order)
+    cars, people = _fleet(session, actor=actor, span=window, until_on=clock.local_date(order.end_at))
+    scene = _furnished(
+        session, window=window, found=[order], cars=cars, people=people, limits=limits, now=now, order=order
+    )
     held = rules.taken(order.start_at, order.end_at, limits)
 
     def is_taken(spans: Collection[Span]) -> bool:
@@ -311,11 +314,18 @@ def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_p
     if not found:
         raise RuleBroken("planning.nothing_to_plan")
     last_on = clock.local_date(max(order.end_at for order in found))
-    cars, people = queries.fleet(session, actor=actor, until_on=last_on)
+    span = Span(window.start, max(window.end, *(order.end_at for order in found)))
+    cars, people = _fleet(session, actor=actor, span=span, until_on=last_on)
     people = [driver for driver in people if driver.user_id != actor.user_id]
     limits = queries.figures(session, now=now, org_path=org_path)
-    span = Span(window.start, max(window.end, *(order.end_at for order in found)))
-    return _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits)
+    return _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits, now=now)
+
+
+def _fleet(session: Session, *, actor: Actor, span: Span, until_on: date) -> tuple[list[Vehicle], list[Driver]]:
+    """Return the vehicles and drivers of a dispatcher's part of the tree, and those lent to it over the span."""
+    cars, people = queries.fleet(session, actor=actor, until_on=until_on)
+    lent, along = lending.borrowed(session, actor=actor, span=span, until_on=until_on, known={car.id for car in cars})
+    return [*cars, *lent], [*people, *along]
 
 
 def _furnished(
@@ -326,6 +336,7 @@ def _furnished(
     cars: list[Vehicle],
     people: list[Driver],
     limits: Figures,
+    now: datetime,
     order: TravelOrder | None = None,
 ) -> bridge.Scene:
     of_vehicle, of_driver = queries.busy(
@@ -334,8 +345,8 @@ def _furnished(
     )  # fmt: skip
     return bridge.Scene(
         window=window, orders=found, vehicles=cars, drivers=people, figures=limits,
-        yards=_yards(session, {car.org_id for car in cars} | {driver.org_id for driver in people}), districts=queries.district_paths(session),
-        busy_vehicles=of_vehicle, busy_drivers=of_driver,
+        yards=_yards(session, {car.org_id for car in cars} | {driver.org_id for driver in people}),
+        lending=lending.look(session, span=window, cars=cars, busy=of_vehicle, figures=limits, now=now), busy_vehicles=of_vehicle, busy_drivers=of_driver,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from fleetapp.kit.paging import paginate
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
 from fleetapp.orders.rules import ASSIGNED, OrderState
-from fleetapp.planning import bridge, journeys, paper, queries, service, timeline
+from fleetapp.planning import bridge, journeys, lending, paper, queries, service, timeline
 from fleetapp.planning.models import Assignment, AssignmentState, Hold
 from fleetapp.planning.schemas import AssignIn, ConfirmIn, DayQuery, JoinIn, PlanIn, ReasonIn
 from fleetapp.vehicles import queries as vehicles
@@ -254,11 +254,15 @@ def _assign_page(order_id: int, error: FleetError | None) -> str:
                                    joins=[])  # fmt: skip
         options, cars, ready = service.candidates(s, order=order, actor=actor(), now=now())
         apart = {actor().user_id, order.approver_id}
+        said = lending.look(
+            s, span=Span(order.start_at, order.end_at), cars=list(cars.values()), busy={}, now=now(),
+            figures=queries.figures(s, now=now(), org_path=order.org.path),
+        )  # fmt: skip
         people = {
             car.id: [
                 driver
                 for driver in ready
-                if driver.org_id == car.org_id
+                if said.may_drive(driver, car, order)
                 and driver.user_id not in apart
                 and may_drive(Licence(driver.licence), car.seats)
             ]
@@ -269,4 +273,5 @@ def _assign_page(order_id: int, error: FleetError | None) -> str:
         return render_template(
             "planning/assign.html", order=order, problem=problem, options=options[:CANDIDATES], cars=cars,
             people=people, total=len(options), out=out, joins=journeys.options(s, order=order, actor=actor(), now=now()),
+            ways={car.id: said.answer(car, order).way for car in cars.values()},
         )  # fmt: skip
