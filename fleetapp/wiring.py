@@ -25,6 +25,7 @@ import fleetapp.places.models
 import fleetapp.planning.models
 import fleetapp.policies.models
 import fleetapp.renewal.models
+import fleetapp.reserves.models
 import fleetapp.seals.models
 import fleetapp.trips.models
 import fleetapp.upkeep.models
@@ -70,6 +71,10 @@ CONSTRAINT_ERRORS = {
     "ck_disposal_case_no_self_approval": "kit.own_row",
     "ck_vehicle_sealed": "seals.by_unsealing",
     "ck_assignment_sealed": "seals.vehicle_sealed",
+    "ck_assignment_reserve": "reserves.broken",
+    "ck_hold_reserve": "reserves.broken",
+    "ex_reserve_floor_one": "reserves.floor_there",
+    "ex_reserve_alert_one": "reserves.alert_there",
     "ck_assignment_hold": "planning.kept_for_other",
     "ck_hold_assignment": "planning.has_orders",
     "ex_hold_vehicle": "planning.kept_already",
@@ -133,6 +138,7 @@ MENU = (
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("reserves.index", "reserves.title", "shield-check", "reserves.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
@@ -251,6 +257,8 @@ def register(app: Flask) -> None:
     import fleetapp.renewal.views
     import fleetapp.reports.api
     import fleetapp.reports.views
+    import fleetapp.reserves.api
+    import fleetapp.reserves.views
     import fleetapp.seals.api
     import fleetapp.seals.views
     import fleetapp.tracking.api
@@ -283,6 +291,7 @@ def register(app: Flask) -> None:
         fleetapp.policies.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
+        fleetapp.reserves.views,
         fleetapp.seals.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
@@ -309,6 +318,7 @@ def register(app: Flask) -> None:
         fleetapp.policies.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
+        fleetapp.reserves.api,
         fleetapp.seals.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,

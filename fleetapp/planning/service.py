@@ -22,7 +22,7 @@ from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderState
-from fleetapp.planning import bridge, queries, rules
+from fleetapp.planning import bridge, floors, queries, rules
 from fleetapp.planning.models import Assignment, AssignmentState, PlanRun, RunState
 from fleetapp.planning.rules import Fault, Figures
 from fleetapp.vehicles import queries as vehicles
@@ -255,7 +255,8 @@ def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Dr
     if driver.org_id == vehicle.org_id:
         known = {fault.code for fault in found}
         found += [fault for fault in bridge.faults(scene) if fault.code not in known]
-    return found
+    held = rules.taken(order.start_at, order.end_at, limits)
+    return [*found, *floors.faults(session, order=order, vehicles=[vehicle], span=held).values()]
 
 
 def candidates(
@@ -266,7 +267,7 @@ def candidates(
     window = Span(order.start_at, order.end_at)
     cars, people = queries.fleet(session, actor=actor, until_on=clock.local_date(order.end_at))
     scene = _furnished(session, window=window, found=[order], cars=cars, people=people, limits=limits, order=order)
-    held = rules.taken(order.start_at, order.end_at, limits)
+    held, cars_by_id = rules.taken(order.start_at, order.end_at, limits), {car.id: car for car in cars}
 
     def is_taken(spans: Collection[Span]) -> bool:
         return any(span.overlaps(held) for span in spans)
@@ -277,9 +278,12 @@ def candidates(
         else option
         for option in (bridge.options(scene) if cars else [])
     ]
+    able = [cars_by_id[option.vehicle_id] for option in found if option.fault is None or not option.fault.refuses]
+    short = floors.faults(session, order=order, vehicles=able, span=held)
+    found = [replace(option, fault=short.get(option.vehicle_id, option.fault)) for option in found]
     found.sort(key=lambda option: option.fault is not None and option.fault.refuses)  # keeps the order by cost
     ready = [driver for driver in people if not is_taken(scene.busy_drivers.get(driver.id, ()))]
-    return found, {car.id: car for car in cars}, ready
+    return found, cars_by_id, ready
 
 
 def _seat(actor: Actor) -> tuple[int, str]:
@@ -310,7 +314,8 @@ def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_p
     people = [driver for driver in people if driver.user_id != actor.user_id]
     limits = queries.figures(session, now=now, org_path=org_path)
     span = Span(window.start, max(window.end, *(order.end_at for order in found)))
-    return _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits)
+    scene = _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits)
+    return floors.kept_back(session, scene=scene)
 
 
 def _furnished(
