@@ -16,6 +16,7 @@ import fleetapp.disposal.models
 import fleetapp.dossier.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
+import fleetapp.emergency.models
 import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.ledgers.models
@@ -71,6 +72,11 @@ CONSTRAINT_ERRORS = {
     "ck_disposal_case_no_self_approval": "kit.own_row",
     "ck_vehicle_sealed": "seals.by_unsealing",
     "ck_assignment_sealed": "seals.vehicle_sealed",
+    "uq_emergency_activation_active": "emergency.active_now",
+    "ck_emergency_effect_drill": "emergency.drill_takes_nothing",
+    "ck_emergency_car_driver": "emergency.same_person",
+    "ck_emergency_activation_two_people": "emergency.same_person",
+    "ck_emergency_activation_three_people": "emergency.same_person",
     "ck_assignment_reserve": "reserves.broken",
     "ck_hold_reserve": "reserves.broken",
     "ex_reserve_floor_one": "reserves.floor_there",
@@ -138,6 +144,7 @@ MENU = (
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("emergency.index", "emergency.title", "alert-triangle", "emergency.read", "web.menu.group.travel"),
     MenuItem("reserves.index", "reserves.title", "shield-check", "reserves.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
@@ -239,6 +246,9 @@ def register(app: Flask) -> None:
     import fleetapp.drivers.views
     import fleetapp.duty.api
     import fleetapp.duty.views
+    import fleetapp.emergency.api
+    import fleetapp.emergency.desk
+    import fleetapp.emergency.views
     import fleetapp.energy.api
     import fleetapp.energy.views
     import fleetapp.findings.api
@@ -282,6 +292,8 @@ def register(app: Flask) -> None:
         fleetapp.dossier.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
+        fleetapp.emergency.desk,
+        fleetapp.emergency.views,
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
@@ -309,6 +321,7 @@ def register(app: Flask) -> None:
         fleetapp.dossier.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
+        fleetapp.emergency.api,
         fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.ledgers.api,

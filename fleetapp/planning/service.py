@@ -204,7 +204,7 @@ def release(session: Session, *, order_id: int, reason: str, actor: Actor, now: 
         permits.require("planning.release", actor, **where)
         return order
     permits.require("planning.release", actor, **where, state=order.state)
-    return _give_back(session, order=order, action=OrderAction.RELEASE, reason=reason, actor=actor, now=now)
+    return give_back(session, order=order, action=OrderAction.RELEASE, reason=reason, actor=actor, now=now)
 
 
 def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
@@ -224,7 +224,7 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     if order.state == OrderState.APPROVED:
         return orders.cancel(session, order_id=order_id, reason=reason, actor=actor, now=now)
     permits.require("orders.cancel", actor, **where, state=order.state)
-    return _give_back(session, order=order, action=OrderAction.CANCEL, reason=reason, actor=actor, now=now)
+    return give_back(session, order=order, action=OrderAction.CANCEL, reason=reason, actor=actor, now=now)
 
 
 def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Driver, limits: Figures) -> list[Fault]:
@@ -372,15 +372,17 @@ def _flush(session: Session, assignment: Assignment) -> None:
             "ex_assignment_vehicle": "planning.vehicle_booked",
             "ex_assignment_driver": "planning.driver_booked",
             "uq_assignment_order_active": "planning.already_assigned",
+            "ck_assignment_reserve": "reserves.broken",
         }
         if name in codes:
             raise Conflict(codes[name]) from error
         raise
 
 
-def _give_back(
+def give_back(
     session: Session, *, order: TravelOrder, action: OrderAction, reason: str, actor: Actor, now: datetime
 ) -> TravelOrder:
+    """Take the vehicle back from a held order by RELEASE or CANCEL, permission checked; its slip becomes void."""
     assignment = queries.active_of(session, order_id=order.id)
     if assignment is not None:
         orders.void_slip(session, slip=assignment.slip, reason=reason, actor=actor, now=now)
