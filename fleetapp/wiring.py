@@ -16,6 +16,7 @@ import fleetapp.disposal.models
 import fleetapp.dossier.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
+import fleetapp.emergency.models
 import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.ledgers.models
@@ -26,6 +27,7 @@ import fleetapp.planning.models
 import fleetapp.policies.models
 import fleetapp.pricing.models
 import fleetapp.renewal.models
+import fleetapp.reserves.models
 import fleetapp.seals.models
 import fleetapp.sharing.models
 import fleetapp.trips.models
@@ -83,6 +85,15 @@ CONSTRAINT_ERRORS = {
     "ck_disposal_case_no_self_approval": "kit.own_row",
     "ck_vehicle_sealed": "seals.by_unsealing",
     "ck_assignment_sealed": "seals.vehicle_sealed",
+    "uq_emergency_activation_active": "emergency.active_now",
+    "ck_emergency_effect_drill": "emergency.drill_takes_nothing",
+    "ck_emergency_car_driver": "emergency.same_person",
+    "ck_emergency_activation_two_people": "emergency.same_person",
+    "ck_emergency_activation_three_people": "emergency.same_person",
+    "ck_assignment_reserve": "reserves.broken",
+    "ck_hold_reserve": "reserves.broken",
+    "ex_reserve_floor_one": "reserves.floor_there",
+    "ex_reserve_alert_one": "reserves.alert_there",
     "ck_assignment_hold": "planning.kept_for_other",
     "ck_hold_assignment": "planning.has_orders",
     "ex_hold_vehicle": "planning.kept_already",
@@ -160,6 +171,8 @@ MENU = (
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
     MenuItem("pool.index", "pool.title", "refresh", "pool.read", "web.menu.group.travel"),
+    MenuItem("emergency.index", "emergency.title", "alert-triangle", "emergency.read", "web.menu.group.travel"),
+    MenuItem("reserves.index", "reserves.title", "shield-check", "reserves.read", "web.menu.group.travel"),
     MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
@@ -267,6 +280,9 @@ def register(app: Flask) -> None:
     import fleetapp.drivers.views
     import fleetapp.duty.api
     import fleetapp.duty.views
+    import fleetapp.emergency.api
+    import fleetapp.emergency.desk
+    import fleetapp.emergency.views
     import fleetapp.energy.api
     import fleetapp.energy.views
     import fleetapp.findings.api
@@ -292,6 +308,8 @@ def register(app: Flask) -> None:
     import fleetapp.renewal.views
     import fleetapp.reports.api
     import fleetapp.reports.views
+    import fleetapp.reserves.api
+    import fleetapp.reserves.views
     import fleetapp.seals.api
     import fleetapp.seals.views
     import fleetapp.sharing.api
@@ -316,6 +334,8 @@ def register(app: Flask) -> None:
         fleetapp.dossier.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
+        fleetapp.emergency.desk,
+        fleetapp.emergency.views,
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
@@ -329,6 +349,7 @@ def register(app: Flask) -> None:
         fleetapp.pricing.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
+        fleetapp.reserves.views,
         fleetapp.seals.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
@@ -346,6 +367,7 @@ def register(app: Flask) -> None:
         fleetapp.dossier.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
+        fleetapp.emergency.api,
         fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.ledgers.api,
@@ -357,6 +379,7 @@ def register(app: Flask) -> None:
         fleetapp.pricing.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
+        fleetapp.reserves.api,
         fleetapp.seals.api,
         fleetapp.sharing.api,
         fleetapp.tracking.api,

@@ -143,8 +143,13 @@ def submit(
     session.add(order)
     session.flush()
     session.refresh(order, ["stops"])  # with the coordinates as the database has them
-    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=None)
+    record_made(session, order=order, actor=actor, now=now)
     return order
+
+
+def record_made(session: Session, *, order: TravelOrder, actor: Actor, now: datetime) -> None:
+    """Write the first event of an order and its audit entry."""
+    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=None)
 
 
 def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) -> TravelOrder:
