@@ -19,6 +19,7 @@ import fleetapp.duty.models
 import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.ledgers.models
+import fleetapp.notices.models
 import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
@@ -69,6 +70,10 @@ CONSTRAINT_ERRORS = {
     "ck_disposal_case_no_self_approval": "kit.own_row",
     "ck_vehicle_sealed": "seals.by_unsealing",
     "ck_assignment_sealed": "seals.vehicle_sealed",
+    "ck_assignment_hold": "planning.kept_for_other",
+    "ck_hold_assignment": "planning.has_orders",
+    "ex_hold_vehicle": "planning.kept_already",
+    "ex_hold_driver": "planning.kept_already",
     "ex_seal_record_vehicle": "seals.held",
     "uq_seal_record_campaign_id_vehicle_id": "seals.held",
     "ck_seal_record_proof": "seals.proof",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, literal, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, SignIn, UserAccount
@@ -84,6 +84,22 @@ def get_user(session: Session, *, user_id: int, actor: Actor) -> UserAccount:
     if user is None:
         raise NotFound("kit.not_found")
     return user
+
+
+def holders(session: Session, *, role: Role, org_path: str, nearest: bool = True) -> list[int]:
+    """Return the open accounts that hold a role over an organisation, by id.
+
+    Grants of the organisation itself come before those of the ones above: with ``nearest`` only the lowest level that
+    has anybody is returned, so that an application of a unit goes to the unit's approver and not to all above.
+    """
+    rows = session.execute(
+        select(RoleGrant.user_id, Organisation.path)
+        .join(Organisation, Organisation.id == RoleGrant.org_id)
+        .join(UserAccount, UserAccount.id == RoleGrant.user_id)
+        .where(RoleGrant.role == role, UserAccount.closed_at.is_(None), literal(org_path).startswith(Organisation.path))
+    ).all()
+    lowest = max((len(path) for _, path in rows), default=0)
+    return sorted({user_id for user_id, path in rows if not nearest or len(path) == lowest})
 
 
 def find_open_sign_in(session: Session, *, token_sha256: str) -> SignIn | None:

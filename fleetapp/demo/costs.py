@@ -10,7 +10,8 @@ from fleetapp.costs import service
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
-from fleetapp.orders.models import OrderState, TravelOrder
+from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.rules import DRIVEN
 from fleetapp.planning.models import Assignment
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import NEV, CostKind
@@ -33,7 +34,7 @@ def buy_and_spend(database: Database, *, now: datetime) -> int:
         tasks = session.execute(
             select(Assignment.order_id, Assignment.vehicle_id, TravelOrder.start_at)
             .join(TravelOrder, TravelOrder.id == Assignment.order_id)
-            .where(TravelOrder.state == OrderState.CLOSED)
+            .where(TravelOrder.state.in_(DRIVEN))
             .order_by(Assignment.order_id)
         ).all()
         entered = 0

@@ -322,7 +322,7 @@ class _Life:
                 ),
             )
         if order.checked_in_at and order.checked_in_at < self.confirm_until:
-            yield order.checked_in_at + CONFIRM_AFTER, order.applicant, self.close
+            yield order.checked_in_at + CONFIRM_AFTER, order.applicant, self.confirm
 
     def submit(self, session: Session, actor: Actor) -> None:
         """Apply."""
@@ -376,9 +376,9 @@ class _Life:
             idempotency_key=f"demo-{self.assignment_id}-{action}-{int(at.timestamp())}",
         )  # fmt: skip
 
-    def close(self, session: Session, actor: Actor) -> None:
+    def confirm(self, session: Session, actor: Actor) -> None:
         """Confirm the journey."""
-        orders.close(
+        orders.confirm(
             session, order_id=self.order_id, actor=actor, now=_moment(self.order.checked_in_at) + CONFIRM_AFTER
         )
 

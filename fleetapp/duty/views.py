@@ -14,7 +14,7 @@ from fleetapp.duty.rules import DutyAction
 from fleetapp.duty.schemas import StepIn, as_arguments
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, NotFound
-from fleetapp.orders.rules import OrderState
+from fleetapp.orders.rules import DRIVEN
 from fleetapp.web.forms import load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
@@ -37,7 +37,7 @@ def today() -> str:
         return render_template(
             "duty/today.html",
             open=[duty for duty in duties if duty.order.state in OPEN],
-            done=[duty for duty in duties if duty.order.state in {OrderState.RETURNED, OrderState.CLOSED}],
+            done=[duty for duty in duties if duty.order.state in DRIVEN],
         )
 
 

@@ -1,5 +1,7 @@
 """Orders, their stops, what happened to them, and their slips."""
 
+from typing import Any
+
 from geoalchemy2 import Geometry, WKBElement
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
@@ -7,11 +9,12 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 from fleetapp.accounts.models import Organisation, UserAccount
 from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
 from fleetapp.kit.db import Base
-from fleetapp.orders.rules import OrderKind, OrderState, Purpose
+from fleetapp.orders.rules import Area, OccasionState, OrderKind, OrderState, Purpose
 
 __all__ = [
     "DispatchSlip",
     "NumberSeries",
+    "Occasion",
     "OrderEvent",
     "OrderKind",
     "OrderState",
@@ -21,12 +24,19 @@ __all__ = [
 ]
 
 
+def _applicant(context: Any) -> int:
+    """Return who filed an order of which nothing else is said."""
+    return int(context.get_current_parameters()["applicant_id"])
+
+
 class TravelOrder(Base):
     """One application for a vehicle over ``[start_at, end_at)``.
 
     ``org_id`` is the applicant's unit, ``serving_org_id`` the holder of the assigned vehicle. ``body`` is the class
     wanted. ``passengers`` are names as the applicant typed them. ``request_key`` is the sender's own name for the
-    request: sent again it finds this order. The version guards against lost updates.
+    request: sent again it finds this order. The version guards against lost updates. ``filed_by_id`` typed it, for
+    ``applicant_id``. ``route_m`` is the planned road there and back, ``area`` how far it goes; ``series`` joins the
+    orders of a weekly journey, ``occasion_id`` those of an event.
     """
 
     __tablename__ = "travel_order"
@@ -40,7 +50,12 @@ class TravelOrder(Base):
             "state NOT IN ('REJECTED', 'CANCELLED', 'NO_SHOW') OR coalesce(length(closing_reason), 0) > 0",
             name="closing_reason",
         ),
-        CheckConstraint("approver_id IS NULL OR approver_id <> applicant_id", name="no_self_approval"),
+        one_of("area", Area),
+        CheckConstraint("route_m >= 0", name="route_m"),
+        CheckConstraint(
+            "approver_id IS NULL OR (approver_id <> applicant_id AND approver_id <> filed_by_id)",
+            name="no_self_approval",
+        ),
         UniqueConstraint("applicant_id", "request_key"),
         Index("ix_travel_order_start_at", "start_at"),
         Index("ix_travel_order_state", "state"),
@@ -67,15 +82,45 @@ class TravelOrder(Base):
     created_at: Mapped[Moment]
     approved_at: Mapped[OptionalMoment]
     request_key: Mapped[OptionalStr]
+    filed_by_id: Mapped[UserId] = mapped_column(default=_applicant)
+    pooling_ok: Mapped[bool] = mapped_column(default=False)
+    round_trip: Mapped[bool] = mapped_column(default=True)
+    area: Mapped[OptionalStr]
+    route_m: Mapped[int | None] = mapped_column(Integer)
+    luggage: Mapped[Str] = mapped_column(default="")
+    series: Mapped[OptionalStr] = mapped_column(index=True)
+    occasion_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("occasion.id"), index=True)
     version: Mapped[int] = mapped_column(Integer)
 
     org: Mapped[Organisation] = relationship(foreign_keys="TravelOrder.org_id")
     applicant: Mapped[UserAccount] = relationship(foreign_keys="TravelOrder.applicant_id")
     approver: Mapped[UserAccount | None] = relationship(foreign_keys="TravelOrder.approver_id")
+    filed_by: Mapped[UserAccount] = relationship(foreign_keys="TravelOrder.filed_by_id")
+    occasion: Mapped["Occasion | None"] = relationship()
     stops: Mapped[list["OrderStop"]] = relationship(order_by="OrderStop.position", cascade="all")
     events: Mapped[list["OrderEvent"]] = relationship(order_by="OrderEvent.id")
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 -- SQLAlchemy's own form
+
+
+class Occasion(Base):
+    """An event (重大活动) over ``[start_at, end_at)``: one project with many orders."""
+
+    __tablename__ = "occasion"
+    __table_args__ = (one_of("state", OccasionState), CheckConstraint("start_at < end_at", name="window"))
+
+    id: Mapped[Id]
+    org_id: Mapped[OrgId]
+    number: Mapped[Str] = mapped_column(unique=True)
+    name: Mapped[Str]
+    start_at: Mapped[Moment]
+    end_at: Mapped[Moment]
+    state: Mapped[Str]
+    note: Mapped[Str]
+    created_by: Mapped[UserId]
+    created_at: Mapped[Moment]
+
+    org: Mapped[Organisation] = relationship()
 
 
 class OrderStop(Base):

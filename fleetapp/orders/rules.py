@@ -13,6 +13,8 @@ class OrderState(StrEnum):
     """States of a travel order; who may move it where is ``TRANSITIONS``."""
 
     SUBMITTED = "SUBMITTED"
+    APPROVING = "APPROVING"
+    SENT_BACK = "SENT_BACK"
     APPROVED = "APPROVED"
     REJECTED = "REJECTED"
     WITHDRAWN = "WITHDRAWN"
@@ -22,18 +24,33 @@ class OrderState(StrEnum):
     CHECKED_OUT = "CHECKED_OUT"
     EN_ROUTE = "EN_ROUTE"
     RETURNED = "RETURNED"
+    OUTSOURCED = "OUTSOURCED"
+    MILEAGE_CONFIRMED = "MILEAGE_CONFIRMED"
+    SETTLED = "SETTLED"
     CLOSED = "CLOSED"
     NO_SHOW = "NO_SHOW"
 
 
 class OrderAction(StrEnum):
-    """What moves an order. Approvers and applicants do the first group, planning the second, drivers the third."""
+    """What moves an order: applicants and approvers first, then planning, drivers, and who ends it.
+
+    ``PASS`` is one level of the approval chain agreeing while others are still to come. ``LAPSE`` is the system
+    cancelling what nobody decided or served before its window was over. ``OUTSOURCE`` sends the people by rental or
+    public transport instead of a vehicle of ours.
+    """
 
     SUBMIT = "submit"
+    RESUBMIT = "resubmit"
     WITHDRAW = "withdraw"
+    PASS = "pass"  # noqa: S105 -- a level of approval, no password
     APPROVE = "approve"
     REJECT = "reject"
+    SEND_BACK = "send_back"
+    LAPSE = "lapse"
     CANCEL = "cancel"
+    OUTSOURCE = "outsource"
+    CONFIRM = "confirm"
+    SETTLE = "settle"
     CLOSE = "close"
     DISPATCH = "dispatch"
     RELEASE = "release"
@@ -45,10 +62,14 @@ class OrderAction(StrEnum):
 
 
 class OrderKind(StrEnum):
-    """Ordinary, urgent, and service orders (fuel, wash, repair, relocation) so that every movement has an order."""
+    """What an order is, service orders (fuel, wash, repair, relocation) included so that every movement has one."""
 
     ORDINARY = "ordinary"
     EMERGENCY = "emergency"
+    CONFIDENTIAL = "confidential"
+    ENFORCEMENT = "enforcement"
+    EVENT = "event"
+    VETERANS = "veterans"
     SERVICE = "service"
 
 
@@ -65,15 +86,54 @@ class Purpose(StrEnum):
     ENFORCEMENT = "enforcement"
     VETERANS = "veterans"
     MAINTENANCE = "maintenance"
+    FUEL = "fuel"
+    CHARGE = "charge"
+    WASH = "wash"
+    REPAIR = "repair"
+    INSPECTION_TEST = "inspection_test"
+    RELOCATION = "relocation"
+    DRILL = "drill"
     OTHER = "other"
+
+
+class Area(StrEnum):
+    """How far a journey goes: inside the subsidy area (补贴区域内), the city, the province, or beyond it."""
+
+    URBAN = "urban"
+    CITY = "city"
+    PROVINCE = "province"
+    BEYOND = "beyond"
+
+
+class OccasionState(StrEnum):
+    """An event (重大活动) from its planning to its end."""
+
+    PLANNED = "PLANNED"
+    ACTIVE = "ACTIVE"
+    DONE = "DONE"
+    CANCELLED = "CANCELLED"
 
 
 TRANSITIONS: Mapping[tuple[OrderState | None, OrderAction], OrderState] = {
     (None, OrderAction.SUBMIT): OrderState.SUBMITTED,
     (OrderState.SUBMITTED, OrderAction.WITHDRAW): OrderState.WITHDRAWN,
+    (OrderState.SUBMITTED, OrderAction.PASS): OrderState.APPROVING,
     (OrderState.SUBMITTED, OrderAction.APPROVE): OrderState.APPROVED,
     (OrderState.SUBMITTED, OrderAction.REJECT): OrderState.REJECTED,
+    (OrderState.SUBMITTED, OrderAction.SEND_BACK): OrderState.SENT_BACK,
+    (OrderState.SUBMITTED, OrderAction.LAPSE): OrderState.CANCELLED,
+    (OrderState.APPROVING, OrderAction.WITHDRAW): OrderState.WITHDRAWN,
+    (OrderState.APPROVING, OrderAction.PASS): OrderState.APPROVING,
+    (OrderState.APPROVING, OrderAction.APPROVE): OrderState.APPROVED,
+    (OrderState.APPROVING, OrderAction.REJECT): OrderState.REJECTED,
+    (OrderState.APPROVING, OrderAction.SEND_BACK): OrderState.SENT_BACK,
+    (OrderState.APPROVING, OrderAction.LAPSE): OrderState.CANCELLED,
+    (OrderState.SENT_BACK, OrderAction.RESUBMIT): OrderState.SUBMITTED,
+    (OrderState.SENT_BACK, OrderAction.WITHDRAW): OrderState.WITHDRAWN,
+    (OrderState.SENT_BACK, OrderAction.LAPSE): OrderState.CANCELLED,
     (OrderState.APPROVED, OrderAction.CANCEL): OrderState.CANCELLED,
+    (OrderState.APPROVED, OrderAction.LAPSE): OrderState.CANCELLED,
+    (OrderState.APPROVED, OrderAction.OUTSOURCE): OrderState.OUTSOURCED,
     (OrderState.APPROVED, OrderAction.DISPATCH): OrderState.DISPATCHED,
     (OrderState.DISPATCHED, OrderAction.CANCEL): OrderState.CANCELLED,
     (OrderState.DISPATCHED, OrderAction.RELEASE): OrderState.APPROVED,
@@ -86,32 +146,55 @@ TRANSITIONS: Mapping[tuple[OrderState | None, OrderAction], OrderState] = {
     (OrderState.CHECKED_OUT, OrderAction.CHECK_IN): OrderState.RETURNED,
     (OrderState.EN_ROUTE, OrderAction.ARRIVE): OrderState.EN_ROUTE,
     (OrderState.EN_ROUTE, OrderAction.CHECK_IN): OrderState.RETURNED,
-    (OrderState.RETURNED, OrderAction.CLOSE): OrderState.CLOSED,
+    (OrderState.RETURNED, OrderAction.CONFIRM): OrderState.MILEAGE_CONFIRMED,
+    (OrderState.OUTSOURCED, OrderAction.CONFIRM): OrderState.MILEAGE_CONFIRMED,
+    (OrderState.OUTSOURCED, OrderAction.CANCEL): OrderState.CANCELLED,
+    (OrderState.MILEAGE_CONFIRMED, OrderAction.SETTLE): OrderState.SETTLED,
+    (OrderState.SETTLED, OrderAction.CLOSE): OrderState.CLOSED,
 }
 """Where an action leads from a state; a pair that is not here is refused."""
 
 ASSIGNED = frozenset({OrderState.DISPATCHED, OrderState.DRIVER_ACCEPTED})
 """A vehicle is held for the order and can still be given back."""
 
-NEEDS_REASON = frozenset({OrderAction.REJECT, OrderAction.CANCEL, OrderAction.RELEASE, OrderAction.NO_SHOW})
+DRIVEN = frozenset({OrderState.RETURNED, OrderState.MILEAGE_CONFIRMED, OrderState.SETTLED, OrderState.CLOSED})
+"""The vehicle is back; what is left is paper."""
+
+NEEDS_REASON = frozenset({
+    OrderAction.REJECT, OrderAction.SEND_BACK, OrderAction.LAPSE, OrderAction.CANCEL, OrderAction.RELEASE,
+    OrderAction.NO_SHOW, OrderAction.OUTSOURCE,
+})  # fmt: skip
 """Actions that take something away from somebody: a reason is required and kept."""
 
 GROUPS: Mapping[str, frozenset[OrderState]] = {
-    "to_approve": frozenset({OrderState.SUBMITTED}),
+    "to_approve": frozenset({OrderState.SUBMITTED, OrderState.APPROVING, OrderState.SENT_BACK}),
     "to_dispatch": frozenset({OrderState.APPROVED}),
     "under_way": frozenset(
-        {*ASSIGNED, OrderState.CHECKED_OUT, OrderState.EN_ROUTE, OrderState.RETURNED},
+        {*ASSIGNED, OrderState.CHECKED_OUT, OrderState.EN_ROUTE, OrderState.OUTSOURCED},
     ),
+    "to_confirm": frozenset({OrderState.RETURNED, OrderState.MILEAGE_CONFIRMED, OrderState.SETTLED}),
     "over": frozenset(
         {OrderState.CLOSED, OrderState.REJECTED, OrderState.WITHDRAWN, OrderState.CANCELLED, OrderState.NO_SHOW}
     ),
 }
 """The tabs of a list; each state is in exactly one."""
 
+UPKEEP = frozenset({
+    Purpose.MAINTENANCE, Purpose.FUEL, Purpose.CHARGE, Purpose.WASH, Purpose.REPAIR, Purpose.INSPECTION_TEST,
+    Purpose.RELOCATION,
+})  # fmt: skip
+"""What a vehicle itself needs."""
+
 PURPOSES: Mapping[OrderKind, frozenset[Purpose]] = {
-    OrderKind.ORDINARY: frozenset(Purpose) - {Purpose.EMERGENCY, Purpose.MAINTENANCE},
-    OrderKind.EMERGENCY: frozenset({Purpose.EMERGENCY, Purpose.ENFORCEMENT, Purpose.DOCUMENTS, Purpose.OTHER}),
-    OrderKind.SERVICE: frozenset({Purpose.MAINTENANCE, Purpose.OTHER}),
+    OrderKind.ORDINARY: frozenset(Purpose) - {Purpose.EMERGENCY, *UPKEEP, Purpose.DRILL},
+    OrderKind.EMERGENCY: frozenset(
+        {Purpose.EMERGENCY, Purpose.ENFORCEMENT, Purpose.DOCUMENTS, Purpose.DRILL, Purpose.OTHER}
+    ),
+    OrderKind.CONFIDENTIAL: frozenset({Purpose.DOCUMENTS, Purpose.MEETING, Purpose.OTHER}),
+    OrderKind.ENFORCEMENT: frozenset({Purpose.ENFORCEMENT, Purpose.INSPECTION}),
+    OrderKind.EVENT: frozenset({Purpose.MEETING, Purpose.RECEPTION, Purpose.INSPECTION, Purpose.OTHER}),
+    OrderKind.VETERANS: frozenset({Purpose.VETERANS}),
+    OrderKind.SERVICE: frozenset({*UPKEEP, Purpose.DRILL, Purpose.OTHER}),
 }
 
 LONGEST_WINDOW = timedelta(days=15)

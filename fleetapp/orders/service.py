@@ -23,10 +23,17 @@ NEXT_NUMBER = text(
 
 PAST_TENSE = {
     OrderAction.SUBMIT: "submitted",
+    OrderAction.RESUBMIT: "resubmitted",
     OrderAction.WITHDRAW: "withdrawn",
+    OrderAction.PASS: "passed",
     OrderAction.APPROVE: "approved",
     OrderAction.REJECT: "rejected",
+    OrderAction.SEND_BACK: "sent_back",
+    OrderAction.LAPSE: "lapsed",
     OrderAction.CANCEL: "cancelled",
+    OrderAction.OUTSOURCE: "outsourced",
+    OrderAction.CONFIRM: "confirmed",
+    OrderAction.SETTLE: "settled",
     OrderAction.CLOSE: "closed",
     OrderAction.DISPATCH: "dispatched",
     OrderAction.RELEASE: "released",
@@ -126,7 +133,7 @@ def submit(
         org_id=actor.org_id, number=f"{day}-{next_number(session, day):04d}", kind=kind, purpose=purpose, reason=reason,
         applicant_id=actor.user_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
         start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
-        created_at=now, request_key=request_key,
+        created_at=now, request_key=request_key, filed_by_id=actor.user_id,
     )  # fmt: skip
     order.stops = [
         OrderStop(position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
@@ -192,12 +199,12 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     return advance(session, order=order, action=OrderAction.CANCEL, actor=actor, now=now, note=reason)
 
 
-def close(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
-    """Confirm a finished journey and file it; a second time does nothing."""
-    order = _held(session, order_id=order_id, action="orders.close", actor=actor, done=OrderState.CLOSED)
-    if order.state == OrderState.CLOSED:
+def confirm(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
+    """Confirm a finished journey; a second time does nothing."""
+    order = _held(session, order_id=order_id, action="orders.confirm", actor=actor, done=OrderState.MILEAGE_CONFIRMED)
+    if order.state == OrderState.MILEAGE_CONFIRMED:
         return order
-    return advance(session, order=order, action=OrderAction.CLOSE, actor=actor, now=now, note=note)
+    return advance(session, order=order, action=OrderAction.CONFIRM, actor=actor, now=now, note=note)
 
 
 def issue_slip(session: Session, *, org_id: int, actor: Actor, now: datetime) -> DispatchSlip:

@@ -1,6 +1,7 @@
 """Pages of applicants and approvers: list, form, one order, inbox."""
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,13 +28,33 @@ from fleetapp.workdays import queries as workdays
 
 blueprint = Blueprint("orders", __name__, template_folder="templates")
 
-STEPS = ("SUBMITTED", "APPROVED", "DISPATCHED", "DRIVER_ACCEPTED", "CHECKED_OUT", "RETURNED", "CLOSED")
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A card of the order's page that another slice serves at ``endpoint`` (by ``order_id``), loaded after the page.
+
+    It is left out for whoever may not do ``action`` anywhere, and in the states of ``hidden``.
+    """
+
+    endpoint: str
+    title: str
+    action: str | None = None
+    hidden: frozenset[rules.OrderState] = frozenset()
+
+
+PANELS: list[Panel] = []
+"""Filled by the wiring, in the order of the page."""
+
+STEPS = ("SUBMITTED", "APPROVED", "DISPATCHED", "DRIVER_ACCEPTED", "CHECKED_OUT", "RETURNED", "MILEAGE_CONFIRMED",
+         "SETTLED", "CLOSED")  # fmt: skip
 ICONS = {
     "submit": "send", "approve": "check", "reject": "x", "withdraw": "arrow-back-up", "cancel": "x", "close": "checks",
+    "resubmit": "send", "pass": "check", "send_back": "arrow-back-up", "lapse": "x", "outsource": "car", "confirm": "checks",
+    "settle": "receipt",
     "dispatch": "car", "release": "arrow-back-up", "accept": "user-check", "check_out": "player-play",
     "arrive": "map-pin", "check_in": "parking", "no_show": "user",
 }  # fmt: skip
-COLOURS = {"approve": "green", "close": "green", "reject": "red", "cancel": "red", "withdraw": "secondary",
+COLOURS = {"approve": "green", "close": "green", "confirm": "green", "send_back": "orange", "lapse": "red", "reject": "red", "cancel": "red", "withdraw": "secondary",
            "release": "orange", "no_show": "orange"}  # fmt: skip
 FIELD_OF = {
     "orders.purpose_not_for_kind": "purpose",
@@ -160,12 +181,12 @@ def withdraw(order_id: int) -> Response:
     return _onward(order_id)
 
 
-@blueprint.post("/orders/<int:order_id>/close")
-def close(order_id: int) -> Response:
-    """Confirm a finished journey and file it."""
+@blueprint.post("/orders/<int:order_id>/confirm")
+def confirm(order_id: int) -> Response:
+    """Confirm a finished journey."""
     with transaction() as s:
-        order = service.close(s, order_id=order_id, actor=actor(), now=now())
-        flash(t("orders.closed_done", number=order.number))
+        order = service.confirm(s, order_id=order_id, actor=actor(), now=now())
+        flash(t("orders.confirmed_done", number=order.number))
     return _onward(order_id)
 
 
@@ -200,7 +221,7 @@ def _page(s: Session, order_id: int, error: FleetError | None) -> str:
         "orders/show.html", order=order, problem=problem, steps=STEPS, icons=ICONS, colours=COLOURS,
         reached=STEPS.index(state) if state in STEPS else None, features=_features(order),
         cancel_endpoint="planning.cancel" if order.state in rules.ASSIGNED else "orders.cancel",
-        endpoints=planning, is_own=order.applicant_id == actor().user_id, **_facts(s, order),
+        panels=[panel for panel in PANELS if order.state not in panel.hidden], endpoints=planning, is_own=order.applicant_id == actor().user_id, **_facts(s, order),
     )  # fmt: skip
 
 

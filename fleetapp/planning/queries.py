@@ -19,9 +19,9 @@ from fleetapp.kit.errors import NotFound
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import DispatchSlip, TravelOrder
-from fleetapp.orders.rules import OrderState
+from fleetapp.orders.rules import OrderKind, OrderState
 from fleetapp.places.models import ParkingArea
-from fleetapp.planning.models import Assignment, AssignmentState, PlanRun
+from fleetapp.planning.models import Assignment, AssignmentState, Hold, HoldCause, PlanRun
 from fleetapp.planning.rules import Figures
 from fleetapp.policies import queries as policies
 from fleetapp.vehicles import queries as vehicles
@@ -115,9 +115,17 @@ def booking(
 
 
 def busy(
-    session: Session, *, span: Span, vehicle_ids: Collection[int], driver_ids: Collection[int]
+    session: Session,
+    *,
+    span: Span,
+    vehicle_ids: Collection[int],
+    driver_ids: Collection[int],
+    order: TravelOrder | None = None,
 ) -> tuple[dict[int, list[Span]], dict[int, list[Span]]]:
-    """Return the spans taken by vehicle and by driver that touch a span."""
+    """Return the spans taken by vehicle and by driver that touch a span.
+
+    What is kept for a cause counts as taken, except for an ``order`` of that cause.
+    """
     query = between(select(Assignment), span).where(
         Assignment.state == AssignmentState.ACTIVE,
         or_(Assignment.vehicle_id.in_(vehicle_ids), Assignment.driver_id.in_(driver_ids)),
@@ -130,7 +138,50 @@ def busy(
         taken = Span(row.during.lower, row.during.upper)
         of_vehicle.setdefault(row.vehicle_id, []).append(taken)
         of_driver.setdefault(row.driver_id, []).append(taken)
+    for kept in holds(session, span=span, vehicle_ids=vehicle_ids, driver_ids=driver_ids):
+        if kept.during.lower is None or kept.during.upper is None:
+            continue
+        if order is not None and admits(session, hold=kept, order=order):
+            continue
+        during = Span(kept.during.lower, kept.during.upper)
+        if kept.vehicle_id is not None:
+            of_vehicle.setdefault(kept.vehicle_id, []).append(during)
+        if kept.driver_id is not None:
+            of_driver.setdefault(kept.driver_id, []).append(during)
     return of_vehicle, of_driver
+
+
+def holds(session: Session, *, span: Span, vehicle_ids: Collection[int], driver_ids: Collection[int]) -> Sequence[Hold]:
+    """Return what keeps the vehicles or drivers for a cause at any time of a span."""
+    return session.scalars(
+        select(Hold).where(
+            Hold.released_at.is_(None),
+            Hold.during.overlaps(Range(span.start, span.end)),
+            or_(Hold.vehicle_id.in_(vehicle_ids), Hold.driver_id.in_(driver_ids)),
+        )
+    ).all()
+
+
+def held_for(
+    session: Session, *, cause: HoldCause, cause_id: int, hold_ids: Collection[int] | None = None
+) -> Sequence[Hold]:
+    """Return, locked, what is kept for a cause, all of it or some, by id."""
+    query = select(Hold).where(Hold.cause == cause, Hold.cause_id == cause_id, Hold.released_at.is_(None))
+    if hold_ids is not None:
+        query = query.where(Hold.id.in_(hold_ids))
+    return session.scalars(query.order_by(Hold.id).with_for_update()).all()
+
+
+def admits(session: Session, *, hold: Hold, order: TravelOrder) -> bool:
+    """Tell whether an order belongs to the cause that a vehicle or driver is kept for; the database decides the same."""
+    match hold.cause:
+        case HoldCause.OCCASION:
+            return order.occasion_id == hold.cause_id
+        case HoldCause.EMERGENCY:
+            return order.kind == OrderKind.EMERGENCY
+        case _:
+            borrower = accounts.get_org(session, org_id=hold.for_org_id or 0)
+            return order.org.path.startswith(borrower.path)
 
 
 def figures(session: Session, *, now: datetime, org_path: str) -> Figures:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.spans import Span
+from fleetapp.orders import rules as order_rules
 from fleetapp.orders.rules import OrderKind, Purpose
 from fleetapp.vehicles.rules import Category
 
@@ -18,7 +19,7 @@ LONGEST_WINDOW = timedelta(days=7)
 MOST_ORDERS = 300
 """Most orders of one plan; the soonest go first."""
 
-UPKEEP = frozenset({Purpose.MAINTENANCE, Purpose.OTHER})
+UPKEEP = frozenset({*order_rules.UPKEEP, Purpose.OTHER})
 PURPOSES_OF: Mapping[str, frozenset[str]] = {
     Category.JYTX: frozenset({Purpose.DOCUMENTS}),
     Category.ZFZQ: frozenset({Purpose.ENFORCEMENT, Purpose.INSPECTION, Purpose.EMERGENCY}),

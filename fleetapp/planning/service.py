@@ -265,7 +265,7 @@ def candidates(
     limits = queries.figures(session, now=now, org_path=order.org.path)
     window = Span(order.start_at, order.end_at)
     cars, people = queries.fleet(session, actor=actor, until_on=clock.local_date(order.end_at))
-    scene = _furnished(session, window=window, found=[order], cars=cars, people=people, limits=limits)
+    scene = _furnished(session, window=window, found=[order], cars=cars, people=people, limits=limits, order=order)
     held = rules.taken(order.start_at, order.end_at, limits)
 
     def is_taken(spans: Collection[Span]) -> bool:
@@ -321,10 +321,11 @@ def _furnished(
     cars: list[Vehicle],
     people: list[Driver],
     limits: Figures,
+    order: TravelOrder | None = None,
 ) -> bridge.Scene:
     of_vehicle, of_driver = queries.busy(
         session, span=window.widened(bridge.SLACK, bridge.SLACK), vehicle_ids=[car.id for car in cars],
-        driver_ids=[driver.id for driver in people],
+        driver_ids=[driver.id for driver in people], order=order,
     )  # fmt: skip
     return bridge.Scene(
         window=window, orders=found, vehicles=cars, drivers=people, figures=limits,

@@ -20,7 +20,7 @@ from fleetapp.kit.paging import paginate
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.rules import ASSIGNED, OrderState
+from fleetapp.orders.rules import ASSIGNED, DRIVEN, OrderState
 from fleetapp.planning import bridge, queries, rules, service, timeline
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.planning.schemas import AssignIn, ConfirmIn, DayQuery, PlanIn, ReasonIn
@@ -189,7 +189,7 @@ def verify() -> str:
         state = "unknown"
         if said and found:
             issued, held = found
-            over = held is not None and held.order.state in {OrderState.CLOSED, OrderState.RETURNED}
+            over = held is not None and held.order.state in DRIVEN
             state = "void" if issued.void_at else "over" if over or now() >= said.end_at else "valid"
         return render_template("planning/verify.html", said=said if found else None, state=state)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from fleetapp.kit import clock
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.sheets import safe_name
-from fleetapp.orders.rules import OrderState, round_trip_m
+from fleetapp.orders.rules import DRIVEN, OrderState, round_trip_m
 
 LONGEST_PERIOD_DAYS = 366
 MOST_PARTS = 200_000
@@ -26,8 +26,7 @@ MEANT_TO_TRAVEL = frozenset(
         OrderState.DRIVER_ACCEPTED,
         OrderState.CHECKED_OUT,
         OrderState.EN_ROUTE,
-        OrderState.RETURNED,
-        OrderState.CLOSED,
+        *DRIVEN,
     }
 )
 """An order in one of these states whose window is over should have a trip."""

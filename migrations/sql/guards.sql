@@ -26,17 +26,21 @@ END $$;
 
 CALL fleet_append_only('audit_entry', 'order_event', 'duty_event', 'finding_event', 'export_record');
 CALL fleet_keep('travel_order', 'order_stop', 'dispatch_slip', 'assignment', 'vehicle', 'terminal_binding', 'driver', 'trip',
-                'trip_match', 'finding', 'plan_run', 'user_account', 'organisation', 'number_series');
+                'trip_match', 'finding', 'plan_run', 'occasion', 'hold', 'user_account', 'organisation', 'number_series');
 
 -- What was approved stays what was approved: only state, server-side links and the closing reason may move on.
 CREATE FUNCTION travel_order_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.state <> 'SUBMITTED' AND (
-        NEW.org_id, NEW.number, NEW.kind, NEW.purpose, NEW.reason, NEW.applicant_id, NEW.approver_id, NEW.passengers,
-        NEW.passenger_count, NEW.contact, NEW.body, NEW.start_at, NEW.end_at, NEW.supplementary, NEW.created_at, NEW.approved_at
+    IF OLD.state NOT IN ('SUBMITTED', 'APPROVING') AND (NEW.approver_id, NEW.approved_at)
+        IS DISTINCT FROM (OLD.approver_id, OLD.approved_at)
+    OR OLD.state NOT IN ('SUBMITTED', 'SENT_BACK') AND (
+        NEW.org_id, NEW.number, NEW.kind, NEW.purpose, NEW.reason, NEW.applicant_id, NEW.filed_by_id, NEW.passengers,
+        NEW.passenger_count, NEW.contact, NEW.body, NEW.start_at, NEW.end_at, NEW.supplementary, NEW.created_at, NEW.pooling_ok,
+        NEW.round_trip, NEW.area, NEW.route_m, NEW.luggage, NEW.series, NEW.occasion_id
     ) IS DISTINCT FROM (
-        OLD.org_id, OLD.number, OLD.kind, OLD.purpose, OLD.reason, OLD.applicant_id, OLD.approver_id, OLD.passengers,
-        OLD.passenger_count, OLD.contact, OLD.body, OLD.start_at, OLD.end_at, OLD.supplementary, OLD.created_at, OLD.approved_at
+        OLD.org_id, OLD.number, OLD.kind, OLD.purpose, OLD.reason, OLD.applicant_id, OLD.filed_by_id, OLD.passengers,
+        OLD.passenger_count, OLD.contact, OLD.body, OLD.start_at, OLD.end_at, OLD.supplementary, OLD.created_at, OLD.pooling_ok,
+        OLD.round_trip, OLD.area, OLD.route_m, OLD.luggage, OLD.series, OLD.occasion_id
     ) THEN
         RAISE EXCEPTION 'order % is decided: its content is frozen', OLD.number USING ERRCODE = 'restrict_violation';
     END IF;
@@ -46,7 +50,7 @@ CREATE TRIGGER frozen BEFORE UPDATE ON travel_order FOR EACH ROW EXECUTE FUNCTIO
 
 CREATE FUNCTION order_stop_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (SELECT o.state FROM travel_order o WHERE o.id = NEW.order_id) <> 'SUBMITTED' THEN
+    IF (SELECT o.state FROM travel_order o WHERE o.id = NEW.order_id) NOT IN ('SUBMITTED', 'SENT_BACK') THEN
         RAISE EXCEPTION 'order % is decided: its stops are frozen', NEW.order_id USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;

@@ -52,7 +52,7 @@ def test_lists_are_narrowed_and_counted(submit, step, session_as, acting, now):
         assert found(q="yc20261118") == found(q="APPLICANT.xhedu") == {waiting, approved}
         assert found(q="%") == found(kind="service") == set()
         counts = queries.count_by_group(session, queries.filtered(queries.visible_to(actor)))
-        assert counts == {"to_approve": 1, "to_dispatch": 1, "under_way": 0, "over": 0, "all": 2}
+        assert counts == {"to_approve": 1, "to_dispatch": 1, "under_way": 0, "to_confirm": 0, "over": 0, "all": 2}
         window = {"actor": actor, "start": now + timedelta(days=1), "end": now + timedelta(days=2)}
         assert [order.id for order in queries.approved_waiting(session, **window)] == [approved]
         assert queries.approved_waiting(session, actor=actor, start=now, end=now + timedelta(days=1)) == []

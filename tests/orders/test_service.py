@@ -213,7 +213,7 @@ def test_the_whole_way_to_the_file_and_closing_only_after_return(submit, step, d
     step(service.approve, "approver.xhedu", order_id)
     dispatched(order_id)
     with pytest.raises(NotAllowed, match="wrong_state"):
-        step(service.close, "applicant.xhedu", order_id)
+        step(service.confirm, "applicant.xhedu", order_id)
     driver = acting("driver.xhedu")
     for action in (
         OrderAction.ACCEPT,
@@ -227,8 +227,8 @@ def test_the_whole_way_to_the_file_and_closing_only_after_return(submit, step, d
                 session, order=queries.hold_order(session, order_id=order_id), action=action, actor=driver, now=now
             )
     with pytest.raises(NotAllowed, match="not_allowed"):
-        step(service.close, "approver.xhedu", order_id)
-    assert step(service.close, "applicant.xhedu", order_id) == "CLOSED"
+        step(service.confirm, "approver.xhedu", order_id)
+    assert step(service.confirm, "applicant.xhedu", order_id) == "MILEAGE_CONFIRMED"
     with database.transaction(SYSTEM) as session:
         order = queries.get_order(session, order_id=order_id, actor=SYSTEM)
         steps = [(event.from_state, event.to_state) for event in order.events]
@@ -238,7 +238,7 @@ def test_the_whole_way_to_the_file_and_closing_only_after_return(submit, step, d
         ).all()
         assert logged == [
             "orders.submitted", "orders.approved", "orders.dispatched", "orders.driver_accepted", "orders.checked_out",
-            "orders.arrived", "orders.arrived", "orders.checked_in", "orders.closed",
+            "orders.arrived", "orders.arrived", "orders.checked_in", "orders.confirmed",
         ]  # fmt: skip
 
 

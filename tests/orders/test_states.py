@@ -18,7 +18,7 @@ EXPECTED = {
     ("SUBMITTED", "approve"): ({APPROVER}, "APPROVED"),
     ("SUBMITTED", "reject"): ({APPROVER}, "REJECTED"),
     ("APPROVED", "cancel"): ({APPLICANT, ADMIN, DISPATCHER}, "CANCELLED"),
-    ("RETURNED", "close"): ({APPLICANT, ADMIN, DISPATCHER}, "CLOSED"),
+    ("RETURNED", "confirm"): ({APPLICANT, ADMIN, DISPATCHER}, "MILEAGE_CONFIRMED"),
 }
 # What higher slices do after checking permissions of their own; here by the dispatcher's hand.
 EXPECTED_ADVANCE = {
@@ -32,10 +32,10 @@ SAME_AGAIN = {
     ("APPROVED", "approve"),
     ("REJECTED", "reject"),
     ("CANCELLED", "cancel"),
-    ("CLOSED", "close"),
+    ("MILEAGE_CONFIRMED", "confirm"),
 }
 PEOPLE = [ADMIN, APPLICANT, APPROVER, DISPATCHER, "auditor.city", "applicant.bjwater", "driver.xhedu"]
-LIKELY = ["approve", "dispatch", "accept", "check_out", "arrive", "check_in", "close"]
+LIKELY = ["approve", "dispatch", "accept", "check_out", "arrive", "check_in", "confirm"]
 ADVANCED = sorted({action for _, action in EXPECTED_ADVANCE})
 
 moves = st.lists(

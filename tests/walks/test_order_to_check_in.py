@@ -80,9 +80,9 @@ def test_by_the_api(calls):
         first, again = (crew[who]("POST", steps, step, status=201).json for _ in range(2))
         assert first == again, "a retry made another step"
         assert applicant("GET", f"/orders/{order['id']}").json["state"] == state
-    assert applicant("POST", f"/orders/{order['id']}/close", {}).json["state"] == "CLOSED"
+    assert applicant("POST", f"/orders/{order['id']}/confirm", {}).json["state"] == "MILEAGE_CONFIRMED"
     told = [event["action"] for event in applicant("GET", f"/orders/{order['id']}").json["events"]]
-    assert told == ["submit", "approve", "dispatch", "accept", "check_out", "arrive", "check_in", "close"]
+    assert told == ["submit", "approve", "dispatch", "accept", "check_out", "arrive", "check_in", "confirm"]
 
 
 def test_a_vehicle_and_a_driver_are_never_booked_twice(calls):
@@ -149,7 +149,7 @@ def test_by_the_pages(visits, calls):
     driver.submit(page, where={"action": "ARRIVE"})
     assert "待确认" in driver.submit(page, where={"action": "CHECK_IN"}, odometer_km=f"{offered_km + 30:.1f}").text
     applicant.get(f"/orders/{order_id}")
-    assert "已完成" in applicant.submit(f"/orders/{order_id}/close").text
+    assert "待结算" in applicant.submit(f"/orders/{order_id}/confirm").text
 
 
 @pytest.mark.parametrize("path", ["/orders", "/board", "/api/v1/orders"])
