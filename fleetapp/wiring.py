@@ -9,6 +9,7 @@ from flask import Flask
 
 import fleetapp.accounts.models
 import fleetapp.acquisitions.models
+import fleetapp.approvals.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
 import fleetapp.costs.models
@@ -70,6 +71,21 @@ CONSTRAINT_ERRORS = {
     "ck_disposal_case_no_self_approval": "kit.own_row",
     "ck_vehicle_sealed": "seals.by_unsealing",
     "ck_assignment_sealed": "seals.vehicle_sealed",
+    "ck_approval_step_own": "kit.own_row",
+    "ck_approval_task_barred": "kit.own_row",
+    "ck_approval_case_barred": "kit.own_row",
+    "ck_approval_step_separation": "approvals.drives",
+    "ck_approval_step_asked": "approvals.not_waited_for_now",
+    "ck_approval_case_signed": "approvals.not_signed",
+    "ck_approval_task_signed": "approvals.not_signed",
+    "ck_travel_order_agreed": "approvals.not_signed",
+    "ck_order_change_agreed": "approvals.not_signed",
+    "ck_assignment_separation": "planning.approver_drives",
+    "ck_approval_chain_backdated": "approvals.backdated",
+    "uq_approval_chain_org_id_version": "approvals.version_there",
+    "uq_approval_task_open": "approvals.not_open_now",
+    "uq_order_change_open": "orders.change_open",
+    "ex_approval_delegation_once": "approvals.delegated_already",
     "ck_assignment_hold": "planning.kept_for_other",
     "ck_hold_assignment": "planning.has_orders",
     "ex_hold_vehicle": "planning.kept_already",

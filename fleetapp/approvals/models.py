@@ -73,7 +73,7 @@ class ApprovalLevel(Base):
 class ApprovalCase(Base):
     """One application on its way through the chain that stood when it was opened; ``barred_ids`` may never decide it.
 
-    ``subject`` and ``number`` name what is asked for, ``facts`` why it got its levels, ``due_at`` when the open task is late.
+    ``subject``, ``subject_id`` and ``number`` name what is asked for, ``facts`` why it got its levels.
     """
 
     __tablename__ = "approval_case"
@@ -87,6 +87,7 @@ class ApprovalCase(Base):
     org_id: Mapped[OrgId]
     chain_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("approval_chain.id"))
     subject: Mapped[Str]
+    subject_id: Mapped[int] = mapped_column(BigInteger, index=True)
     number: Mapped[Str]
     barred_ids: Mapped[list[int]] = mapped_column(USERS)
     facts: Mapped[Json]

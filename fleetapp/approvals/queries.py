@@ -67,12 +67,12 @@ def get_case(session: Session, *, case_id: int, lock: bool = False) -> ApprovalC
     return case
 
 
-def signers(session: Session, *, case_id: int | None) -> set[int]:
-    """Return everybody who agreed to a case, in their own name or in another's: none of them may dispatch or drive it."""
+def signers(session: Session, *, subject_id: int) -> set[int]:
+    """Return everybody who agreed to it, in their own name or in another's: none of them may dispatch or drive it."""
     rows = session.execute(
-        select(ApprovalStep.user_id, ApprovalStep.for_id).where(
-            ApprovalStep.case_id == case_id, ApprovalStep.verdict == Verdict.AGREE
-        )
+        select(ApprovalStep.user_id, ApprovalStep.for_id)
+        .join(ApprovalCase, ApprovalCase.id == ApprovalStep.case_id)
+        .where(ApprovalCase.subject_id == subject_id, ApprovalStep.verdict == Verdict.AGREE)
     )
     return {one for row in rows for one in row if one is not None}
 
@@ -171,16 +171,30 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
 _CaseOrg = Organisation.__table__.alias("case_org").c
 
 
-def cases_of(actor: Actor) -> Select[tuple[int]]:
-    """Return the ids of the cases in which the actor is asked, or stands in for who is: they may read what they decide."""
-    deputy = select(ApprovalDelegation.delegator_id).where(
-        ApprovalDelegation.delegate_id == actor.user_id, ApprovalDelegation.ended_at.is_(None)
-    )
-    return select(ApprovalTask.case_id).where(
-        or_(
-            ApprovalTask.user_ids.contains([actor.user_id]),
-            ApprovalTask.user_ids.overlap(func.array(deputy.scalar_subquery())),
+def subjects_of(actor: Actor) -> Select[tuple[int]]:
+    """Return the ids of what the actor is or was asked about, also in somebody's stead: they may read what they decide."""
+    deputy = (
+        select(ApprovalDelegation.id)
+        .where(
+            ApprovalDelegation.delegate_id == actor.user_id,
+            ApprovalDelegation.ended_at.is_(None),
+            ApprovalTask.user_ids.any(ApprovalDelegation.delegator_id),  # type: ignore[attr-defined]
         )
+        .exists()
+    )
+    return (
+        select(ApprovalCase.subject_id)
+        .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
+        .where(or_(ApprovalTask.user_ids.contains([actor.user_id]), deputy))
+    )
+
+
+def signed_by(user_id: int | None) -> Select[tuple[int]]:
+    """Return the ids of what a person agreed to in any name."""
+    return (
+        select(ApprovalCase.subject_id)
+        .join(ApprovalStep, ApprovalStep.case_id == ApprovalCase.id)
+        .where(ApprovalStep.verdict == Verdict.AGREE, or_(ApprovalStep.user_id == user_id, ApprovalStep.for_id == user_id))
     )
 
 

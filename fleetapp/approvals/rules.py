@@ -153,6 +153,9 @@ class Task:
 
 Tasks = tuple[Task, ...]
 
+LATE_LEVEL = Level("车管机构审核（逾期补单）", role=Role.VEHICLE_OFFICE, place=Place.BUREAU)
+"""What an order filled in too late gets whatever its unit's chain says."""
+
 
 def reasons(level: Level, facts: Facts) -> list[str]:
     """Return which of a level's conditions hold, as codes; empty for a level without conditions or one not needed."""
@@ -172,10 +175,10 @@ def needed(levels: Sequence[Level], facts: Facts) -> list[int]:
     return found or [0]
 
 
-def touched(levels: Sequence[Level], before: Facts, after: Facts, *, people: bool) -> list[int]:
+def touched(levels: Sequence[Level], before: Facts, after: Facts, *, first: bool) -> list[int]:
     """Return the levels that must agree to a change: those needed now for a reason that was not there or has grown.
 
-    Other ``people`` touch the first needed level, a longer journey every level that looks at distance.
+    With ``first`` the first needed level is asked, too; a longer journey touches every level that looks at distance.
     """
     found = set()
     for at, level in enumerate(levels):
@@ -183,9 +186,18 @@ def touched(levels: Sequence[Level], before: Facts, after: Facts, *, people: boo
         longer = (after.route_m or 0) > (before.route_m or 0)
         if set(now) - set(was) or ("distance" in now and longer) or ("area" in now and before.area != after.area):
             found.add(at)
-    if people:
+    if first:
         found.add(needed(levels, after)[0])
     return sorted(found)
+
+
+def with_escalation(wanted: Sequence[tuple[int, Level]], facts: Facts) -> list[tuple[int | None, Level]]:
+    """Add the top organisation's vehicle office to a late supplementary order whose chain does not ask it anyway."""
+    found: list[tuple[int | None, Level]] = list(wanted)
+    asked = any(level.role == Role.VEHICLE_OFFICE and level.place == Place.BUREAU for _, level in wanted)
+    if Flag.LATE in facts.flags and not asked:
+        found.append((None, LATE_LEVEL))
+    return found
 
 
 def check_chain(levels: Sequence[Level]) -> None:

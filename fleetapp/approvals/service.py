@@ -79,13 +79,13 @@ def _publish(
 
 
 def open_case(
-    session: Session, *, org: Organisation, subject: str, number: str, barred: Collection[int | None], facts: Facts, actor: Actor,
-    now: datetime, only: Sequence[int] | None = None, chain_id: int | None = None,
+    session: Session, *, org: Organisation, subject: str, subject_id: int, number: str, barred: Collection[int | None], facts: Facts, actor: Actor,
+    now: datetime, only: Sequence[int] | None = None, chain_id: int | None = None, about: dict[str, Any] | None = None,
 ) -> ApprovalCase:  # fmt: skip
     """Open a case along the chain that stands for a unit now, and its first task.
 
     ``only`` narrows it to some levels, ``chain_id`` keeps it to a chain that another case froze. The caller has checked
-    the permission to ask.
+    the permission to ask. ``about`` is kept with the facts.
 
     :raises RuleBroken: ``approvals.no_chain``.
     """
@@ -94,14 +94,14 @@ def open_case(
     else:
         chain = session.get_one(ApprovalChain, chain_id)
     levels = [row.value() for row in chain.levels]
-    case = ApprovalCase(org_id=org.id, chain_id=chain.id, subject=subject, number=number, barred_ids=sorted({one for one in barred if one}),
-                        facts=facts.as_json(), state=CaseState.OPEN, opened_at=now, opened_by=actor.user_id)  # fmt: skip
+    case = ApprovalCase(org_id=org.id, chain_id=chain.id, subject=subject, subject_id=subject_id, number=number, barred_ids=sorted({one for one in barred if one}),
+                        facts=facts.as_json() | (about or {}), state=CaseState.OPEN, opened_at=now, opened_by=actor.user_id)  # fmt: skip
     case.org, case.chain = org, chain
     way = queries.way_up(session, org_path=org.path)
-    for position, at in enumerate(rules.needed(levels, facts) if only is None else only):
-        level = levels[at]
+    wanted = [(at, levels[at]) for at in (rules.needed(levels, facts) if only is None else only)]
+    for position, (number_of, level) in enumerate(rules.with_escalation(wanted, facts)):
         case.tasks.append(ApprovalTask(
-            position=position, level=at, name=level.name, origin=rules.Origin.CHAIN, mode=level.mode, role=level.role,
+            position=position, level=number_of, name=level.name, origin=rules.Origin.CHAIN, mode=level.mode, role=level.role,
             seat_org=None if level.role is None else _seat(way, level.place), user_ids=list(level.user_ids),
             deadline_h=level.deadline_h, state=TaskState.WAITING,
         ))  # fmt: skip

@@ -45,7 +45,7 @@ class Inbox(MethodView):
     def get(self) -> Any:
         """List the orders waiting for the caller's decision, soonest journey first."""
         with transaction() as session:
-            return session.scalars(queries.inbox(actor()).limit(200)).all()
+            return session.scalars(queries.inbox(actor(), at=now()).limit(200)).all()
 
 
 @blueprint.route("/orders/<int:order_id>")

@@ -95,7 +95,7 @@ def inbox() -> str:
     """Show the applications that wait for this approver."""
     permits.require("orders.approve", actor())
     with transaction() as s:
-        page = paginate(s, queries.inbox(actor()), number=request.args.get("page", 1, type=int), size=20)
+        page = paginate(s, queries.inbox(actor(), at=now()), number=request.args.get("page", 1, type=int), size=20)
         cards = [{"order": order, **_facts(s, order)} for order in page.items]
         return render_template("orders/inbox.html", page=page, cards=cards)
 

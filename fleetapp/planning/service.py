@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from fleetapp.approvals import queries as approvals
 from fleetapp.audit import service as audit
 from fleetapp.drivers import queries as drivers
 from fleetapp.drivers import rules as driver_rules
@@ -165,7 +166,8 @@ def assign(
     vehicle = vehicles.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
     driver = drivers.get_driver(session, driver_id=driver_id, actor=actor)
     permits.require("planning.assign", actor, org_path=vehicle.org.path)
-    rules.check_separation(actor_id=actor.user_id, approver_id=order.approver_id, driver_user_id=driver.user_id)
+    for approver_id in {order.approver_id, *approvals.signers(session, subject_id=order.id)}:
+        rules.check_separation(actor_id=actor.user_id, approver_id=approver_id, driver_user_id=driver.user_id)
     rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
     limits = queries.figures(session, now=now, org_path=order.org.path)
     reasons = faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits)
@@ -296,12 +298,14 @@ def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_p
         session, actor=actor, start=window.start, end=window.end, limit=rules.MOST_ORDERS
     )
     first_at = max(window.start, now)
+    agreed_to = set(session.scalars(approvals.signed_by(actor.user_id)))
     found = [
         order
         for order in waiting
         if order.start_at >= first_at
         and permits.may("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id)
         and order.approver_id != actor.user_id
+        and order.id not in agreed_to
     ]
     if not found:
         raise RuleBroken("planning.nothing_to_plan")
