@@ -160,7 +160,8 @@ def per_km(vehicle_id: int) -> str:
     permits.require("costs.read", actor())
     until = clock.local_date(now()) + timedelta(days=1)
     with transaction() as s:
-        vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
+        vehicle = vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
+        permits.require("costs.read", actor(), org_path=vehicle.org.path)
         each = queries.per_km(s, vehicle_id=vehicle_id, actor=actor(), start=until - timedelta(days=365), end=until)
     return t("costs.not_driven") if each is None else t("costs.each_km", amount=f"{each:,.2f}")
 
