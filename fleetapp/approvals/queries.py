@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, any_, func, literal, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
@@ -152,7 +152,7 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
         .where(
             ApprovalDelegation.delegate_id == actor.user_id,
             _in_force(at),
-            ApprovalTask.user_ids.any(ApprovalDelegation.delegator_id),  # type: ignore[attr-defined]
+            ApprovalDelegation.delegator_id == any_(ApprovalTask.user_ids),
             func.starts_with(select(_CaseOrg.path).where(_CaseOrg.id == ApprovalCase.org_id).scalar_subquery(), Organisation.path),
         )
         .exists()
@@ -163,7 +163,7 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
     ]
     return and_(
         ApprovalTask.state == TaskState.OPEN,
-        ~ApprovalCase.barred_ids.any(actor.user_id),  # type: ignore[attr-defined]
+        ~ApprovalCase.barred_ids.contains([actor.user_id]),
         or_(ApprovalTask.user_ids.contains([actor.user_id]), stands_in, *by_role),
     )
 
@@ -171,22 +171,9 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
 _CaseOrg = Organisation.__table__.alias("case_org").c
 
 
-def subjects_of(actor: Actor) -> Select[tuple[int]]:
-    """Return the ids of what the actor is or was asked about, also in somebody's stead: they may read what they decide."""
-    deputy = (
-        select(ApprovalDelegation.id)
-        .where(
-            ApprovalDelegation.delegate_id == actor.user_id,
-            ApprovalDelegation.ended_at.is_(None),
-            ApprovalTask.user_ids.any(ApprovalDelegation.delegator_id),  # type: ignore[attr-defined]
-        )
-        .exists()
-    )
-    return (
-        select(ApprovalCase.subject_id)
-        .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
-        .where(or_(ApprovalTask.user_ids.contains([actor.user_id]), deputy))
-    )
+def subjects_asked() -> Select[tuple[int]]:
+    """Return the ids of what this transaction's actor is or was asked about, also in somebody's stead: they may read it."""
+    return select(func.fleet_approval_subjects())
 
 
 def signed_by(user_id: int | None) -> Select[tuple[int]]:
@@ -287,7 +274,7 @@ def unowned(session: Session, *, at: datetime, limit: int = 200) -> Sequence[int
         .where(
             _in_force(at),
             ApprovalDelegation.delegate_id.is_(None),
-            ApprovalTask.user_ids.any(ApprovalDelegation.delegator_id),  # type: ignore[attr-defined]
+            ApprovalDelegation.delegator_id == any_(ApprovalTask.user_ids),
         )
         .exists()
     )
