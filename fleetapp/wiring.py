@@ -206,6 +206,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
+    import fleetapp.orders.jobs
     import fleetapp.seals.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
@@ -215,6 +216,8 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("orders_lapse", 600, fleetapp.orders.jobs.lapse),
+        ("approvals", 300, fleetapp.orders.jobs.keep_moving),
         ("seals", 60, fleetapp.seals.jobs.move_due),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
     )

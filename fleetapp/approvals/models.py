@@ -8,7 +8,18 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from fleetapp.accounts.models import Organisation, UserAccount
 from fleetapp.approvals.rules import CaseState, Flag, Level, Mode, Origin, Place, Task, TaskState, Verdict
-from fleetapp.kit.columns import Id, Json, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
+from fleetapp.kit.columns import (
+    Id,
+    Json,
+    Moment,
+    OptionalMoment,
+    OptionalStr,
+    OptionalUserId,
+    OrgId,
+    Str,
+    UserId,
+    one_of,
+)
 from fleetapp.kit.db import Base
 
 USERS = ARRAY(BigInteger)

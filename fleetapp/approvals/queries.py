@@ -19,7 +19,9 @@ def chains(org_path: str) -> Select[ApprovalChain]:
     return (
         select(ApprovalChain)
         .join(ApprovalChain.org)
-        .options(contains_eager(ApprovalChain.org), selectinload(ApprovalChain.levels), joinedload(ApprovalChain.publisher))
+        .options(
+            contains_eager(ApprovalChain.org), selectinload(ApprovalChain.levels), joinedload(ApprovalChain.publisher)
+        )
         .where(func.starts_with(literal(org_path), Organisation.path))
         .order_by(func.length(Organisation.path).desc(), ApprovalChain.valid_from.desc(), ApprovalChain.version.desc())
     )
@@ -103,7 +105,9 @@ def _in_force(at: datetime) -> ColumnElement[bool]:
     return and_(ApprovalDelegation.ended_at.is_(None), ApprovalDelegation.during.contains(at))
 
 
-def delegations_of(session: Session, *, user_ids: Collection[int], org_path: str, at: datetime) -> Sequence[ApprovalDelegation]:
+def delegations_of(
+    session: Session, *, user_ids: Collection[int], org_path: str, at: datetime
+) -> Sequence[ApprovalDelegation]:
     """Return what is in force at a moment for some people's part in cases of an organisation."""
     return session.scalars(
         select(ApprovalDelegation)
@@ -117,7 +121,9 @@ def delegations_of(session: Session, *, user_ids: Collection[int], org_path: str
     ).all()
 
 
-def away(session: Session, *, user_ids: Collection[int], barred: Collection[int], org_path: str, at: datetime) -> set[int]:
+def away(
+    session: Session, *, user_ids: Collection[int], barred: Collection[int], org_path: str, at: datetime
+) -> set[int]:
     """Return who of some people can neither sign nor be stood in for: absent, and no deputy or one who is barred."""
     return {
         one.delegator_id
@@ -153,12 +159,18 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
             ApprovalDelegation.delegate_id == actor.user_id,
             _in_force(at),
             ApprovalDelegation.delegator_id == any_(ApprovalTask.user_ids),
-            func.starts_with(select(_CaseOrg.path).where(_CaseOrg.id == ApprovalCase.org_id).scalar_subquery(), Organisation.path),
+            func.starts_with(
+                select(_CaseOrg.path).where(_CaseOrg.id == ApprovalCase.org_id).scalar_subquery(), Organisation.path
+            ),
         )
         .exists()
     )
     by_role = [
-        and_(ApprovalTask.role == grant.role, ApprovalTask.seat_org_id == grant.org_id, ApprovalTask.mode == rules.Mode.ANY)
+        and_(
+            ApprovalTask.role == grant.role,
+            ApprovalTask.seat_org_id == grant.org_id,
+            ApprovalTask.mode == rules.Mode.ANY,
+        )
         for grant in actor.grants
     ]
     return and_(
@@ -181,7 +193,9 @@ def signed_by(user_id: int | None) -> Select[tuple[int]]:
     return (
         select(ApprovalCase.subject_id)
         .join(ApprovalStep, ApprovalStep.case_id == ApprovalCase.id)
-        .where(ApprovalStep.verdict == Verdict.AGREE, or_(ApprovalStep.user_id == user_id, ApprovalStep.for_id == user_id))
+        .where(
+            ApprovalStep.verdict == Verdict.AGREE, or_(ApprovalStep.user_id == user_id, ApprovalStep.for_id == user_id)
+        )
     )
 
 
@@ -193,8 +207,10 @@ def may_sign(session: Session, *, case: ApprovalCase, actor: Actor, at: datetime
     task = row.value()
     stood_in = principals(session, user_id=actor.user_id, org_path=case.org.path, at=at)
     found = rules.in_whose_name(task, user_id=actor.user_id, principals=stood_in)
-    if found is None and row.mode == rules.Mode.ANY and any(
-        grant.role == row.role and grant.org_id == row.seat_org_id for grant in actor.grants
+    if (
+        found is None
+        and row.mode == rules.Mode.ANY
+        and any(grant.role == row.role and grant.org_id == row.seat_org_id for grant in actor.grants)
     ):
         return actor.user_id
     return found
@@ -243,7 +259,9 @@ def delegations(actor: Actor) -> Select[ApprovalDelegation]:
     return (
         select(ApprovalDelegation)
         .options(
-            joinedload(ApprovalDelegation.org), joinedload(ApprovalDelegation.delegator), joinedload(ApprovalDelegation.delegate)
+            joinedload(ApprovalDelegation.org),
+            joinedload(ApprovalDelegation.delegator),
+            joinedload(ApprovalDelegation.delegate),
         )
         .where(
             or_(
@@ -265,6 +283,16 @@ def get_delegation(session: Session, *, delegation_id: int, actor: Actor) -> App
     if found is None:
         raise NotFound("kit.not_found")
     return found
+
+
+def overdue(session: Session, *, at: datetime, limit: int = 200) -> Sequence[int]:
+    """Return open cases whose task should have been signed by a moment, the longest first."""
+    return session.scalars(
+        select(ApprovalTask.case_id)
+        .where(ApprovalTask.state == TaskState.OPEN, ApprovalTask.due_at < at)
+        .order_by(ApprovalTask.due_at.desc())
+        .limit(limit)
+    ).all()
 
 
 def unowned(session: Session, *, at: datetime, limit: int = 200) -> Sequence[int]:

@@ -242,7 +242,9 @@ def state_of(tasks: Tasks) -> CaseState:
     return CaseState.AGREED if all(task.state == TaskState.AGREED for task in living) and living else CaseState.OPEN
 
 
-def seats(holders: Iterable[int], *, barred: Collection[int], away: Collection[int]) -> tuple[tuple[int, ...], list[str]]:
+def seats(
+    holders: Iterable[int], *, barred: Collection[int], away: Collection[int]
+) -> tuple[tuple[int, ...], list[str]]:
     """Return who of some people can sign and why others cannot: ``own`` is their application, ``away`` without a deputy."""
     kept, why = [], set()
     for user_id in holders:
@@ -298,8 +300,13 @@ def step_back(tasks: Tasks) -> Tasks:
     before = [one for one in tasks[:at] if one.state == TaskState.AGREED]
     if not before:
         raise RuleBroken("approvals.no_level_before")
-    again = [replace(one, id=None, state=TaskState.WAITING, signed=frozenset(), hands=frozenset()) for one in (before[-1], task)]
-    redone = tuple(replace(one, state=TaskState.REDONE) if one in (before[-1], task) else one for one in tasks[: at + 1])
+    again = [
+        replace(one, id=None, state=TaskState.WAITING, signed=frozenset(), hands=frozenset())
+        for one in (before[-1], task)
+    ]
+    redone = tuple(
+        replace(one, state=TaskState.REDONE) if one in (before[-1], task) else one for one in tasks[: at + 1]
+    )
     return _short((*redone, *again, *tasks[at + 1 :]))
 
 
@@ -326,7 +333,9 @@ def transfer(tasks: Tasks, *, from_id: int, person_id: int, barred: Collection[i
     """
     task = _waited_for(tasks)
     _check_person(task, person_id, barred)
-    kept = (person_id,) if task.mode == Mode.ANY else tuple(person_id if one == from_id else one for one in task.user_ids)
+    kept = (
+        (person_id,) if task.mode == Mode.ANY else tuple(person_id if one == from_id else one for one in task.user_ids)
+    )
     return _put(tasks, replace(task, user_ids=kept), task)
 
 
@@ -339,7 +348,8 @@ def reseated(tasks: Tasks, user_ids: tuple[int, ...]) -> Tasks:
 def ended(tasks: Tasks) -> Tasks:
     """End what has not been signed: the case was refused, sent back, or taken back."""
     return tuple(
-        replace(task, state=TaskState.DROPPED) if task.state in {TaskState.OPEN, TaskState.WAITING} else task for task in tasks
+        replace(task, state=TaskState.DROPPED) if task.state in {TaskState.OPEN, TaskState.WAITING} else task
+        for task in tasks
     )
 
 

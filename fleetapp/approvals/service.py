@@ -13,7 +13,14 @@ from sqlalchemy.orm import Session
 from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation
 from fleetapp.approvals import queries, rules
-from fleetapp.approvals.models import ApprovalCase, ApprovalChain, ApprovalDelegation, ApprovalLevel, ApprovalStep, ApprovalTask
+from fleetapp.approvals.models import (
+    ApprovalCase,
+    ApprovalChain,
+    ApprovalDelegation,
+    ApprovalLevel,
+    ApprovalStep,
+    ApprovalTask,
+)
 from fleetapp.approvals.rules import CaseState, Facts, Level, TaskState, Verdict
 from fleetapp.audit import service as audit
 from fleetapp.kit import clock, permits
@@ -37,8 +44,13 @@ def load_default(session: Session, *, actor: Actor, now: datetime) -> ApprovalCh
     if top is None or queries.last_version(session, org_id=top.id):
         return None
     told = tomllib.loads(DEFAULT.read_text(encoding="utf-8"))
-    levels = [Level(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}) for row in told["level"]]
-    return _publish(session, org=top, valid_from=told["valid_from"], note=told["source"], levels=levels, actor=actor, now=now)
+    levels = [
+        Level(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+        for row in told["level"]
+    ]
+    return _publish(
+        session, org=top, valid_from=told["valid_from"], note=told["source"], levels=levels, actor=actor, now=now
+    )
 
 
 def publish_chain(
@@ -132,8 +144,9 @@ def decide(
         raise Conflict("approvals.not_open", number=case.number)
     for_id = queries.may_sign(session, case=case, actor=actor, at=now)
     if for_id is None:
-        if hand in row.value().hands:
-            return case  # signed already: the same again changes nothing
+        said = [step for step in case.steps if step.verdict not in {Verdict.REMIND, Verdict.ESCALATE}]
+        if verdict is Verdict.AGREE and said and (said[-1].verdict, said[-1].user_id) == (Verdict.AGREE, hand):
+            return case  # the same again changes nothing
         raise NotAllowed("approvals.not_waited_for", number=case.number)
     rules.check_note(verdict, note)
     if verdict in rules.NEEDS_PERSON and (person_id is None or not queries.can_be_asked(session, user_id=person_id)):
@@ -149,7 +162,9 @@ def decide(
         case Verdict.STEP_BACK:
             after = rules.step_back(tasks)
         case Verdict.ADD_BEFORE | Verdict.ADD_AFTER:
-            after = rules.add_sign(tasks, person_id=person_id or 0, before=verdict is Verdict.ADD_BEFORE, name=name, barred=case.barred_ids)
+            after = rules.add_sign(
+                tasks, person_id=person_id or 0, before=verdict is Verdict.ADD_BEFORE, name=name, barred=case.barred_ids
+            )
         case Verdict.TRANSFER:
             after = rules.transfer(tasks, from_id=for_id, person_id=person_id or 0, barred=case.barred_ids)
         case _:
@@ -161,7 +176,16 @@ def decide(
     elif rules.state_of(_tasks(case)) is CaseState.AGREED:
         _close(case, CaseState.AGREED, now)
     session.flush()
-    _audit(session, case, verdict, actor=actor, now=now, note=note, in_name_of=for_id if for_id != hand else None, other=person_id)
+    _audit(
+        session,
+        case,
+        verdict,
+        actor=actor,
+        now=now,
+        note=note,
+        in_name_of=for_id if for_id != hand else None,
+        other=person_id,
+    )
     return case
 
 
@@ -169,7 +193,17 @@ def end(session: Session, *, case: ApprovalCase, actor: Actor, now: datetime, no
     """End an open case because what it is about was taken back or is over; the caller has checked the permission."""
     if case.state != CaseState.OPEN:
         return case
-    _note(session, case, queries.open_task(case), Verdict.END, user_id=actor.user_id, for_id=None, to_id=None, now=now, note=note)
+    _note(
+        session,
+        case,
+        queries.open_task(case),
+        Verdict.END,
+        user_id=actor.user_id,
+        for_id=None,
+        to_id=None,
+        now=now,
+        note=note,
+    )
     _store(session, case, rules.ended(_tasks(case)), now=now)
     _close(case, CaseState.ENDED, now)
     session.flush()
@@ -186,11 +220,19 @@ def remind(session: Session, *, case: ApprovalCase, actor: Actor, now: datetime)
     row = queries.open_task(case)
     if row is None or actor.user_id is None:
         raise Conflict("approvals.not_open", number=case.number)
-    if any(step.verdict == Verdict.REMIND and step.task_id == row.id and step.at > now - REMIND_EVERY for step in case.steps):
+    if any(
+        step.verdict == Verdict.REMIND and step.task_id == row.id and step.at > now - REMIND_EVERY
+        for step in case.steps
+    ):
         raise RuleBroken("approvals.reminded", hours=int(REMIND_EVERY / timedelta(hours=1)))
-    _note(session, case, row, Verdict.REMIND, user_id=actor.user_id, for_id=actor.user_id, to_id=None, now=now, note=None)
+    _note(
+        session, case, row, Verdict.REMIND, user_id=actor.user_id, for_id=actor.user_id, to_id=None, now=now, note=None
+    )
     _audit(session, case, Verdict.REMIND, actor=actor, now=now, note=None)
-    deputies = [one.delegate_id for one in queries.delegations_of(session, user_ids=row.user_ids, org_path=case.org.path, at=now)]
+    deputies = [
+        one.delegate_id
+        for one in queries.delegations_of(session, user_ids=row.user_ids, org_path=case.org.path, at=now)
+    ]
     return [*row.user_ids, *(one for one in deputies if one)]
 
 
@@ -225,7 +267,9 @@ def delegate(
     """
     org = accounts.get_org(session, org_id=org_id)
     permits.require("approvals.delegate", actor, org_path=org.path, owner_id=delegator_id)
-    rules.check_delegation(delegator_id=delegator_id, delegate_id=delegate_id, start_at=start_at, end_at=end_at, now=now)
+    rules.check_delegation(
+        delegator_id=delegator_id, delegate_id=delegate_id, start_at=start_at, end_at=end_at, now=now
+    )
     for one in (delegator_id, delegate_id):
         if one is not None and not queries.can_be_asked(session, user_id=one):
             raise RuleBroken("approvals.person_needed")
@@ -253,7 +297,9 @@ def end_delegation(session: Session, *, delegation_id: int, actor: Actor, now: d
 
 def _seat(way: Sequence[Organisation], place: str) -> Organisation:
     """Return where a level's role is held; ``way`` goes from the unit up to the top."""
-    return {rules.Place.UNIT: way[0], rules.Place.PARENT: way[min(1, len(way) - 1)], rules.Place.BUREAU: way[-1]}[rules.Place(place)]
+    return {rules.Place.UNIT: way[0], rules.Place.PARENT: way[min(1, len(way) - 1)], rules.Place.BUREAU: way[-1]}[
+        rules.Place(place)
+    ]
 
 
 def _tasks(case: ApprovalCase) -> rules.Tasks:
@@ -303,13 +349,17 @@ def _persons(session: Session, case: ApprovalCase, row: ApprovalTask, *, now: da
         return rules.seats(found, barred=case.barred_ids, away=gone)
 
     seat_id = row.seat_org_id or (row.seat_org.id if row.seat_org else None)
-    asked = list(row.user_ids) or (queries.holders(session, role=row.role, org_id=seat_id) if row.role and seat_id else [])
+    asked = list(row.user_ids) or (
+        queries.holders(session, role=row.role, org_id=seat_id) if row.role and seat_id else []
+    )
     kept, why = able(asked)
     if kept:
         return kept
     way = queries.way_up(session, org_path=case.org.path)
     higher = [org for org in way if org.id != (seat_id or way[0].id)]
-    tries: list[tuple[Role, Organisation]] = [(Role.APPROVER, org) for org in higher] + [(role, way[-1]) for role in LAST_RESORT]
+    tries: list[tuple[Role, Organisation]] = [(Role.APPROVER, org) for org in higher] + [
+        (role, way[-1]) for role in LAST_RESORT
+    ]
     for role, org in tries:
         kept, _ = able(queries.holders(session, role=role, org_id=org.id))
         if kept:
@@ -337,6 +387,15 @@ def _note(
         session.expire(row, ["steps"])
 
 
-def _audit(session: Session, case: ApprovalCase, verdict: Verdict, *, actor: Actor, now: datetime, note: str | None, **more: Any) -> None:
+def _audit(
+    session: Session,
+    case: ApprovalCase,
+    verdict: Verdict,
+    *,
+    actor: Actor,
+    now: datetime,
+    note: str | None,
+    **more: Any,
+) -> None:
     audit.record(session, actor=actor, now=now, action=f"approvals.{verdict}", subject_type="approval_case", subject_id=case.id,
                  org_id=case.org_id, number=case.number, state=case.state, note=note, **more)  # fmt: skip

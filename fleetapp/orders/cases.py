@@ -25,6 +25,21 @@ ORDER, CHANGE = "order", "change"
 """What a case can be about."""
 
 
+def is_late(start_at: datetime, *, supplementary: bool, limits: rules.Limits, filed_at: datetime) -> bool:
+    """Tell whether an order filled in afterwards came later than it should: it then needs one level more."""
+    return supplementary and start_at < filed_at.replace(second=0, microsecond=0) - limits.supplementary
+
+
+def touches_night(start_at: datetime, end_at: datetime, *, from_h: float, to_h: float) -> bool:
+    """Tell whether a local window ``[start_at, end_at)`` touches the night ``[from_h, to_h)`` of any day, ``to_h`` next morning."""
+    midnight = start_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    nights = (
+        (midnight + timedelta(days=day, hours=from_h), midnight + timedelta(days=day + 1, hours=to_h))
+        for day in range(-1, (end_at - midnight).days + 1)
+    )
+    return any(start_at < end and start < end_at for start, end in nights)
+
+
 def facts(
     session: Session, *, kind: str, start_at: datetime, end_at: datetime, area: str | None, route_m: int | None,
     points: Sequence[tuple[float, float]], supplementary: bool, filed_at: datetime, limits: rules.Limits, org_path: str,
@@ -40,13 +55,13 @@ def facts(
         Flag.OFF_DAY: any(
             day.kind != DayKind.WORKDAY for day in workdays.day_kinds(session, first, last + timedelta(days=1))
         ),
-        Flag.NIGHT: rules.touches_night(
+        Flag.NIGHT: touches_night(
             clock.local(start_at), clock.local(end_at), from_h=float(night.get("A-01.night_start_h", 22)),
             to_h=float(night.get("A-01.night_end_h", 6)),
         ),
         Flag.OVERNIGHT: last > first,
         Flag.SUPPLEMENTARY: supplementary,
-        Flag.LATE: rules.is_late(start_at, supplementary=supplementary, limits=limits, filed_at=filed_at),
+        Flag.LATE: is_late(start_at, supplementary=supplementary, limits=limits, filed_at=filed_at),
     }  # fmt: skip
     return Facts(kind, route_m if route_m is not None else round(rules.round_trip_m(points)), area,
                  frozenset(flag for flag, is_so in flags.items() if is_so))  # fmt: skip
@@ -66,7 +81,9 @@ def barred(order: TravelOrder) -> set[int]:
     return {order.applicant_id, order.filed_by_id}
 
 
-def open_for(session: Session, order: TravelOrder, *, limits: rules.Limits, actor: Actor, now: datetime) -> ApprovalCase:
+def open_for(
+    session: Session, order: TravelOrder, *, limits: rules.Limits, actor: Actor, now: datetime
+) -> ApprovalCase:
     """Open the case of a submitted order and tell whoever is asked first."""
     case = approval_service.open_case(
         session, org=order.org, subject=ORDER, subject_id=order.id, number=order.number, barred=barred(order),
@@ -78,14 +95,16 @@ def open_for(session: Session, order: TravelOrder, *, limits: rules.Limits, acto
     return case
 
 
-def tell_asked(session: Session, order: TravelOrder, case: ApprovalCase, *, now: datetime) -> None:
-    """Tell the people of the open task, and their deputies, that an order waits for them."""
+def tell_asked(
+    session: Session, order: TravelOrder, case: ApprovalCase, *, now: datetime, code: str = "orders.notice.asked", again: str = ""
+) -> None:  # fmt: skip
+    """Tell the people of the open task, and their deputies, that an order waits for them; once, and once for each ``again``."""
     row = approvals.open_task(case)
     if row is None:
         return
     standing_in = approvals.delegations_of(session, user_ids=row.user_ids, org_path=order.org.path, at=now)
     to = {*row.user_ids, *(one.delegate_id for one in standing_in)} - set(case.barred_ids)
-    tell(session, order, "orders.notice.asked", to=to, key=f"approval.{row.id}", now=now)
+    tell(session, order, code, to=to, key=f"approval.{row.id}.{again}", now=now, urgent=bool(again))
 
 
 def tell(

@@ -8,7 +8,18 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from fleetapp.accounts.models import Organisation, UserAccount
 from fleetapp.approvals.models import ApprovalCase
-from fleetapp.kit.columns import Id, Json, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
+from fleetapp.kit.columns import (
+    Id,
+    Json,
+    Moment,
+    OptionalMoment,
+    OptionalStr,
+    OptionalUserId,
+    OrgId,
+    Str,
+    UserId,
+    one_of,
+)
 from fleetapp.kit.db import Base
 from fleetapp.orders.rules import Area, ChangeState, OccasionState, OrderKind, OrderState, Purpose
 
@@ -24,6 +35,13 @@ __all__ = [
     "Purpose",
     "TravelOrder",
 ]
+
+
+UNFINISHED = (
+    "travel_order.state IN ('SUBMITTED', 'APPROVING', 'SENT_BACK', 'APPROVED', 'DISPATCHED', 'DRIVER_ACCEPTED', 'CHECKED_OUT',"
+    " 'EN_ROUTE', 'OUTSOURCED', 'RETURNED', 'MILEAGE_CONFIRMED', 'SETTLED')"
+)
+"""The condition of the index over what still waits for somebody; few of many orders at any time."""
 
 
 def _applicant(context: Any) -> int:
@@ -61,6 +79,12 @@ class TravelOrder(Base):
         UniqueConstraint("applicant_id", "request_key"),
         Index("ix_travel_order_start_at", "start_at"),
         Index("ix_travel_order_state", "state"),
+        Index(
+            "ix_travel_order_unfinished",
+            "start_at",
+            "id",
+            postgresql_where=text(UNFINISHED.replace("travel_order.", "")),
+        ),
     )
 
     id: Mapped[Id]
@@ -166,7 +190,9 @@ class OrderChange(Base):
         CheckConstraint("length(trim(reason)) > 0", name="reason"),
         CheckConstraint("before <> after", name="differs"),
         CheckConstraint("(state = 'APPLIED') = (applied_at IS NOT NULL)", name="applied"),
-        Index("uq_order_change_open", "order_id", unique=True, postgresql_where=text("state IN ('REQUESTED', 'APPROVED')")),
+        Index(
+            "uq_order_change_open", "order_id", unique=True, postgresql_where=text("state IN ('REQUESTED', 'APPROVED')")
+        ),
         Index("ix_order_change_order_id", "order_id"),
     )
 

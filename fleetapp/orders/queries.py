@@ -170,6 +170,17 @@ def get_change(session: Session, *, change_id: int, lock: bool = False) -> Order
     return change
 
 
+def hands_of(session: Session, *, order_id: int) -> set[int]:
+    """Return who dispatched, accepted or drove an order so far: none of them decides about it."""
+    actions = (rules.OrderAction.DISPATCH, rules.OrderAction.ACCEPT, rules.OrderAction.CHECK_OUT)
+    rows = session.scalars(
+        select(OrderEvent.actor_id).where(
+            OrderEvent.order_id == order_id, OrderEvent.action.in_(actions), OrderEvent.actor_id.is_not(None)
+        )
+    )
+    return {one for one in rows if one is not None}
+
+
 def same_day(session: Session, orders: Sequence[TravelOrder]) -> set[int]:
     """Return those of some orders whose applicant has another living one that overlaps them."""
     mine, other = aliased(TravelOrder), aliased(TravelOrder)
@@ -184,14 +195,19 @@ def same_day(session: Session, orders: Sequence[TravelOrder]) -> set[int]:
     )  # fmt: skip
 
 
-def lapsed(session: Session, *, before: datetime, limit: int) -> Sequence[int]:
-    """Return orders without a decision or a vehicle whose window ended before a moment, the oldest first."""
-    return session.scalars(
-        select(TravelOrder.id)
-        .where(TravelOrder.state.in_([*rules.WAITING, rules.OrderState.SENT_BACK, rules.OrderState.APPROVED]), TravelOrder.end_at < before)
+LAPSING = frozenset({*rules.WAITING, rules.OrderState.SENT_BACK, rules.OrderState.APPROVED})
+
+
+def lapsed(session: Session, *, before: datetime, limit: int) -> list[tuple[int, str, datetime]]:
+    """Return orders without a decision or a vehicle whose window ended before a moment: id, unit's path, end; oldest first."""
+    rows = session.execute(
+        select(TravelOrder.id, Organisation.path, TravelOrder.end_at)
+        .join(TravelOrder.org)
+        .where(TravelOrder.state.in_(LAPSING), TravelOrder.end_at < before)
         .order_by(TravelOrder.end_at, TravelOrder.id)
         .limit(limit)
-    ).all()  # fmt: skip
+    )
+    return [(order_id, path, end_at) for order_id, path, end_at in rows]
 
 
 def approved_waiting(

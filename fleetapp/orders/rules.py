@@ -293,21 +293,6 @@ def check_window(
         raise RuleBroken("orders.too_short_notice", minutes=_number(limits.lead_time / timedelta(minutes=1)))
 
 
-def is_late(start_at: datetime, *, supplementary: bool, limits: Limits, filed_at: datetime) -> bool:
-    """Tell whether an order filled in afterwards came later than it should: it then needs one level more."""
-    return supplementary and start_at < filed_at.replace(second=0, microsecond=0) - limits.supplementary
-
-
-def touches_night(start_at: datetime, end_at: datetime, *, from_h: float, to_h: float) -> bool:
-    """Tell whether a local window ``[start_at, end_at)`` touches the night ``[from_h, to_h)`` of any day, ``to_h`` next morning."""
-    midnight = start_at.replace(hour=0, minute=0, second=0, microsecond=0)
-    nights = (
-        (midnight + timedelta(days=day, hours=from_h), midnight + timedelta(days=day + 1, hours=to_h))
-        for day in range(-1, (end_at - midnight).days + 1)
-    )
-    return any(start_at < end and start < end_at for start, end in nights)
-
-
 def check_people(kind: OrderKind, passengers: str, passenger_count: int) -> None:
     """Refuse an order that carries nobody, except service orders, and one that does not say whom."""
     if kind is OrderKind.SERVICE and passenger_count == 0:

@@ -14,7 +14,7 @@ from fleetapp.approvals import service as approval_service
 from fleetapp.approvals.rules import CaseState, Verdict
 from fleetapp.audit import service as audit
 from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import SYSTEM, Actor
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
 from fleetapp.orders import cases, queries, rules
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
@@ -50,7 +50,11 @@ PAST_TENSE = {
 }
 """What the audit log calls each action, after ``orders.``."""
 
-ACTION_OF = {CaseState.AGREED: OrderAction.APPROVE, CaseState.REJECTED: OrderAction.REJECT, CaseState.RETURNED: OrderAction.SEND_BACK}
+ACTION_OF = {
+    CaseState.AGREED: OrderAction.APPROVE,
+    CaseState.REJECTED: OrderAction.REJECT,
+    CaseState.RETURNED: OrderAction.SEND_BACK,
+}
 """What the outcome of a case does to its order."""
 
 EDITABLE = frozenset({"purpose", "reason", "passengers", "passenger_count", "contact", "body", "start_at", "end_at", "pooling_ok",
@@ -171,7 +175,9 @@ def resubmit(
     :raises RuleBroken: purpose, window, people or stops against the rules.
     """
     order = queries.lock_order(session, order_id=order_id, actor=actor)
-    permits.require("orders.resubmit", actor, org_path=order.org.path, owner_id=_owner(order, actor), state=order.state)
+    permits.require(
+        "orders.resubmit", actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=order.state
+    )
     if unknown := set(content) - EDITABLE:
         raise ValueError(f"{sorted(unknown)} cannot be edited; one of {sorted(EDITABLE)} can.")
     for name, value in content.items():
@@ -179,7 +185,9 @@ def resubmit(
     kind = OrderKind(order.kind)
     limit = limits(session, now=now, org_path=order.org.path)
     rules.check_purpose(kind, Purpose(order.purpose))
-    rules.check_window(order.start_at, order.end_at, kind=kind, supplementary=order.supplementary, now=now, limits=limit)
+    rules.check_window(
+        order.start_at, order.end_at, kind=kind, supplementary=order.supplementary, now=now, limits=limit
+    )
     rules.check_people(kind, order.passengers, order.passenger_count)
     if stops is not None:
         rules.check_stops(stops)
@@ -212,7 +220,7 @@ def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) ->
     order = _held(session, order_id=order_id, action="orders.withdraw", actor=actor, done=OrderState.WITHDRAWN)
     if order.state == OrderState.WITHDRAWN:
         return order
-    _end_case(session, order, actor=actor, now=now, note="withdraw")
+    end_case(session, order, actor=actor, now=now, note="withdraw")
     return advance(session, order=order, action=OrderAction.WITHDRAW, actor=actor, now=now)
 
 
@@ -273,20 +281,14 @@ def decide(
         order.approver_id = actor.user_id
         order.approved_at = now if action is OrderAction.APPROVE else None
     advance(session, order=order, action=action, actor=actor, now=now, note=note)
-    cases.tell(session, order, f"orders.notice.{action}", to=cases.barred(order), key=f"order.{order.id}.{action}.{case.id}", now=now)
-    return order
-
-
-def lapse(session: Session, *, order: TravelOrder, reason: str, now: datetime) -> TravelOrder:
-    """Cancel in the system's name a locked order whose window is over without a decision or a vehicle, and say so."""
-    asked = []
-    if order.approval_case_id is not None:
-        case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
-        row = approvals.open_task(case)
-        asked = list(row.user_ids) if row else []
-    _end_case(session, order, actor=SYSTEM, now=now, note=reason)
-    advance(session, order=order, action=OrderAction.LAPSE, actor=SYSTEM, now=now, note=reason)
-    cases.tell(session, order, "orders.notice.lapse", to={*cases.barred(order), *asked}, key=f"order.{order.id}.lapse", now=now)
+    cases.tell(
+        session,
+        order,
+        f"orders.notice.{action}",
+        to=cases.barred(order),
+        key=f"order.{order.id}.{action}.{case.id}",
+        now=now,
+    )
     return order
 
 
@@ -350,12 +352,13 @@ def _held(session: Session, *, order_id: int, action: str, actor: Actor, done: O
     return order
 
 
-def _owner(order: TravelOrder, actor: Actor) -> int:
+def owner_of(order: TravelOrder, actor: Actor) -> int:
     """Return whose order it counts as: whoever typed it for somebody else owns it as well."""
     return order.filed_by_id if actor.user_id == order.filed_by_id else order.applicant_id
 
 
-def _end_case(session: Session, order: TravelOrder, *, actor: Actor, now: datetime, note: str) -> None:
+def end_case(session: Session, order: TravelOrder, *, actor: Actor, now: datetime, note: str) -> None:
+    """End the open case of an order that is taken back or over."""
     if order.approval_case_id is not None:
         case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
         approval_service.end(session, case=case, actor=actor, now=now, note=note)
