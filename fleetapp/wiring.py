@@ -148,6 +148,10 @@ MENU = (
     MenuItem("reports.home", "web.menu.home", "home"),
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
+    MenuItem("desk.waiting_list", "orders.waiting", "clock", "orders.waiting", "web.menu.group.travel"),
+    MenuItem(
+        "approvals.delegations", "approvals.delegations", "user-check", "approvals.delegate", "web.menu.group.travel"
+    ),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
@@ -180,6 +184,7 @@ MENU = (
     MenuItem(
         "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
     ),
+    MenuItem("approvals.index", "approvals.title", "sitemap", "approvals.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
 )
@@ -238,6 +243,8 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.acquisitions.api
     import fleetapp.acquisitions.views
+    import fleetapp.approvals.api
+    import fleetapp.approvals.views
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
@@ -259,6 +266,7 @@ def register(app: Flask) -> None:
     import fleetapp.ledgers.api
     import fleetapp.ledgers.views
     import fleetapp.orders.api
+    import fleetapp.orders.desk
     import fleetapp.orders.views
     import fleetapp.places.api
     import fleetapp.places.views
@@ -286,6 +294,7 @@ def register(app: Flask) -> None:
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
+        fleetapp.approvals.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.costs.views,
@@ -296,6 +305,7 @@ def register(app: Flask) -> None:
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
+        fleetapp.orders.desk,
         fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.planning.views,
@@ -310,10 +320,12 @@ def register(app: Flask) -> None:
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
+    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("desk.panel", "approvals.chain")]
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.approvals.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,

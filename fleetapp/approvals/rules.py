@@ -86,6 +86,9 @@ NEEDS_NOTE = frozenset({Verdict.REJECT, Verdict.SEND_BACK, Verdict.STEP_BACK, Ve
 NEEDS_PERSON = frozenset({Verdict.TRANSFER, Verdict.ADD_BEFORE, Verdict.ADD_AFTER})
 CHAIN_ROLES = (Role.APPROVER, Role.LEADER, Role.UNIT_ADMIN, Role.VEHICLE_OFFICE)
 """Roles that a level may name, and that a deputy or added person must hold somewhere."""
+AREAS = ("urban", "city", "province", "beyond")
+KINDS = ("ordinary", "emergency", "confidential", "enforcement", "event", "veterans", "service")
+"""What orders call their areas and kinds; a level may name any of them."""
 MOST_LEVELS = 6
 LONGEST_CASE = 20
 """Tasks that one case may have in all: decisions that lead nowhere end here."""

@@ -67,7 +67,7 @@ def request(
             after["route_m"] = None
     if after == before:
         raise RuleBroken("orders.change_nothing")
-    _check(session, order, after, now=now)
+    _check(order, after, now=now)
     shorter = only_shorter(before, after)
     change = OrderChange(order_id=order.id, reason=reason, before=before, after=after, redispatch=False, requested_by=actor.user_id,
                          created_at=now, state=ChangeState.APPROVED if shorter else ChangeState.REQUESTED)  # fmt: skip
@@ -188,7 +188,7 @@ def _apply(session: Session, change: OrderChange, *, actor: Actor, now: datetime
     session.flush()
     if after["stops"] != change.before["stops"]:
         service.put_stops(session, order=order, stops=[rules.Stop(**stop) for stop in after["stops"]], now=now)
-    held = order.state not in {OrderState.APPROVED}
+    held = order.state != OrderState.APPROVED
     change.redispatch = held and breaks_booking(change.before, after)
     change.state, change.applied_at = ChangeState.APPLIED, now
     session.flush()
@@ -209,7 +209,7 @@ def _apply(session: Session, change: OrderChange, *, actor: Actor, now: datetime
     return change
 
 
-def _check(session: Session, order: TravelOrder, after: Mapping[str, Any], *, now: datetime) -> None:
+def _check(order: TravelOrder, after: Mapping[str, Any], *, now: datetime) -> None:
     start_at, end_at = (_moment(after[name]) for name in MOMENTS)
     if start_at >= end_at:
         raise RuleBroken("orders.window_reversed")
@@ -217,7 +217,7 @@ def _check(session: Session, order: TravelOrder, after: Mapping[str, Any], *, no
         raise RuleBroken("orders.window_too_long", days=rules.LONGEST_WINDOW.days)
     moved = start_at != order.start_at
     out = order.state in {OrderState.CHECKED_OUT, OrderState.EN_ROUTE}
-    if moved and (out or (start_at < now and not order.supplementary)) or (end_at <= now and not order.supplementary):
+    if (moved and (out or (start_at < now and not order.supplementary))) or (end_at <= now and not order.supplementary):
         raise RuleBroken("orders.change_started")
     rules.check_people(OrderKind(order.kind), after["passengers"], after["passenger_count"])
     rules.check_stops([rules.Stop(**stop) for stop in after["stops"]])

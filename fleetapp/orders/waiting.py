@@ -95,16 +95,12 @@ def listed(
 def rows_of(session: Session, orders: Sequence[TravelOrder], *, now: datetime) -> list[Row]:
     """Return whom each of some orders waits for."""
     ids = [order.id for order in orders]
-    tasks = {
-        subject_id: task
-        for subject_id, task in session.execute(
-            select(ApprovalCase.subject_id, ApprovalTask)
-            .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
-            .where(
-                ApprovalCase.subject == "order", ApprovalCase.subject_id.in_(ids), ApprovalTask.state == TaskState.OPEN
-            )
-        )
-    }
+    open_tasks = (
+        select(ApprovalCase.subject_id, ApprovalTask)
+        .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
+        .where(ApprovalCase.subject == "order", ApprovalCase.subject_id.in_(ids), ApprovalTask.state == TaskState.OPEN)
+    )
+    tasks: dict[int, ApprovalTask] = dict(session.execute(open_tasks).tuples().all())
     names = approvals.people(session, {one for task in tasks.values() for one in task.user_ids})
     since = dict(
         session.execute(

@@ -141,9 +141,11 @@ def test_raw_sql_admits_the_approved_change_and_nothing_else(approved, ask, read
         "UPDATE travel_order SET approval_case_id = NULL WHERE id = :id",
         "UPDATE order_change SET state = 'APPROVED' WHERE order_id = :id",
         "UPDATE order_change SET after = before || '{\"passenger_count\": 9}' WHERE order_id = :id",
-        "INSERT INTO order_change (order_id, reason, before, after, state, redispatch, requested_by, created_at)"
-        " SELECT o.id, 'x', order_content(o), order_content(o) || '{\"passenger_count\": 9}', 'APPROVED', false, o.applicant_id, now()"
-        " FROM travel_order o WHERE o.id = :id",
+        (
+            "INSERT INTO order_change (order_id, reason, before, after, state, redispatch, requested_by, created_at)"
+            " SELECT o.id, 'x', order_content(o), order_content(o) || '{\"passenger_count\": 9}', 'APPROVED', false, o.applicant_id, now()"
+            " FROM travel_order o WHERE o.id = :id"
+        ),
         "DELETE FROM order_change WHERE order_id = :id",
     ]
     ask(approved, end_at=order.end_at + timedelta(hours=1))
