@@ -9,6 +9,7 @@ from flask import Flask
 
 import fleetapp.accounts.models
 import fleetapp.acquisitions.models
+import fleetapp.approvals.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
 import fleetapp.costs.models
@@ -94,6 +95,21 @@ CONSTRAINT_ERRORS = {
     "ck_hold_reserve": "reserves.broken",
     "ex_reserve_floor_one": "reserves.floor_there",
     "ex_reserve_alert_one": "reserves.alert_there",
+    "ck_approval_step_own": "kit.own_row",
+    "ck_approval_task_barred": "kit.own_row",
+    "ck_approval_case_barred": "kit.own_row",
+    "ck_approval_step_separation": "approvals.drives",
+    "ck_approval_step_asked": "approvals.not_waited_for_now",
+    "ck_approval_case_signed": "approvals.not_signed",
+    "ck_approval_task_signed": "approvals.not_signed",
+    "ck_travel_order_agreed": "approvals.not_signed",
+    "ck_order_change_agreed": "approvals.not_signed",
+    "ck_assignment_separation": "planning.approver_drives",
+    "ck_approval_chain_backdated": "approvals.backdated",
+    "uq_approval_chain_org_id_version": "approvals.version_there",
+    "uq_approval_task_open": "approvals.not_open_now",
+    "uq_order_change_open": "orders.change_open",
+    "ex_approval_delegation_once": "approvals.delegated_already",
     "ck_assignment_hold": "planning.kept_for_other",
     "ck_hold_assignment": "planning.has_orders",
     "ex_hold_vehicle": "planning.kept_already",
@@ -169,6 +185,10 @@ MENU = (
     MenuItem("reports.home", "web.menu.home", "home"),
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
+    MenuItem("desk.waiting_list", "orders.waiting", "clock", "orders.waiting", "web.menu.group.travel"),
+    MenuItem(
+        "approvals.delegations", "approvals.delegations", "user-check", "approvals.delegate", "web.menu.group.travel"
+    ),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
     MenuItem("pool.index", "pool.title", "refresh", "pool.read", "web.menu.group.travel"),
     MenuItem("emergency.index", "emergency.title", "alert-triangle", "emergency.read", "web.menu.group.travel"),
@@ -207,6 +227,7 @@ MENU = (
         "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
     ),
     MenuItem("pricing.index", "pricing.title", "receipt", "pricing.read", "web.menu.group.settings"),
+    MenuItem("approvals.index", "approvals.title", "sitemap", "approvals.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
 )
@@ -233,6 +254,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
+    import fleetapp.orders.jobs
     import fleetapp.pool.jobs
     import fleetapp.seals.jobs
     import fleetapp.sharing.jobs
@@ -244,6 +266,8 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("orders_lapse", 600, fleetapp.orders.jobs.lapse),
+        ("approvals", 300, fleetapp.orders.jobs.keep_moving),
         ("seals", 60, fleetapp.seals.jobs.move_due),
         ("sharing", 30, fleetapp.sharing.jobs.move_due),
         ("pool", 30, fleetapp.pool.jobs.release_lost),
@@ -266,6 +290,8 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.acquisitions.api
     import fleetapp.acquisitions.views
+    import fleetapp.approvals.api
+    import fleetapp.approvals.views
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
@@ -290,6 +316,7 @@ def register(app: Flask) -> None:
     import fleetapp.ledgers.api
     import fleetapp.ledgers.views
     import fleetapp.orders.api
+    import fleetapp.orders.desk
     import fleetapp.orders.views
     import fleetapp.places.api
     import fleetapp.places.views
@@ -327,6 +354,7 @@ def register(app: Flask) -> None:
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
+        fleetapp.approvals.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.costs.views,
@@ -339,6 +367,7 @@ def register(app: Flask) -> None:
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
+        fleetapp.orders.desk,
         fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.planning.slips,
@@ -358,10 +387,12 @@ def register(app: Flask) -> None:
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
+    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("desk.panel", "approvals.chain")]
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.approvals.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,

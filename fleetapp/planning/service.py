@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session
 
+from fleetapp.approvals import queries as approvals
 from fleetapp.audit import service as audit
 from fleetapp.drivers import rules as driver_rules
 from fleetapp.drivers.models import Driver
@@ -167,7 +168,8 @@ def assign(
     limits = queries.figures(session, now=now, org_path=order.org.path)
     during = rules.taken(order.start_at, order.end_at, limits)
     vehicle, driver = lending.pair(session, vehicle_id=vehicle_id, driver_id=driver_id, span=during, actor=actor)
-    rules.check_separation(actor_id=actor.user_id, approver_id=order.approver_id, driver_user_id=driver.user_id)
+    for approver_id in {order.approver_id, *approvals.signers(session, subject_id=order.id)}:
+        rules.check_separation(actor_id=actor.user_id, approver_id=approver_id, driver_user_id=driver.user_id)
     rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
     said = lending.of_holder(session, vehicle=vehicle, order=order, figures=limits, now=now)
     reasons = faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits, said=said)
@@ -308,12 +310,14 @@ def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_p
         session, actor=actor, start=window.start, end=window.end, limit=rules.MOST_ORDERS
     )
     first_at = max(window.start, now)
+    agreed_to = set(session.scalars(approvals.signed_by(actor.user_id)))
     found = [
         order
         for order in waiting
         if order.start_at >= first_at
         and permits.may("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id)
         and order.approver_id != actor.user_id
+        and order.id not in agreed_to
     ]
     if not found:
         raise RuleBroken("planning.nothing_to_plan")

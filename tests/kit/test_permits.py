@@ -111,7 +111,6 @@ def test_states_of_the_table_exist():
     "action",
     [
         "orders.approve",
-        "orders.reject",
         "planning.assign",
         "findings.review",
         "indicators.approve",
