@@ -151,7 +151,10 @@ def measure(url: str, orders: int, rounds: int) -> dict[str, object]:
     many = desk.queries()
     with psycopg.connect(url) as conn:
         bound = timed(lambda: conn.execute(BOUND).fetchall(), rounds)
-    pages = {name: {**timed(lambda who=who: desk.open(*who), rounds), "statements": many[name]} for name, who in PAGES.items()}
+    pages = {
+        name: {**timed(lambda who=who: desk.open(*who), rounds), "statements": many[name]}
+        for name, who in PAGES.items()
+    }
     slowest = max(page["p95_ms"] for page in pages.values())
     return {"benchmark": "order_lists", "orders": orders, "pages": pages, "statements_grow": {k: many[k] - few[k] for k in many if many[k] != few[k]},
             "slowest_p95_ms": slowest, "bound": bound, "ratio": round(slowest / bound["p95_ms"], 1)}  # fmt: skip

@@ -355,13 +355,12 @@ def register(app: Flask) -> None:
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
 
-    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("papers.panel", "applications.panel")]
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
-        fleetapp.approvals.views,
         fleetapp.applications.desk,
         fleetapp.applications.views,
+        fleetapp.approvals.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.costs.views,
@@ -394,13 +393,12 @@ def register(app: Flask) -> None:
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
-    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("desk.panel", "approvals.chain")]
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
-        fleetapp.approvals.api,
         fleetapp.applications.api,
+        fleetapp.approvals.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,
@@ -436,7 +434,9 @@ def register(app: Flask) -> None:
         OrderState.WITHDRAWN,
     }
     fleetapp.orders.views.PANELS[:] = [
-        fleetapp.orders.views.Panel("sharing.order_card", "pool.panel", hidden=frozenset(early))
+        fleetapp.orders.views.Panel("desk.panel", "approvals.chain"),
+        fleetapp.orders.views.Panel("sharing.order_card", "pool.panel", hidden=frozenset(early)),
+        fleetapp.orders.views.Panel("papers.panel", "applications.panel"),
     ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
         app.cli.add_command(commands.group)

@@ -1,4 +1,4 @@
--- A confidential order exists for its applicant, who filed it, the unit's approvers, the driver sent, and whoever holds
+-- A confidential order exists for its applicant, who filed it, the unit's approvers, whoever is asked to decide, the driver sent, and whoever holds
 -- orders.read_confidential (config/permissions.toml) over the unit or the vehicle's holder; its stops and events likewise.
 CREATE FUNCTION fleet_reads_confidential(order_id bigint, unit bigint, holder bigint) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
@@ -10,4 +10,4 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
 $$;
 CREATE POLICY confidential ON travel_order AS RESTRICTIVE TO fleet_app USING (
     kind <> 'confidential' OR fleet_sees_all() OR applicant_id = fleet_actor_id() OR filed_by_id = fleet_actor_id()
-    OR fleet_reads_confidential(id, org_id, serving_org_id));
+    OR fleet_reads_confidential(id, org_id, serving_org_id) OR id IN (SELECT fleet_approval_subjects()));
