@@ -1,6 +1,7 @@
 """What the application form knows of people: favourite trips, a weekly series, a confidential order that few see."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -41,7 +42,7 @@ def apply(database: Database, *, now: datetime) -> int:
         if kept:
             order, actor = kept[0], actors[kept[0].applicant_id]
             become(session, actor)
-            common = {
+            common: dict[str, Any] = {
                 "contact": order.contact, "body": order.body, "passengers": "机要员", "passenger_count": 1, "start_at": _at(on, 9),
                 "end_at": _at(on, 11), "stops": [Stop(stop.name, stop.lat, stop.lon) for stop in order.stops],
                 "overlap_reason": "演示数据", "actor": actor, "now": now,
