@@ -20,6 +20,7 @@ import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.ledgers.models
 import fleetapp.notices.models
+import fleetapp.occasions.models
 import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
@@ -32,9 +33,11 @@ import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
 from fleetapp.accounts import service as accounts_service
 from fleetapp.acquisitions import effects as acquisition_effects
+from fleetapp.costs import queries as cost_queries
 from fleetapp.findings import queries as finding_queries
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
+from fleetapp.occasions import summary as occasion_summary
 from fleetapp.orders import queries as order_queries
 from fleetapp.policies import preview as policy_preview
 from fleetapp.settings import Settings
@@ -63,6 +66,12 @@ CONSTRAINT_ERRORS = {
     "ck_assignment_pool": "planning.pool_refused",
     "ck_assignment_seats": "planning.pool_refused",
     "uq_assignment_order_active": "planning.already_assigned",
+    "ck_occasion_released": "occasions.still_keeps",
+    "ck_hold_occasion": "occasions.closed",
+    "ck_occasion_shift_kept": "occasions.not_kept",
+    "uq_occasion_shift_vehicle": "occasions.driver_twice",
+    "uq_occasion_shift_driver": "occasions.driver_twice",
+    "ck_travel_order_occasion": "occasions.not_open",
     "uq_duty_event_idempotency_key": "duty.already_received",
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
@@ -137,6 +146,7 @@ MENU = (
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("occasions.index", "occasions.title", "flag", "occasions.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
@@ -173,6 +183,9 @@ MENU = (
 )
 
 
+occasion_summary.COSTS.append(cost_queries.all_rows)
+"""What the orders of an event have cost, by the slices above events."""
+
 policy_preview.EFFECTS.update({
     "renewal.min_years": (vehicle_queries.renewable, acquisition_effects.too_young),
     "scrap.": (vehicle_queries.to_scrap,),
@@ -194,6 +207,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
+    import fleetapp.occasions.jobs
     import fleetapp.seals.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
@@ -204,6 +218,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("seals", 60, fleetapp.seals.jobs.move_due),
+        ("occasions", 60, fleetapp.occasions.jobs.move_due),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
     )
 
@@ -243,6 +258,8 @@ def register(app: Flask) -> None:
     import fleetapp.findings.views
     import fleetapp.ledgers.api
     import fleetapp.ledgers.views
+    import fleetapp.occasions.api
+    import fleetapp.occasions.views
     import fleetapp.orders.api
     import fleetapp.orders.views
     import fleetapp.places.api
@@ -281,6 +298,7 @@ def register(app: Flask) -> None:
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
+        fleetapp.occasions.views,
         fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.planning.views,
@@ -307,6 +325,7 @@ def register(app: Flask) -> None:
         fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.ledgers.api,
+        fleetapp.occasions.api,
         fleetapp.orders.api,
         fleetapp.places.api,
         fleetapp.planning.api,
