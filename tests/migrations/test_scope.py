@@ -28,6 +28,7 @@ from fleetapp.kit.db import Database, make_engine
 from fleetapp.wiring import metadata
 from telematics import tables as gps
 from tests import world
+from tests.migrations import rows_of_journeys
 
 NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 POINT, LINE = "SRID=4326;POINT(120.1 30.2)", "SRID=4326;LINESTRING(120.1 30.2, 120.2 30.3)"
@@ -46,7 +47,7 @@ HIDDEN = [
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident",
+    "work_line", "work_event", "vehicle_incident", *rows_of_journeys.INSERTS,
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -156,6 +157,7 @@ def seed_unit(session, unit, number):
     keys["cost_entry"] = add(session, "cost_entry", org_id=org_id, vehicle_id=vehicle_id, kind="wash")
     keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
     keys |= seed_upkeep(session, keys, applicant_id, number)
+    keys |= rows_of_journeys.seed(session, add, keys, number)
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
     session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
     keys["attachment"] = add(session, "attachment", org_id=org_id, sha256=sha256, created_by=None)
@@ -298,6 +300,7 @@ INSERTS = {
     "work_line": {"order_id": "work_order", "kind": "part"},
     "vehicle_incident": {"vehicle_id": "vehicle", "kind": "violation", "state": "OPEN"},
     "vehicle_document": {"vehicle_id": "vehicle", "kind": "etc", "number": "E9"},
+    **rows_of_journeys.INSERTS,
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
     "gps_last": {"terminal_id": "terminal_id"},
 }  # fmt: skip
