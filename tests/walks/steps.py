@@ -17,6 +17,7 @@ from fleetapp.duty import service as duty
 from fleetapp.duty.rules import DutyAction
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
+from fleetapp.occasions import service as occasions
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderKind, Purpose, Stop
@@ -81,6 +82,25 @@ def joined(
         made = journeys.join(session, order_id=order.id, pool_key=key, actor=who, now=start - timedelta(hours=10),
                              consent="已电话征得双方同意")  # fmt: skip
     return order.number, made.id
+
+
+def event(
+    database: Database, *, start: datetime, end: datetime, plate: str, driver: str, now: datetime, by: str = "dispatcher.xihu"
+) -> int:  # fmt: skip
+    """Plan an event of Xihu that keeps a vehicle and a driver; returns its id."""
+    with database.transaction(SYSTEM) as session:
+        vehicle_id = session.scalars(select(Vehicle.id).where(Vehicle.plate == plate)).one()
+        drivers = select(Driver.id).join(UserAccount, UserAccount.id == Driver.user_id)
+        driver_id = session.scalars(drivers.where(UserAccount.username == driver)).one()
+    who = world.actor(database, by)
+    with database.transaction(who) as session:
+        made = occasions.create(
+            session, org_id=who.org_id, name="西湖论坛", start_at=start, end_at=end, actor=who, now=now
+        )
+        occasions.reserve(
+            session, occasion_id=made.id, vehicle_ids=[vehicle_id], driver_ids=[driver_id], actor=who, now=now
+        )
+        return made.id
 
 
 def report(
