@@ -15,12 +15,14 @@ from sqlalchemy.orm import joinedload, selectinload
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
 from fleetapp.accounts.queries import actor_of
 from fleetapp.accounts.service import hash_password
+from fleetapp.approvals import service as approvals
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database
 from fleetapp.places import service as places
 from fleetapp.places.models import ParkingArea
 from fleetapp.policies import service as policies
+from fleetapp.pricing import service as pricing
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
 from fleetapp.workdays import service as workdays
 
@@ -138,7 +140,9 @@ def build(database: Database, now: datetime) -> None:
     with database.transaction(SYSTEM) as session:
         policies.load_file(session, actor=SYSTEM, now=now)
         places.load_file(session, actor=SYSTEM, now=now)
+        pricing.load_file(session, actor=SYSTEM, now=now)
         workdays.load_year(session, year=now.year, actor=SYSTEM, now=now)
+        approvals.load_default(session, actor=SYSTEM, now=now)
 
 
 def actor(database: Database, username: str) -> Actor:

@@ -157,10 +157,10 @@ def void(entry_id: int) -> Response:
 @blueprint.get("/costs/vehicles/<int:vehicle_id>/per-km")
 def per_km(vehicle_id: int) -> str:
     """Return the running cost per kilometre of the last year, for pages of other slices."""
-    permits.require("costs.read", actor())
     until = clock.local_date(now()) + timedelta(days=1)
     with transaction() as s:
-        vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
+        vehicle = vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
+        permits.require("costs.read", actor(), org_path=vehicle.org.path)
         each = queries.per_km(s, vehicle_id=vehicle_id, actor=actor(), start=until - timedelta(days=365), end=until)
     return t("costs.not_driven") if each is None else t("costs.each_km", amount=f"{each:,.2f}")
 

@@ -303,11 +303,6 @@ def parking_of(session: Session, org_ids: Collection[int]) -> dict[int, ParkingA
     return {area.org_id: area for area in session.scalars(query)}
 
 
-def district_paths(session: Session) -> list[str]:
-    """Return the tree paths of the districts."""
-    return [district.path for district in accounts.list_districts(session)]
-
-
 def waiting_by_day(session: Session, *, actor: Actor, now: datetime) -> dict[date, int]:
     """Return how many approved orders that are not over wait for a vehicle, by local day of their start."""
     rows = (

@@ -1,27 +1,23 @@
-"""Pages of dispatchers: time board, runs, assignment by hand, slip."""
+"""Pages of dispatchers: time board, runs, assignment by hand."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-import segno
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from markupsafe import Markup
 from marshmallow import EXCLUDE
-from sqlalchemy.orm import Session
 from werkzeug import Response
 
 from fleetapp.drivers.rules import Licence, may_drive
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import SYSTEM
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, NotFound, RuleBroken
+from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
-from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.rules import ASSIGNED, DRIVEN, OrderState
-from fleetapp.planning import bridge, journeys, queries, rules, service, timeline
+from fleetapp.orders.rules import ASSIGNED, OrderState
+from fleetapp.planning import bridge, journeys, lending, paper, queries, service, timeline
 from fleetapp.planning.models import Assignment, AssignmentState, Hold
 from fleetapp.planning.schemas import AssignIn, ConfirmIn, DayQuery, JoinIn, PlanIn, ReasonIn
 from fleetapp.vehicles import queries as vehicles
@@ -181,72 +177,12 @@ def assignment_fragment(order_id: int) -> str:
         )  # fmt: skip
 
 
-def _mates(active: Assignment | None) -> dict[str, Any]:
-    """Return the orders and stops of a shared journey, none for a journey of its own.
-
-    Read as the system: who may open one of its orders may know who else is on board, though not open theirs.
-    """
+def _mates(active: Assignment | None) -> paper.Mates | None:
+    """Return who else is on board, read as the system: who may open one of its orders may know, though not open theirs."""
     if active is None:
-        return {}
+        return None
     with shell().database.transaction(SYSTEM) as s:
-        rows = queries.journeys(s, pool_keys=[active.pool_key])
-        if len(rows) < 2:
-            return {}
-        numbers = {row.id: row.order.number for row in rows}
-        stops = queries.turns(s, assignment_ids=list(numbers))
-        return {
-            "orders": [
-                (row.order.number, name(row.order.org), row.order.passenger_count, row.slip.number) for row in rows
-            ],
-            "stops": [(stop.planned_at, stop.stop.name, numbers[stop.assignment_id]) for stop in stops],
-        }
-
-
-@blueprint.get("/orders/<int:order_id>/slip")
-def slip(order_id: int) -> str:
-    """Show the dispatch slip for printing."""
-    with transaction() as s:
-        held, order = _slip_of(s, order_id)
-        code = rules.sign(
-            rules.SlipCode(held.slip.number, order.number, held.vehicle.plate, order.start_at, order.end_at),
-            shell().settings.secret_key,
-        )
-        address = url_for("planning.verify", code=code, _external=True)
-        symbol = segno.make(address, error="m", micro=False)
-        path = Markup(symbol.svg_inline(scale=1, border=2, omitsize=True, svgclass="slip-qr", lineclass=None))  # noqa: S704 -- made here
-        done = {event.action: event.at for event in reversed(order.events)}
-        return render_template("planning/slip.html", order=order, held=held, qr=path, done=done,
-                               mates=_mates(held if held.state == AssignmentState.ACTIVE else None))  # fmt: skip
-
-
-@blueprint.get("/slips/verify")
-def verify() -> str:
-    """Tell whoever scans a slip whether it was issued here and still counts; shows no more than the paper does.
-
-    Reads as the system: the signature on the paper in hand, not the reader's part of the tree, opens it.
-    """
-    said = rules.read_signed(request.args.get("code", ""), shell().settings.secret_key)
-    with shell().database.transaction(SYSTEM) as s:
-        found = queries.slip_status(s, number=said.slip) if said else None
-        state = "unknown"
-        if said and found:
-            issued, held = found
-            over = held is not None and held.order.state in DRIVEN
-            state = "void" if issued.void_at else "over" if over or now() >= said.end_at else "valid"
-        return render_template("planning/verify.html", said=said if found else None, state=state)
-
-
-def _slip_of(s: Session, order_id: int) -> tuple[Assignment, TravelOrder]:
-    """Return the slip to print: of whoever may read the order, or of its driver.
-
-    :raises NotFound: no such order, none of the caller's, or never assigned.
-    """
-    history = queries.history_of(s, order_id=order_id)
-    held = next((row for row in history if row.state == AssignmentState.ACTIVE), history[0] if history else None)
-    if held is None:
-        raise NotFound("planning.no_slip")
-    drives = held.driver.user_id == actor().user_id and held.state == AssignmentState.ACTIVE
-    return held, orders.get_order(s, order_id=order_id, actor=SYSTEM if drives else actor())
+        return paper.mates(s, active)
 
 
 def _during(row: Assignment | Hold) -> Span:
@@ -318,11 +254,15 @@ def _assign_page(order_id: int, error: FleetError | None) -> str:
                                    joins=[])  # fmt: skip
         options, cars, ready = service.candidates(s, order=order, actor=actor(), now=now())
         apart = {actor().user_id, order.approver_id}
+        said = lending.look(
+            s, span=Span(order.start_at, order.end_at), cars=list(cars.values()), busy={}, now=now(),
+            figures=queries.figures(s, now=now(), org_path=order.org.path),
+        )  # fmt: skip
         people = {
             car.id: [
                 driver
                 for driver in ready
-                if driver.org_id == car.org_id
+                if said.may_drive(driver, car, order)
                 and driver.user_id not in apart
                 and may_drive(Licence(driver.licence), car.seats)
             ]
@@ -333,4 +273,5 @@ def _assign_page(order_id: int, error: FleetError | None) -> str:
         return render_template(
             "planning/assign.html", order=order, problem=problem, options=options[:CANDIDATES], cars=cars,
             people=people, total=len(options), out=out, joins=journeys.options(s, order=order, actor=actor(), now=now()),
+            ways={car.id: said.answer(car, order).way for car in cars.values()},
         )  # fmt: skip

@@ -43,11 +43,12 @@ HIDDEN = [
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
     "vehicle_fact",
+    "price_book", "price_rate",
     "seal_campaign", "seal_record", "seal_exception", "seal_event",
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident", *rows_of_journeys.INSERTS,
+    "work_line", "work_event", "vehicle_incident", "trip_expense", "reserve_floor", "reserve_alert", *rows_of_journeys.INSERTS,
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -93,7 +94,9 @@ def seed_unit(session, unit, number):
     )  # fmt: skip
     keys["order_stop"] = add(session, "order_stop", order_id=order_id, position=0, point=POINT)
     keys["order_event"] = add(session, "order_event", order_id=order_id)
-    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"S-{number}")
+    code = next(code for key, _, _, code, *_ in world.ORGS if key == unit)
+    session.execute(text("INSERT INTO number_series (key, last) VALUES (:key, 1)"), {"key": f"{code}-1"})
+    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"{code}-1-00001")
     keys["assignment"] = assignment_id = add(
         session, "assignment", org_id=org_id, order_org_id=org_id, order_id=order_id, vehicle_id=vehicle_id,
         driver_id=keys["driver"], slip_id=slip_id, during=Range(NOW, NOW + timedelta(hours=2)), state="ACTIVE",
@@ -101,6 +104,10 @@ def seed_unit(session, unit, number):
     keys["plan_run"] = add(session, "plan_run", org_id=org_id, requested_by=applicant_id, state="DONE", **window)
     keys["duty_event"] = add(session, "duty_event", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"],
                              action="ACCEPT", idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'CHECKED_OUT' WHERE id = :id"), {"id": order_id})
+    keys["trip_expense"] = add(session, "trip_expense", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"], kind="TOLL",
+                               idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'SUBMITTED' WHERE id = :id"), {"id": order_id})
     keys["trip"] = trip_id = add(session, "trip", org_id=org_id, vehicle_id=vehicle_id, path=LINE, **window)
     keys["trip_match"] = add(session, "trip_match", org_id=org_id, trip_id=trip_id, kind="unmatched", **window)
     keys["finding"] = finding_id = add(
@@ -137,6 +144,10 @@ def seed_unit(session, unit, number):
     keys["disposal_case"] = add(session, "disposal_case", org_id=org_id, number=f"CZ-{number}", vehicle_id=vehicle_id, mode="scrap",
                                 state="REQUESTED", applicant_id=applicant_id)  # fmt: skip
     keys["disposal_event"] = add(session, "disposal_event", case_id=keys["disposal_case"])
+    keys["price_book"] = book_id = add(
+        session, "price_book", org_id=org_id, version_no=9, state="DRAFT", valid_from=date(2030, 1, 1), half_day_h=4, night_from_h=22, night_to_h=6,
+    )  # fmt: skip
+    keys["price_rate"] = add(session, "price_rate", book_id=book_id, body="sedan")
     keys["vehicle_fact"] = add(session, "vehicle_fact", org_id=org_id, vehicle_id=vehicle_id)
     days = Range(NOW.date(), NOW.date() + timedelta(days=3))
     keys["seal_campaign"] = campaign_id = add(
@@ -148,6 +159,19 @@ def seed_unit(session, unit, number):
     keys["seal_exception"] = add(session, "seal_exception", org_id=org_id, record_id=keys["seal_record"], purpose="flood duty", start_on=days.lower,
                                  end_on=days.upper, state="REQUESTED", requester_id=applicant_id)  # fmt: skip
     keys["seal_event"] = add(session, "seal_event", campaign_id=campaign_id, record_id=keys["seal_record"])
+    keys["reserve_floor"] = add(
+        session,
+        "reserve_floor",
+        org_id=org_id,
+        body="special",
+        level="I",
+        minutes=Range(0, 60),
+        during=days,
+        vehicles=0,
+    )
+    keys["reserve_alert"] = add(
+        session, "reserve_alert", org_id=org_id, level="IV", during=Range(NOW, NOW + timedelta(hours=1))
+    )
     keys["energy_card"] = card_id = add(session, "energy_card", org_id=org_id, vehicle_id=vehicle_id, kind="fuel", number=f"K00{number}",
                                         state="ACTIVE")  # fmt: skip
     keys["energy_entry"] = add(
@@ -266,6 +290,7 @@ INSERTS = {
                    "slip_id": "dispatch_slip", "during": Range(NOW + timedelta(days=9), NOW + timedelta(days=10)), "state": "ACTIVE"},
     "plan_run": {"state": "DONE", "requested_by": "user_id"},
     "duty_event": {"assignment_id": "assignment", "driver_id": "driver", "action": "ACCEPT", "idempotency_key": "k9"},
+    "trip_expense": {"assignment_id": "assignment", "driver_id": "driver", "kind": "TOLL", "idempotency_key": "k9"},
     "trip": {"vehicle_id": "vehicle", "path": LINE, "start_at": NOW + timedelta(days=9), "end_at": NOW + timedelta(days=10)},
     "trip_match": {"trip_id": "trip", "kind": "unmatched"},
     "finding": {"number": "F-9", "dedupe_key": "d9", "vehicle_id": "vehicle", "severity": "red", "state": "NOTIFIED"},
