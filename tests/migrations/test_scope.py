@@ -1,6 +1,6 @@
 """Row-level security: what the application's role sees and may write, with raw SQL, whatever the code above forgets."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     Text,
+    Time,
     insert,
     select,
     text,
@@ -28,13 +29,13 @@ from fleetapp.kit.db import Database, make_engine
 from fleetapp.wiring import metadata
 from telematics import tables as gps
 from tests import world
-from tests.migrations import rows_of_journeys
+from tests.migrations import rows_of_journeys, rows_of_sharing
 
 NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 POINT, LINE = "SRID=4326;POINT(120.1 30.2)", "SRID=4326;LINESTRING(120.1 30.2, 120.2 30.3)"
 DUMMY = {
     BigInteger: 1, Integer: 1, Float: 0.5, Numeric: Decimal(1), Boolean: False, Date: date(2026, 1, 1), DateTime: NOW,
-    LargeBinary: b"", JSONB: {}, Text: "test",
+    LargeBinary: b"", JSONB: {}, Text: "test", Time: time(0),
 }  # fmt: skip
 FOREIGN, OWN = "xhedu", "bjwater"
 HIDDEN = [
@@ -180,6 +181,7 @@ def seed_unit(session, unit, number):
     keys["energy_import"] = add(session, "energy_import", org_id=org_id, state="CHECKED")
     keys["cost_entry"] = add(session, "cost_entry", org_id=org_id, vehicle_id=vehicle_id, kind="wash")
     keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
+    keys |= rows_of_sharing.seed(add, session, keys, applicant_id, number)
     keys |= seed_upkeep(session, keys, applicant_id, number)
     keys |= rows_of_journeys.seed(session, add, keys, number)
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
@@ -324,6 +326,7 @@ INSERTS = {
     "work_event": {"order_id": "work_order"},
     "work_line": {"order_id": "work_order", "kind": "part"},
     "vehicle_incident": {"vehicle_id": "vehicle", "kind": "violation", "state": "OPEN"},
+    **rows_of_sharing.INSERTS,
     "vehicle_document": {"vehicle_id": "vehicle", "kind": "etc", "number": "E9"},
     **rows_of_journeys.INSERTS,
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
