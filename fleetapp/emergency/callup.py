@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from fleetapp.accounts import queries as accounts
 from fleetapp.drivers import queries as drivers
 from fleetapp.drivers.models import Driver
 from fleetapp.drivers.rules import Licence, may_drive
@@ -18,12 +19,14 @@ from fleetapp.kit.spans import Span
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import ASSIGNED, OrderKind, Stop
 from fleetapp.places.roads import RoadGraph, distance_m, load_roads
-from fleetapp.planning import bridge, floors, urgent
+from fleetapp.planning import floors, urgent
 from fleetapp.planning import queries as planning
 from fleetapp.planning import rules as planning_rules
 from fleetapp.planning.models import Assignment
+from fleetapp.planning.scene import centre
 from fleetapp.policies import queries as policies
 from fleetapp.reserves.rules import ANY_BODY
+from fleetapp.sharing import rules as sharing_rules
 from fleetapp.tracking import queries as tracking
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
@@ -105,7 +108,7 @@ def scene(session: Session, *, activation: EmergencyActivation, actor: Actor, no
     kept = {row.vehicle_id for row in planning.holds(session, span=span, vehicle_ids=ids, driver_ids=())}
     busy, busy_people = planning.busy(session, span=wide, vehicle_ids=ids, driver_ids=people_ids)
     places = _places(session, fleet, now=now, org_path=activation.org.path)
-    districts = planning.district_paths(session)
+    districts = [district.path for district in accounts.list_districts(session)]
     roads, target = load_roads(), (activation.lon, activation.lat)
     found = {}
     for car in fleet:
@@ -115,7 +118,7 @@ def scene(session: Session, *, activation: EmergencyActivation, actor: Actor, no
         length_m, took_s = _reach(roads, at, target)
         standing = _standing(car.id in kept, bookings, free)
         found[car.id] = Candidate(car, standing, took_s, length_m, way, seen_at, bookings, free)
-    pools = {car.id: planning_rules.pool_of(car.org.path, districts) for car in fleet}
+    pools = {car.id: sharing_rules.pool_of(car.org.path, districts) for car in fleet}
     return Scene(span, found, fleet, busy, people, busy_people, pools)
 
 
@@ -177,7 +180,7 @@ def _places(
     for car in fleet:
         area = car.parking or yards.get(car.org_id)
         if area is not None:
-            lat, lon = bridge.centre(area)
+            lat, lon = centre(area)
             found[car.id] = ((lon, lat), Way.YARD, None)
     for vehicle_id, seen in tracking.newest(session, vehicle_ids=[car.id for car in fleet], now=now).items():
         if seen.fixed and now - seen.at <= timedelta(minutes=fresh_min):
@@ -238,4 +241,4 @@ def _may_serve(car: Vehicle, order: TravelOrder) -> bool:
 def yard_of(session: Session, *, vehicle: Vehicle) -> Stop | None:
     """Return the yard that a vehicle sets out from, if it or its holder has one."""
     area = vehicle.parking or planning.parking_of(session, [vehicle.org_id]).get(vehicle.org_id)
-    return None if area is None else Stop(area.name_zh, *bridge.centre(area))
+    return None if area is None else Stop(area.name_zh, *centre(area))

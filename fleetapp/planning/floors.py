@@ -5,14 +5,17 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
+from fleetapp.accounts import queries as accounts
 from fleetapp.kit import clock
 from fleetapp.kit.spans import Span
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderKind, Purpose
-from fleetapp.planning import bridge, queries, rules
+from fleetapp.planning import rules
 from fleetapp.planning.rules import Fault
+from fleetapp.planning.scene import Scene
 from fleetapp.reserves import queries as reserves
 from fleetapp.reserves.rules import ANY_BODY
+from fleetapp.sharing import rules as sharing_rules
 from fleetapp.vehicles.models import Vehicle
 
 
@@ -24,10 +27,10 @@ def faults(session: Session, *, order: TravelOrder, vehicles: Collection[Vehicle
     """
     if not vehicles or (order.kind == OrderKind.EMERGENCY and order.purpose != Purpose.DRILL):
         return {}
-    districts = queries.district_paths(session)
+    districts = [district.path for district in accounts.list_districts(session)]
     alike: dict[tuple[str, str], list[int]] = {}
     for vehicle in vehicles:
-        alike.setdefault((rules.pool_of(vehicle.org.path, districts), vehicle.body), []).append(vehicle.id)
+        alike.setdefault((sharing_rules.pool_of(vehicle.org.path, districts), vehicle.body), []).append(vehicle.id)
     breaches = reserves.breaches(session, vehicle_ids=[ids[0] for ids in alike.values()], span=span)
     return {
         vehicle_id: _fault(breaches[ids[0]])
@@ -35,7 +38,7 @@ def faults(session: Session, *, order: TravelOrder, vehicles: Collection[Vehicle
     }  # fmt: skip
 
 
-def kept_back(session: Session, *, scene: bridge.Scene) -> bridge.Scene:
+def kept_back(session: Session, *, scene: Scene) -> Scene:
     """Return a scene without as many free vehicles of each pool and body as its floor asks for.
 
     With those at rest no plan of the others can break the floor. Where fewer are free all day, confirming judges each
@@ -50,7 +53,7 @@ def kept_back(session: Session, *, scene: bridge.Scene) -> bridge.Scene:
         vehicle for vehicle in reversed(scene.vehicles)
         if not any(taken.overlaps(span) for taken in scene.busy_vehicles.get(vehicle.id, ()))
     ]  # fmt: skip
-    pools = {vehicle.id: rules.pool_of(vehicle.org.path, scene.districts) for vehicle in resting}
+    pools = {vehicle.id: sharing_rules.pool_of(vehicle.org.path, scene.lending.terms.districts) for vehicle in resting}
     kept: set[int] = set()
     # The floor over all bodies comes last: what is kept of single bodies counts for it.
     for (path, body), vehicles in sorted(floors.items(), key=lambda item: (item[0][1] == ANY_BODY, item[0])):

@@ -14,7 +14,7 @@ from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderAction
-from fleetapp.planning import queries, rules, service
+from fleetapp.planning import lending, queries, rules, service
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.vehicles.models import Vehicle
 
@@ -35,7 +35,8 @@ def send(
     queries.lock_planning(session)
     rules.check_separation(actor_id=actor.user_id, approver_id=order.approver_id, driver_user_id=driver.user_id)
     limits = queries.figures(session, now=now, org_path=order.org.path)
-    against = service.faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits)
+    said = lending.of_holder(session, vehicle=vehicle, order=order, figures=limits, now=now)
+    against = service.faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits, said=said)
     refused = next((fault for fault in against if fault.refuses), None)
     if refused is not None:
         raise RuleBroken(f"planning.why.{refused.code}", **refused.params)
