@@ -29,7 +29,8 @@ def order(emergencies, order_id):
 
 def told(emergencies, username):
     with emergencies.database.transaction(SYSTEM) as session:
-        rows = select(Notice).where(Notice.user_id == emergencies.user(username)).order_by(Notice.id)
+        mine = Notice.user_id == emergencies.user(username)
+        rows = select(Notice).where(mine, Notice.code.startswith("emergency.")).order_by(Notice.id)
         return [(row.code.removeprefix("emergency.notice."), row.urgent) for row in session.scalars(rows)]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from fleetapp.accounts.models import Organisation
 from fleetapp.emergency import plans
 from fleetapp.kit import clock
+from fleetapp.notices.models import Notice
 from fleetapp.reserves import service as reserves
 from fleetapp.reserves.rules import Level
 from tests import world
@@ -80,7 +81,9 @@ def test_a_flood_from_the_floor_to_the_figures(visits, calls, city, plan_id):
     applicant = visits("applicant.xhedu")
     assert calls("applicant.xhedu")("GET", f"/orders/{first}").json["state"] == "APPROVED"
     assert "应急启动" in applicant.get(f"/orders/{first}").text
-    assert number in applicant.get("/notices").text
+    with city.transaction(world.actor(city, "applicant.xhedu")) as session:
+        [notice] = session.scalars(select(Notice).where(Notice.code == "emergency.notice.taken")).all()
+    assert (notice.params["order"], notice.urgent) == (number, True)
 
     [duty] = [
         row
