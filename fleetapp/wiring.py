@@ -27,6 +27,7 @@ import fleetapp.policies.models
 import fleetapp.pricing.models
 import fleetapp.renewal.models
 import fleetapp.seals.models
+import fleetapp.settlement.models
 import fleetapp.trips.models
 import fleetapp.upkeep.models
 import fleetapp.vehicles.models
@@ -37,8 +38,11 @@ from fleetapp.findings import queries as finding_queries
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
 from fleetapp.orders import queries as order_queries
+from fleetapp.orders.rules import DRIVEN, OrderState
 from fleetapp.policies import preview as policy_preview
+from fleetapp.pricing import preview as pricing_preview
 from fleetapp.settings import Settings
+from fleetapp.settlement import queries as settlement_queries
 from fleetapp.vehicles import queries as vehicle_queries
 from fleetapp.web import api as web_api
 from fleetapp.web.request import Shell
@@ -51,6 +55,18 @@ CONSTRAINT_ERRORS = {
     "ck_policy_value_same_day": "policies.same_day_now",
     "ck_policy_value_past": "policies.past_now",
     "ck_policy_value_unit": "policies.unit_now",
+    "uq_charge_order_id": "settlement.charged_already",
+    "ck_charge_unconfirmed": "settlement.unconfirmed",
+    "ck_charge_statement": "settlement.statement_closed",
+    "ck_statement_step": "settlement.step_now",
+    "ck_statement_sum": "settlement.sum_now",
+    "ck_statement_no_self_confirm": "kit.own_row",
+    "ck_adjustment_statement": "settlement.statement_closed",
+    "ck_adjustment_below": "settlement.adjust_below_now",
+    "ck_statement_dispute_closed": "settlement.statement_closed",
+    "ck_statement_dispute_no_self_answer": "kit.own_row",
+    "uq_statement_dispute_open": "settlement.disputed_already",
+    "ck_travel_order_settled": "settlement.settled_once",
     "uq_price_book_first_day": "pricing.same_day",
     "uq_price_book_org_id_version_no": "pricing.version_taken",
     "ck_price_book_no_self_approval": "kit.own_row",
@@ -163,6 +179,7 @@ MENU = (
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read", "web.menu.group.life"),
     MenuItem("seals.index", "seals.title", "lock", "seals.read", "web.menu.group.life"),
     MenuItem("energy.index", "energy.title", "gas-station", "energy.read", "web.menu.group.life"),
+    MenuItem("settlement.index", "settlement.title", "receipt", "settlement.read", "web.menu.group.travel"),
     MenuItem("costs.units", "costs.title", "receipt", "costs.read", "web.menu.group.life"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read", "web.menu.group.settings"),
     MenuItem("places.parking", "places.parking", "parking", "places.read", "web.menu.group.settings"),
@@ -188,6 +205,8 @@ policy_preview.EFFECTS.update({
 })  # fmt: skip
 """What a new policy figure touches, counted by the slices above policies."""
 
+pricing_preview.SOURCES.append(settlement_queries.past)
+
 Job = Callable[[Database, datetime], object]
 
 
@@ -197,6 +216,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
     import fleetapp.seals.jobs
+    import fleetapp.settlement.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
 
@@ -206,6 +226,9 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("seals", 60, fleetapp.seals.jobs.move_due),
+        ("charges", 60, fleetapp.settlement.jobs.charge),
+        ("statements", 3600, fleetapp.settlement.jobs.issue),
+        ("closing", 600, fleetapp.settlement.jobs.close),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
     )
 
@@ -217,6 +240,10 @@ def _resume(settings: Settings, database: Database, **asked: object) -> Actor | 
 def shell(database: Database, settings: Settings) -> Shell:
     """Return the parts that every request needs."""
     return Shell(database, settings, functools.partial(_resume, settings), MENU)
+
+
+NOT_OVER = frozenset(OrderState) - DRIVEN - {OrderState.OUTSOURCED}
+"""An order in these states has nothing to be charged for yet."""
 
 
 def register(app: Flask) -> None:
@@ -261,6 +288,8 @@ def register(app: Flask) -> None:
     import fleetapp.reports.views
     import fleetapp.seals.api
     import fleetapp.seals.views
+    import fleetapp.settlement.api
+    import fleetapp.settlement.views
     import fleetapp.tracking.api
     import fleetapp.tracking.views
     import fleetapp.trips.api
@@ -293,6 +322,7 @@ def register(app: Flask) -> None:
         fleetapp.renewal.views,
         fleetapp.reports.views,
         fleetapp.seals.views,
+        fleetapp.settlement.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
         fleetapp.upkeep.desk,
@@ -300,6 +330,9 @@ def register(app: Flask) -> None:
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
+    fleetapp.orders.views.PANELS[:] = [
+        fleetapp.orders.views.Panel("settlement.panel", "settlement.panel", None, NOT_OVER),
+    ]
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
@@ -320,6 +353,7 @@ def register(app: Flask) -> None:
         fleetapp.renewal.api,
         fleetapp.reports.api,
         fleetapp.seals.api,
+        fleetapp.settlement.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
         fleetapp.upkeep.api,

@@ -1,0 +1,127 @@
+"""What a charge is computed from, read from the slices below: the journey driven, its kilometres, waiting, toll and parking."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from fleetapp.costs.models import CostEntry
+from fleetapp.duty.models import DutyEvent
+from fleetapp.duty.rules import DutyAction
+from fleetapp.orders import rules as order_rules
+from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.rules import DRIVEN
+from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.pricing.rules import ZERO, Share, Use
+from fleetapp.settlement.rules import DistanceSource, Journey, Rider
+from fleetapp.trips.models import Trip, TripMatch
+from fleetapp.vehicles.models import Vehicle
+from fleetapp.vehicles.rules import CostKind
+
+ROAD_FACTOR = 1.3
+"""Road over beeline, for an order without a planned route and without an odometer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """A journey that is over: the vehicle that drove it and what was driven."""
+
+    journey: Journey
+    vehicle: Vehicle
+    source: DistanceSource
+    waits_for: tuple[str, ...] = ()
+    """Numbers of orders of the same journey whose mileage is not confirmed yet."""
+
+
+def driven(session: Session, *, order_id: int) -> Driven | None:
+    """Return the journey that an order was part of; None where no vehicle of ours drove it."""
+    riders = _riders(session, order_id)
+    if not riders:
+        return None
+    first = riders[0]
+    start_at, end_at, odometer_m = _reported(session, riders)
+    planned = max(_planned_m(row.order) for row in riders)
+    spent = _spent(session, [row.order_id for row in riders])
+    use = Use(
+        start_at=start_at, end_at=end_at, distance_m=planned if odometer_m is None else odometer_m, wait_min=_waited_min(session, riders),
+        toll=spent.get(CostKind.TOLL, ZERO), parking=spent.get(CostKind.PARKING_FEE, ZERO),
+    )  # fmt: skip
+    journey = Journey(
+        first.org_id, use,
+        tuple(Rider(row.order_id, row.order_org_id, Share(_planned_m(row.order), row.order.passenger_count)) for row in riders),
+    )  # fmt: skip
+    waits = tuple(
+        row.order.number for row in riders if row.order.state not in DRIVEN - {order_rules.OrderState.RETURNED}
+    )
+    source = DistanceSource.PLANNED if odometer_m is None else DistanceSource.ODOMETER
+    return Driven(journey, first.vehicle, source, waits)
+
+
+def _riders(session: Session, order_id: int) -> Sequence[Assignment]:
+    """Return the active assignments of an order's journey, by start."""
+    query = (
+        select(Assignment)
+        .where(Assignment.order_id == order_id, Assignment.state == AssignmentState.ACTIVE)
+        .options(
+            joinedload(Assignment.vehicle).joinedload(Vehicle.org), joinedload(Assignment.order).selectinload(TravelOrder.stops)
+        )
+    )  # fmt: skip
+    return session.scalars(query).all()
+
+
+def _reported(session: Session, riders: Sequence[Assignment]) -> tuple[datetime, datetime, int | None]:
+    """Return when the car left and came back, as far as reported else as planned, and what its odometer says."""
+    events = session.execute(
+        select(DutyEvent.action, func.min(DutyEvent.at), func.max(DutyEvent.at), func.min(DutyEvent.odometer_m), func.max(DutyEvent.odometer_m))
+        .where(DutyEvent.assignment_id.in_([row.id for row in riders]), DutyEvent.action.in_([DutyAction.CHECK_OUT, DutyAction.CHECK_IN]))
+        .group_by(DutyEvent.action)
+    ).all()  # fmt: skip
+    by_action = {row[0]: row for row in events}
+    out, back = by_action.get(DutyAction.CHECK_OUT), by_action.get(DutyAction.CHECK_IN)
+    start_at = out[1] if out else min(row.order.start_at for row in riders)
+    end_at = back[2] if back else max(row.order.end_at for row in riders)
+    left_m, came_m = (out[3] if out else None), (back[4] if back else None)
+    odometer_m = None if left_m is None or came_m is None or came_m < left_m else came_m - left_m
+    return start_at, end_at, odometer_m
+
+
+def _planned_m(order: TravelOrder) -> int:
+    return order.route_m or round(
+        order_rules.round_trip_m([(stop.lat, stop.lon) for stop in order.stops]) * ROAD_FACTOR
+    )
+
+
+def _waited_min(session: Session, riders: Sequence[Assignment]) -> int:
+    """Return how long the car stood between its first departure and its last arrival, by the positions; 0 without any."""
+    rows = session.execute(
+        select(TripMatch.start_at, TripMatch.end_at, Trip.stops)
+        .join(Trip, Trip.id == TripMatch.trip_id)
+        .where(TripMatch.order_id.in_([row.order_id for row in riders]), TripMatch.superseded_at.is_(None), TripMatch.kind.in_(["matched", "weak"]))
+        .order_by(TripMatch.start_at)
+    ).all()  # fmt: skip
+    if not rows:
+        return 0
+    first, last = rows[0][0], max(row[1] for row in rows)
+    driving = sum(_driving_s(start, end, stops) for start, end, stops in rows)
+    return max(0, int(((last - first).total_seconds() - driving) // 60))
+
+
+def _driving_s(start: datetime, end: datetime, stops: Sequence[Mapping[str, str]]) -> float:
+    stood = 0.0
+    for stop in stops:
+        begins, ends = max(start, datetime.fromisoformat(stop["start"])), min(end, datetime.fromisoformat(stop["end"]))
+        stood += max(0.0, (ends - begins).total_seconds())
+    return (end - start).total_seconds() - stood
+
+
+def _spent(session: Session, order_ids: Collection[int]) -> dict[str, Decimal]:
+    """Return what was entered for the orders by kind of cost, CNY."""
+    rows = session.execute(
+        select(CostEntry.kind, func.sum(CostEntry.amount))
+        .where(CostEntry.order_id.in_(order_ids), CostEntry.void_at.is_(None))
+        .group_by(CostEntry.kind)
+    )
+    return {kind: amount for kind, amount in rows}  # noqa: C416 -- rows are not tuples to a type checker
