@@ -81,6 +81,8 @@ CONSTRAINT_ERRORS = {
     "ex_assignment_driver": "planning.driver_booked",
     "uq_assignment_order_active": "planning.already_assigned",
     "uq_duty_event_idempotency_key": "duty.already_received",
+    "uq_trip_expense_idempotency_key": "duty.already_received",
+    "ck_trip_expense_open": "duty.expense_closed",
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
@@ -154,7 +156,9 @@ MENU = (
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
+    MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
     MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read", "web.menu.group.watch"),
@@ -277,6 +281,8 @@ def register(app: Flask) -> None:
     import fleetapp.places.api
     import fleetapp.places.views
     import fleetapp.planning.api
+    import fleetapp.planning.cli
+    import fleetapp.planning.slips
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
@@ -316,6 +322,7 @@ def register(app: Flask) -> None:
         fleetapp.ledgers.views,
         fleetapp.orders.views,
         fleetapp.places.views,
+        fleetapp.planning.slips,
         fleetapp.planning.views,
         fleetapp.policies.views,
         fleetapp.pricing.views,
@@ -361,5 +368,5 @@ def register(app: Flask) -> None:
         fleetapp.workdays.api,
     ):
         api.register_blueprint(endpoints.blueprint)
-    for commands in (fleetapp.audit.cli, fleetapp.demo.cli):
+    for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
         app.cli.add_command(commands.group)

@@ -47,7 +47,7 @@ HIDDEN = [
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident",
+    "work_line", "work_event", "vehicle_incident", "trip_expense",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -93,7 +93,9 @@ def seed_unit(session, unit, number):
     )  # fmt: skip
     keys["order_stop"] = add(session, "order_stop", order_id=order_id, position=0, point=POINT)
     keys["order_event"] = add(session, "order_event", order_id=order_id)
-    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"S-{number}")
+    code = next(code for key, _, _, code, *_ in world.ORGS if key == unit)
+    session.execute(text("INSERT INTO number_series (key, last) VALUES (:key, 1)"), {"key": f"{code}-1"})
+    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"{code}-1-00001")
     keys["assignment"] = assignment_id = add(
         session, "assignment", org_id=org_id, order_org_id=org_id, order_id=order_id, vehicle_id=vehicle_id,
         driver_id=keys["driver"], slip_id=slip_id, during=Range(NOW, NOW + timedelta(hours=2)), state="ACTIVE",
@@ -101,6 +103,10 @@ def seed_unit(session, unit, number):
     keys["plan_run"] = add(session, "plan_run", org_id=org_id, requested_by=applicant_id, state="DONE", **window)
     keys["duty_event"] = add(session, "duty_event", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"],
                              action="ACCEPT", idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'CHECKED_OUT' WHERE id = :id"), {"id": order_id})
+    keys["trip_expense"] = add(session, "trip_expense", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"], kind="TOLL",
+                               idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'SUBMITTED' WHERE id = :id"), {"id": order_id})
     keys["trip"] = trip_id = add(session, "trip", org_id=org_id, vehicle_id=vehicle_id, path=LINE, **window)
     keys["trip_match"] = add(session, "trip_match", org_id=org_id, trip_id=trip_id, kind="unmatched", **window)
     keys["finding"] = finding_id = add(
@@ -269,6 +275,7 @@ INSERTS = {
                    "slip_id": "dispatch_slip", "during": Range(NOW + timedelta(days=9), NOW + timedelta(days=10)), "state": "ACTIVE"},
     "plan_run": {"state": "DONE", "requested_by": "user_id"},
     "duty_event": {"assignment_id": "assignment", "driver_id": "driver", "action": "ACCEPT", "idempotency_key": "k9"},
+    "trip_expense": {"assignment_id": "assignment", "driver_id": "driver", "kind": "TOLL", "idempotency_key": "k9"},
     "trip": {"vehicle_id": "vehicle", "path": LINE, "start_at": NOW + timedelta(days=9), "end_at": NOW + timedelta(days=10)},
     "trip_match": {"trip_id": "trip", "kind": "unmatched"},
     "finding": {"number": "F-9", "dedupe_key": "d9", "vehicle_id": "vehicle", "severity": "red", "state": "NOTIFIED"},
