@@ -2,13 +2,14 @@
 
 import io
 from collections.abc import Callable
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 from flask import render_template
 
 from fleetapp.kit import clock, sheets
 from fleetapp.settlement.models import Statement
 from fleetapp.settlement.sheet import Sheet
+from fleetapp.web import pdf
 from fleetapp.web.display import name
 
 Say = Callable[[str], str]
@@ -101,14 +102,6 @@ def _total(made: Any, sheet: Sheet, say: Say, bold: dict[str, Any]) -> None:
         made.write_number(FIRST_ROW, column, float(sheet.sum(part)), bold["money"])
 
 
-def pdf(sheet: Sheet, file: BinaryIO) -> None:
-    """Write a statement as PDF in the page's language; nothing is fetched from anywhere."""
-    import weasyprint  # heavy: loaded by the first file, not at start
-
-    weasyprint.HTML(
-        string=render_template("settlement/sheet.html", sheet=sheet, one=sheet.statement), url_fetcher=_refuse
-    ).write_pdf(file)
-
-
-def _refuse(url: str, *_: Any, **__: Any) -> NoReturn:
-    raise ValueError(f"{url[:60]} is not fetched: the file stands alone")
+def write_pdf(sheet: Sheet, file: BinaryIO) -> None:
+    """Write a statement as PDF in the page's language."""
+    pdf.write(render_template("settlement/sheet.html", sheet=sheet, one=sheet.statement), file)

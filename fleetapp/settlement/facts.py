@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from fleetapp.costs.models import CostEntry
+from fleetapp.duty import queries as duty
 from fleetapp.duty.models import DutyEvent
-from fleetapp.duty.rules import DutyAction
+from fleetapp.duty.rules import DutyAction, ExpenseKind
 from fleetapp.orders import rules as order_rules
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import DRIVEN
@@ -21,6 +22,8 @@ from fleetapp.trips.models import Trip, TripMatch
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import CostKind
 
+PASSED_ON: Mapping[str, CostKind] = {ExpenseKind.TOLL: CostKind.TOLL, ExpenseKind.PARKING: CostKind.PARKING_FEE}
+"""What a driver pays that the unit travelling pays back; fuel and charging are in the kilometres."""
 ROAD_FACTOR = 1.3
 """Road over beeline, for an order without a planned route and without an odometer."""
 
@@ -117,11 +120,18 @@ def _driving_s(start: datetime, end: datetime, stops: Sequence[Mapping[str, str]
     return (end - start).total_seconds() - stood
 
 
-def _spent(session: Session, order_ids: Collection[int]) -> dict[str, Decimal]:
-    """Return what was entered for the orders by kind of cost, CNY."""
+def _spent(session: Session, order_ids: Collection[int]) -> dict[CostKind, Decimal]:
+    """Return toll and parking paid for the orders, CNY: as the driver reported them, else as they were entered in the ledger."""
+    found: dict[CostKind, Decimal] = {}
+    for expenses in duty.expenses_of_orders(session, order_ids=order_ids).values():
+        for expense in expenses:
+            if (passed := PASSED_ON.get(expense.kind)) is not None:
+                found[passed] = found.get(passed, ZERO) + expense.amount
     rows = session.execute(
         select(CostEntry.kind, func.sum(CostEntry.amount))
-        .where(CostEntry.order_id.in_(order_ids), CostEntry.void_at.is_(None))
+        .where(CostEntry.order_id.in_(order_ids), CostEntry.void_at.is_(None), CostEntry.kind.in_(PASSED_ON.values()))
         .group_by(CostEntry.kind)
     )
-    return {kind: amount for kind, amount in rows}  # noqa: C416 -- rows are not tuples to a type checker
+    for kind, amount in rows:
+        found.setdefault(CostKind(kind), amount)
+    return found

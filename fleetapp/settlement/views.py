@@ -156,7 +156,7 @@ def export(statement_id: int, kind: str) -> Response | tuple[str, int]:
             content = exports.xlsx(made, t)
         else:
             file = io.BytesIO()
-            exports.pdf(made, file)
+            exports.write_pdf(made, file)
             content = file.getvalue()
         sha256, file_name = hashlib.sha256(content).hexdigest(), exports.file_name(one, kind)
         service.exported(s, statement=one, kind=kind, reason=reason, sha256=sha256, actor=actor(), now=now())

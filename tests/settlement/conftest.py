@@ -13,7 +13,8 @@ from fleetapp.costs.models import CostEntry
 from fleetapp.drivers.models import Driver
 from fleetapp.duty.models import DutyEvent
 from fleetapp.kit.actor import SYSTEM
-from fleetapp.orders.models import DispatchSlip, OrderStop, TravelOrder
+from fleetapp.orders import service as orders
+from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.planning.models import Assignment
 from fleetapp.settlement import jobs
 from fleetapp.settlement.models import Charge, Statement
@@ -63,9 +64,7 @@ def drive(
             session.scalars(select(Driver).where(Driver.org_id == vehicle.org_id)).first()
             or session.scalars(select(Driver)).first()
         )
-        slip = DispatchSlip(org_id=vehicle.org_id, year=2026, seq=90_000 + number, number=f"T-{number}", issued_at=at)
-        session.add(slip)
-        session.flush()
+        slip = orders.issue_slip(session, org_id=vehicle.org_id, actor=SYSTEM, now=at)
         duty = Assignment(org_id=vehicle.org_id, order_org_id=order.org_id, order_id=order.id, vehicle_id=vehicle.id, driver_id=driver.id,
                           slip_id=slip.id, during=Range(order.start_at, order.end_at), state="ACTIVE", assigned_at=at)  # fmt: skip
         order.serving_org_id = vehicle.org_id
