@@ -212,13 +212,21 @@ def close_next(
     found = queries.settled(session, after_id=after_id, limit=limit)
     if not found:
         return None
-    held = findings.open_red(session, order_ids=found)
-    for order_id in found:
-        if order_id not in held:
-            order = orders.hold_order(session, order_id=order_id)
-            if order.state == OrderState.SETTLED:
-                order_service.advance(session, order=order, action=OrderAction.CLOSE, actor=actor, now=now)
-    return found[-1], len(found) - len(held)
+    return found[-1], close(session, order_ids=found, actor=actor, now=now)
+
+
+def close(session: Session, *, order_ids: Sequence[int], actor: Actor, now: datetime) -> int:
+    """Close those of some orders that are settled and that no open red clue is about; returns how many."""
+    permits.require("settlement.close", actor)
+    held, closed = findings.open_red(session, order_ids=order_ids), 0
+    for order_id in order_ids:
+        if order_id in held:
+            continue
+        order = orders.hold_order(session, order_id=order_id)
+        if order.state == OrderState.SETTLED:
+            order_service.advance(session, order=order, action=OrderAction.CLOSE, actor=actor, now=now)
+            closed += 1
+    return closed
 
 
 def _gap(session: Session, order: TravelOrder, gap: Gap, *, holder_org_id: int | None, now: datetime) -> None:
