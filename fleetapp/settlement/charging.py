@@ -27,6 +27,7 @@ from fleetapp.settlement import facts, queries, rules
 from fleetapp.settlement.facts import Driven
 from fleetapp.settlement.models import Charge, ChargeGap, ChargeLine, Statement
 from fleetapp.settlement.rules import ChargeKind, DistanceSource, StatementState
+from fleetapp.sharing import queries as sharing
 
 BATCH = 100
 
@@ -57,8 +58,12 @@ def charge(session: Session, *, order_id: int, districts: Sequence[str], actor: 
         return made
     driven = facts.driven(session, order_id=order_id)
     if driven is None:
-        _gap(session, order, Gap("settlement.gap.no_bill"), holder_org_id=None, now=now)
-        return None
+        otherwise = sharing.fallback_of(session, order_id=order_id)
+        if otherwise is None or otherwise.bill_no is None:
+            _gap(session, order, Gap("settlement.gap.no_bill"), holder_org_id=None, now=now)
+            return None
+        supplier = otherwise.provider or otherwise.kind
+        return _billed(session, order, otherwise.price, supplier, otherwise.bill_no, actor=actor, now=now)
     holder_id = driven.journey.holder_org_id
     if holder_id == order.org_id:
         return _made(session, order, driven, ChargeKind.OWN, Fee(()), actor=actor, now=now)
@@ -188,6 +193,12 @@ def bill(
         raise RuleBroken("settlement.billed", number=order.number)
     if order.state != OrderState.MILEAGE_CONFIRMED or facts.driven(session, order_id=order_id) is not None:
         raise RuleBroken("settlement.not_outsourced", number=order.number)
+    return _billed(session, order, amount, supplier, bill_no, actor=actor, now=now)
+
+
+def _billed(
+    session: Session, order: TravelOrder, amount: Decimal, supplier: str, bill_no: str, *, actor: Actor, now: datetime
+) -> Charge:
     made = Charge(
         org_id=order.org_id, order_id=order.id, kind=ChargeKind.OUTSOURCED, start_at=order.start_at, end_at=order.end_at,
         distance_m=order.route_m or 0, distance_source=DistanceSource.PLANNED, wait_min=0, cross_level=False, part=Decimal(1), amount=amount,

@@ -17,7 +17,7 @@ def drawn(months: Sequence[Month]) -> dict[str, Any]:
     if not highest:
         return {}
     top = round_top(highest)
-    step, inner = (WIDTH - LEFT) / max(len(months), 6), HEIGHT - TOP - BOTTOM
+    step, inner = (WIDTH - LEFT) / max(len(months), 12), HEIGHT - TOP - BOTTOM
     bars, labels = [], []
     for number, one in enumerate(months):
         x, base = LEFT + step * (number + 0.2), float(HEIGHT - BOTTOM)

@@ -6,16 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from fleetapp.costs.models import CostEntry
 from fleetapp.duty import queries as duty
 from fleetapp.duty.models import DutyEvent
 from fleetapp.duty.rules import DutyAction, ExpenseKind
-from fleetapp.orders import rules as order_rules
-from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.rules import DRIVEN
-from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.orders.rules import DRIVEN, OrderState
+from fleetapp.planning import queries as planning
+from fleetapp.planning.models import Assignment
 from fleetapp.pricing.rules import ZERO, Share, Use
 from fleetapp.settlement.rules import DistanceSource, Journey, Rider
 from fleetapp.trips.models import Trip, TripMatch
@@ -24,8 +23,8 @@ from fleetapp.vehicles.rules import CostKind
 
 PASSED_ON: Mapping[str, CostKind] = {ExpenseKind.TOLL: CostKind.TOLL, ExpenseKind.PARKING: CostKind.PARKING_FEE}
 """What a driver pays that the unit travelling pays back; fuel and charging are in the kilometres."""
-ROAD_FACTOR = 1.3
-"""Road over beeline, for an order without a planned route and without an odometer."""
+CONFIRMED = DRIVEN - {OrderState.RETURNED}
+"""States in which what a journey took is known for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +40,28 @@ class Driven:
 
 def driven(session: Session, *, order_id: int) -> Driven | None:
     """Return the journey that an order was part of; None where no vehicle of ours drove it."""
-    riders = _riders(session, order_id)
+    shares = [
+        share
+        for share in planning.journey_of(session, order_id=order_id)
+        if share.assignment.order.state != OrderState.NO_SHOW
+    ]
+    riders = [share.assignment for share in shares]
     if not riders:
         return None
     first = riders[0]
     start_at, end_at, odometer_m = _reported(session, riders)
-    planned = max(_planned_m(row.order) for row in riders)
     spent = _spent(session, [row.order_id for row in riders])
     use = Use(
-        start_at=start_at, end_at=end_at, distance_m=planned if odometer_m is None else odometer_m, wait_min=_waited_min(session, riders),
-        toll=spent.get(CostKind.TOLL, ZERO), parking=spent.get(CostKind.PARKING_FEE, ZERO),
+        start_at=start_at, end_at=end_at, distance_m=max(share.direct_m for share in shares) if odometer_m is None else odometer_m,
+        wait_min=_waited_min(session, riders), toll=spent.get(CostKind.TOLL, ZERO), parking=spent.get(CostKind.PARKING_FEE, ZERO),
     )  # fmt: skip
-    journey = Journey(
-        first.org_id, use,
-        tuple(Rider(row.order_id, row.order_org_id, Share(_planned_m(row.order), row.order.passenger_count)) for row in riders),
-    )  # fmt: skip
-    waits = tuple(
-        row.order.number for row in riders if row.order.state not in DRIVEN - {order_rules.OrderState.RETURNED}
+    part = tuple(
+        Rider(row.order_id, row.order_org_id, Share(one.direct_m, one.passengers))
+        for one, row in zip(shares, riders, strict=True)
     )
+    waits = tuple(row.order.number for row in riders if row.order.state not in CONFIRMED)
     source = DistanceSource.PLANNED if odometer_m is None else DistanceSource.ODOMETER
-    return Driven(journey, first.vehicle, source, waits)
-
-
-def _riders(session: Session, order_id: int) -> Sequence[Assignment]:
-    """Return the active assignments of an order's journey, by start."""
-    query = (
-        select(Assignment)
-        .where(Assignment.order_id == order_id, Assignment.state == AssignmentState.ACTIVE)
-        .options(
-            joinedload(Assignment.vehicle).joinedload(Vehicle.org), joinedload(Assignment.order).selectinload(TravelOrder.stops)
-        )
-    )  # fmt: skip
-    return session.scalars(query).all()
+    return Driven(Journey(first.org_id, use, part), first.vehicle, source, waits)
 
 
 def _reported(session: Session, riders: Sequence[Assignment]) -> tuple[datetime, datetime, int | None]:
@@ -89,12 +78,6 @@ def _reported(session: Session, riders: Sequence[Assignment]) -> tuple[datetime,
     left_m, came_m = (out[3] if out else None), (back[4] if back else None)
     odometer_m = None if left_m is None or came_m is None or came_m < left_m else came_m - left_m
     return start_at, end_at, odometer_m
-
-
-def _planned_m(order: TravelOrder) -> int:
-    return order.route_m or round(
-        order_rules.round_trip_m([(stop.lat, stop.lon) for stop in order.stops]) * ROAD_FACTOR
-    )
 
 
 def _waited_min(session: Session, riders: Sequence[Assignment]) -> int:
