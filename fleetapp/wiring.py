@@ -32,6 +32,7 @@ import fleetapp.pricing.models
 import fleetapp.renewal.models
 import fleetapp.reserves.models
 import fleetapp.seals.models
+import fleetapp.settlement.models
 import fleetapp.sharing.models
 import fleetapp.trips.models
 import fleetapp.upkeep.models
@@ -45,9 +46,11 @@ from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
 from fleetapp.occasions import summary as occasion_summary
 from fleetapp.orders import queries as order_queries
-from fleetapp.orders.rules import OrderState
+from fleetapp.orders.rules import DRIVEN, OrderState
 from fleetapp.policies import preview as policy_preview
+from fleetapp.pricing import preview as pricing_preview
 from fleetapp.settings import Settings
+from fleetapp.settlement import queries as settlement_queries
 from fleetapp.vehicles import queries as vehicle_queries
 from fleetapp.web import api as web_api
 from fleetapp.web.request import Shell
@@ -60,6 +63,18 @@ CONSTRAINT_ERRORS = {
     "ck_policy_value_same_day": "policies.same_day_now",
     "ck_policy_value_past": "policies.past_now",
     "ck_policy_value_unit": "policies.unit_now",
+    "uq_charge_order_id": "settlement.charged_already",
+    "ck_charge_unconfirmed": "settlement.unconfirmed",
+    "ck_charge_statement": "settlement.statement_closed",
+    "ck_statement_step": "settlement.step_now",
+    "ck_statement_sum": "settlement.sum_now",
+    "ck_statement_no_self_confirm": "kit.own_row",
+    "ck_adjustment_statement": "settlement.statement_closed",
+    "ck_adjustment_below": "settlement.adjust_below_now",
+    "ck_statement_dispute_closed": "settlement.statement_closed",
+    "ck_statement_dispute_no_self_answer": "kit.own_row",
+    "uq_statement_dispute_open": "settlement.disputed_already",
+    "ck_travel_order_settled": "settlement.settled_once",
     "uq_price_book_first_day": "pricing.same_day",
     "uq_price_book_org_id_version_no": "pricing.version_taken",
     "ck_price_book_no_self_approval": "kit.own_row",
@@ -208,6 +223,7 @@ MENU = (
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
+    MenuItem("settlement.index", "settlement.title", "receipt", "settlement.read", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
     MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read", "web.menu.group.watch"),
     MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export", "web.menu.group.watch"),
@@ -260,6 +276,8 @@ policy_preview.EFFECTS.update({
 })  # fmt: skip
 """What a new policy figure touches, counted by the slices above policies."""
 
+pricing_preview.SOURCES.append(settlement_queries.past)
+
 Job = Callable[[Database, datetime], object]
 
 
@@ -272,6 +290,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.orders.jobs
     import fleetapp.pool.jobs
     import fleetapp.seals.jobs
+    import fleetapp.settlement.jobs
     import fleetapp.sharing.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
@@ -285,6 +304,9 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("approvals", 300, fleetapp.orders.jobs.keep_moving),
         ("seals", 60, fleetapp.seals.jobs.move_due),
         ("occasions", 60, fleetapp.occasions.jobs.move_due),
+        ("charges", 60, fleetapp.settlement.jobs.charge),
+        ("statements", 3600, fleetapp.settlement.jobs.issue),
+        ("closing", 600, fleetapp.settlement.jobs.close),
         ("sharing", 30, fleetapp.sharing.jobs.move_due),
         ("pool", 30, fleetapp.pool.jobs.release_lost),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
@@ -298,6 +320,10 @@ def _resume(settings: Settings, database: Database, **asked: object) -> Actor | 
 def shell(database: Database, settings: Settings) -> Shell:
     """Return the parts that every request needs."""
     return Shell(database, settings, functools.partial(_resume, settings), MENU)
+
+
+NOT_OVER = frozenset(OrderState) - DRIVEN - {OrderState.OUTSOURCED}
+"""An order in these states has nothing to be charged for yet."""
 
 
 def register(app: Flask) -> None:
@@ -360,6 +386,8 @@ def register(app: Flask) -> None:
     import fleetapp.reserves.views
     import fleetapp.seals.api
     import fleetapp.seals.views
+    import fleetapp.settlement.api
+    import fleetapp.settlement.views
     import fleetapp.sharing.api
     import fleetapp.tracking.api
     import fleetapp.tracking.views
@@ -372,7 +400,6 @@ def register(app: Flask) -> None:
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
 
-    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("papers.panel", "applications.panel")]
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
@@ -405,6 +432,7 @@ def register(app: Flask) -> None:
         fleetapp.reports.views,
         fleetapp.reserves.views,
         fleetapp.seals.views,
+        fleetapp.settlement.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
         fleetapp.upkeep.desk,
@@ -412,7 +440,6 @@ def register(app: Flask) -> None:
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
-    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("desk.panel", "approvals.chain")]
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
@@ -439,6 +466,7 @@ def register(app: Flask) -> None:
         fleetapp.reports.api,
         fleetapp.reserves.api,
         fleetapp.seals.api,
+        fleetapp.settlement.api,
         fleetapp.sharing.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
@@ -454,8 +482,12 @@ def register(app: Flask) -> None:
         OrderState.REJECTED,
         OrderState.WITHDRAWN,
     }
+    panel = fleetapp.orders.views.Panel
     fleetapp.orders.views.PANELS[:] = [
-        fleetapp.orders.views.Panel("sharing.order_card", "pool.panel", hidden=frozenset(early))
+        panel("desk.panel", "approvals.chain"),
+        panel("papers.panel", "applications.panel"),
+        panel("sharing.order_card", "pool.panel", hidden=frozenset(early)),
+        panel("settlement.panel", "settlement.panel", hidden=NOT_OVER),
     ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
         app.cli.add_command(commands.group)

@@ -29,7 +29,7 @@ from fleetapp.kit.db import Database, make_engine
 from fleetapp.wiring import metadata
 from telematics import tables as gps
 from tests import world
-from tests.migrations import rows_of_emergencies, rows_of_journeys, rows_of_sharing, rows_of_upkeep
+from tests.migrations import rows_of_emergencies, rows_of_journeys, rows_of_sharing, rows_of_upkeep, settled
 
 NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 POINT, LINE = "SRID=4326;POINT(120.1 30.2)", "SRID=4326;LINESTRING(120.1 30.2, 120.2 30.3)"
@@ -43,8 +43,7 @@ HIDDEN = [
     "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
-    "vehicle_fact",
-    "price_book", "price_rate",
+    "vehicle_fact", *settled.TABLES,
     "seal_campaign", "seal_record", "seal_exception", "seal_event",
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
@@ -145,10 +144,7 @@ def seed_unit(session, unit, number):
     keys["disposal_case"] = add(session, "disposal_case", org_id=org_id, number=f"CZ-{number}", vehicle_id=vehicle_id, mode="scrap",
                                 state="REQUESTED", applicant_id=applicant_id)  # fmt: skip
     keys["disposal_event"] = add(session, "disposal_event", case_id=keys["disposal_case"])
-    keys["price_book"] = book_id = add(
-        session, "price_book", org_id=org_id, version_no=9, state="DRAFT", valid_from=date(2030, 1, 1), half_day_h=4, night_from_h=22, night_to_h=6,
-    )  # fmt: skip
-    keys["price_rate"] = add(session, "price_rate", book_id=book_id, body="sedan")
+    keys |= settled.rows(session, add, org_id=org_id, applicant_id=applicant_id, number=number)
     keys["vehicle_fact"] = add(session, "vehicle_fact", org_id=org_id, vehicle_id=vehicle_id)
     days = Range(NOW.date(), NOW.date() + timedelta(days=3))
     keys["seal_campaign"] = campaign_id = add(
