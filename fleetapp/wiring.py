@@ -11,6 +11,7 @@ import fleetapp.accounts.models
 import fleetapp.acquisitions.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
+import fleetapp.confirmations.models
 import fleetapp.costs.models
 import fleetapp.disposal.models
 import fleetapp.dossier.models
@@ -36,6 +37,7 @@ from fleetapp.findings import queries as finding_queries
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
 from fleetapp.orders import queries as order_queries
+from fleetapp.orders.rules import DRIVEN, OrderState
 from fleetapp.policies import preview as policy_preview
 from fleetapp.settings import Settings
 from fleetapp.vehicles import queries as vehicle_queries
@@ -62,6 +64,17 @@ CONSTRAINT_ERRORS = {
     "uq_duty_event_idempotency_key": "duty.already_received",
     "uq_trip_expense_idempotency_key": "duty.already_received",
     "ck_trip_expense_open": "duty.expense_closed",
+    "uq_mileage_confirmation_order_id": "confirmations.there",
+    "ck_mileage_confirmation_state": "confirmations.not_now",
+    "ck_mileage_confirmation_open": "confirmations.objection_open",
+    "ck_mileage_confirmation_person": "confirmations.not_yours",
+    "ck_mileage_confirmation_explained": "confirmations.explain",
+    "uq_mileage_remark_order_id_seq": "confirmations.remark_there",
+    "ck_mileage_remark_turn": "confirmations.remark_there",
+    "ck_mileage_remark_person": "confirmations.not_yours",
+    "uq_trip_rating_order_id": "confirmations.rated_now",
+    "ck_trip_rating_person": "confirmations.not_yours",
+    "ck_travel_order_confirmed": "confirmations.row_first",
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
@@ -136,6 +149,10 @@ MENU = (
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
+    MenuItem("confirmations.index", "confirmations.list", "checks", "confirmations.read", "web.menu.group.travel"),
+    MenuItem(
+        "confirmations.results", "confirmations.results", "star", "confirmations.ratings", "web.menu.group.travel"
+    ),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
@@ -191,6 +208,7 @@ Job = Callable[[Database, datetime], object]
 def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
     import fleetapp.acquisitions.jobs
+    import fleetapp.confirmations.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
     import fleetapp.seals.jobs
@@ -202,6 +220,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("confirmations", 300, fleetapp.confirmations.jobs.confirm_due),
         ("seals", 60, fleetapp.seals.jobs.move_due),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
     )
@@ -225,6 +244,8 @@ def register(app: Flask) -> None:
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.confirmations.api
+    import fleetapp.confirmations.views
     import fleetapp.costs.api
     import fleetapp.costs.views
     import fleetapp.demo.cli
@@ -266,12 +287,18 @@ def register(app: Flask) -> None:
     import fleetapp.vehicles.api
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
+    from fleetapp.orders.views import Panel
 
+    before = frozenset(OrderState) - DRIVEN - {OrderState.OUTSOURCED}
+    fleetapp.orders.views.PANELS[:] = [
+        Panel("confirmations.panel", "confirmations.title", "orders.read", hidden=before),
+    ]
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
+        fleetapp.confirmations.views,
         fleetapp.costs.views,
         fleetapp.disposal.views,
         fleetapp.dossier.views,
@@ -298,6 +325,7 @@ def register(app: Flask) -> None:
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.confirmations.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,

@@ -13,6 +13,7 @@ from fleetapp.duty.rules import DutyAction
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict
+from fleetapp.notices import service as notices
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.planning.models import Assignment
@@ -72,6 +73,9 @@ def report(
     audit.record(session, actor=actor, now=now, action=f"duty.{action.lower()}", subject_type="assignment",
                  subject_id=duty.id, org_id=duty.org_id, at=done_at, odometer_m=odometer_m, lat=lat, lon=lon,
                  note=event.note)  # fmt: skip
+    if action is DutyAction.CHECK_IN:
+        notices.notify(session, to=[order.applicant_id, order.filed_by_id], code="duty.notice.returned", params={"number": order.number},
+                       link=f"/orders/{order.id}/confirmation", key=f"returned-{order.id}", now=now)  # fmt: skip
     return event
 
 
