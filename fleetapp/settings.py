@@ -16,7 +16,8 @@ class Settings:
 
     ``session_idle_min``: minutes without a request after which a browser is signed out; ``session_max_h``: hours
     after which it is in any case. ``osrm_url``: road engine, none means estimates. ``upload_max_mb``: largest upload;
-    ``ledger_max_rows``: rows of one imported ledger.
+    ``ledger_max_rows``: rows of one imported ledger. ``slip_keys_file``: keys of the codes on dispatch slips, made by
+    ``flask slips new-key``; none means a key made from the secret key.
     """
 
     database_url: str = ""
@@ -29,6 +30,7 @@ class Settings:
     lockout_failures: int = 5
     lockout_min: int = 15
     osrm_url: str = ""
+    slip_keys_file: str = ""
     upload_max_mb: int = 20
     ledger_max_rows: int = 20_000
     cookie_secure: bool = False

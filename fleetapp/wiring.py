@@ -25,6 +25,7 @@ import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
 import fleetapp.policies.models
+import fleetapp.pricing.models
 import fleetapp.renewal.models
 import fleetapp.seals.models
 import fleetapp.trips.models
@@ -52,6 +53,10 @@ CONSTRAINT_ERRORS = {
     "ck_policy_value_same_day": "policies.same_day_now",
     "ck_policy_value_past": "policies.past_now",
     "ck_policy_value_unit": "policies.unit_now",
+    "uq_price_book_first_day": "pricing.same_day",
+    "uq_price_book_org_id_version_no": "pricing.version_taken",
+    "ck_price_book_no_self_approval": "kit.own_row",
+    "ck_price_book_too_late": "pricing.too_late_now",
     "uq_vehicle_plate_active": "vehicles.plate_taken",
     "uq_vehicle_vin_active": "vehicles.vin_taken",
     "ex_terminal_binding_vehicle": "vehicles.terminal_present",
@@ -148,6 +153,7 @@ MENU = (
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("confirmations.index", "confirmations.list", "checks", "confirmations.read", "web.menu.group.travel"),
     MenuItem(
@@ -184,6 +190,7 @@ MENU = (
     MenuItem(
         "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
     ),
+    MenuItem("pricing.index", "pricing.title", "receipt", "pricing.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
 )
@@ -268,9 +275,13 @@ def register(app: Flask) -> None:
     import fleetapp.places.api
     import fleetapp.places.views
     import fleetapp.planning.api
+    import fleetapp.planning.cli
+    import fleetapp.planning.slips
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
+    import fleetapp.pricing.api
+    import fleetapp.pricing.views
     import fleetapp.renewal.api
     import fleetapp.renewal.views
     import fleetapp.reports.api
@@ -309,8 +320,10 @@ def register(app: Flask) -> None:
         fleetapp.ledgers.views,
         fleetapp.orders.views,
         fleetapp.places.views,
+        fleetapp.planning.slips,
         fleetapp.planning.views,
         fleetapp.policies.views,
+        fleetapp.pricing.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
         fleetapp.seals.views,
@@ -338,6 +351,7 @@ def register(app: Flask) -> None:
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
+        fleetapp.pricing.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
         fleetapp.seals.api,
@@ -348,5 +362,5 @@ def register(app: Flask) -> None:
         fleetapp.workdays.api,
     ):
         api.register_blueprint(endpoints.blueprint)
-    for commands in (fleetapp.audit.cli, fleetapp.demo.cli):
+    for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
         app.cli.add_command(commands.group)

@@ -176,6 +176,7 @@ class DispatchSlip(Base):
     issued_at: Mapped[Moment]
     issued_by: Mapped[OptionalUserId]
     void_at: Mapped[OptionalMoment]
+    void_by: Mapped[OptionalUserId]
     void_reason: Mapped[OptionalStr]
 
 

@@ -224,7 +224,7 @@ def void_slip(session: Session, *, slip: DispatchSlip, reason: str, actor: Actor
     if slip.void_at is not None:
         return slip
     rules.check_reason(OrderAction.CANCEL, reason)
-    slip.void_at, slip.void_reason = now, reason
+    slip.void_at, slip.void_by, slip.void_reason = now, actor.user_id, reason
     audit.record(session, actor=actor, now=now, action="orders.slip_voided", subject_type="dispatch_slip",
                  subject_id=slip.id, org_id=slip.org_id, number=slip.number, reason=reason)  # fmt: skip
     return slip

@@ -1,8 +1,5 @@
-"""Who may serve whom, when a vehicle is taken, and what a slip's code says: values in, values or ``RuleBroken`` out."""
+"""Who may serve whom and when a vehicle is taken: values in, values or ``RuleBroken`` out."""
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -148,51 +145,3 @@ def check_still_ahead(end_at: datetime, *, supplementary: bool, now: datetime) -
 def first_refusal(faults: Sequence[Fault]) -> Fault | None:
     """Return the first fault that no dispatcher may decide against."""
     return next((fault for fault in faults if not fault.is_soft), None)
-
-
-# ---- the code on a slip ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SlipCode:
-    """What the code on a printed slip says: slip and order numbers, plate, approved window in UTC."""
-
-    slip: str
-    order: str
-    plate: str
-    start_at: datetime
-    end_at: datetime
-
-
-def sign(code: SlipCode, secret: str) -> str:
-    """Return the code as text for a QR symbol: its fields and their HMAC-SHA-256 (first 16 bytes), base64url."""
-    fields = [code.slip, code.order, code.plate, code.start_at.isoformat(), code.end_at.isoformat()]
-    payload = "|".join(fields).encode()
-    return f"{_text(payload)}.{_text(_mac(payload, secret))}"
-
-
-def read_signed(text: str, secret: str) -> SlipCode | None:
-    """Return what a code says, or None when it was not signed by this system."""
-    body, _, mac = text.partition(".")
-    try:
-        payload = _bytes(body)
-        if not hmac.compare_digest(_bytes(mac), _mac(payload, secret)):
-            return None
-        slip, order, plate, start_at, end_at = payload.decode().split("|")
-        return SlipCode(slip, order, plate, datetime.fromisoformat(start_at), datetime.fromisoformat(end_at))
-    except ValueError:
-        return None
-
-
-def _mac(payload: bytes, secret: str) -> bytes:
-    # A key of its own, so that no other signature of the application can pass for a slip's.
-    key = hmac.digest(secret.encode(), b"dispatch slip", hashlib.sha256)
-    return hmac.digest(key, payload, hashlib.sha256)[:16]
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

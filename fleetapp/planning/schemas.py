@@ -60,6 +60,40 @@ class DayQuery(StrictSchema):
     page = fields.Integer(load_default=1, validate=validate.Range(1, 10_000))
 
 
+SIZES = ("a5", "a4")
+
+
+class SlipQuery(StrictSchema):
+    """The paper a slip is drawn for."""
+
+    size = fields.String(load_default="a5", validate=validate.OneOf(SIZES))
+
+
+class PrintIn(SlipQuery):
+    """Slips to print together."""
+
+    slip_ids = fields.List(fields.Integer(), required=True, validate=validate.Length(1, 60))
+
+
+class RegisterQuery(StrictSchema):
+    """Year, unit and filters of the register of slips."""
+
+    year = fields.Integer(load_default=None, validate=validate.Range(2000, 2999))
+    unit = fields.Integer(load_default=None)
+    void = fields.Boolean(load_default=None)
+    q = Text(load_default="", validate=validate.Length(max=60))
+    page = fields.Integer(load_default=1, validate=validate.Range(1, 10_000))
+    size = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+
+
+class RegisterExportIn(StrictSchema):
+    """Which part of the register leaves, and why."""
+
+    year = fields.Integer(required=True, validate=validate.Range(2000, 2999))
+    org_id = fields.Integer(load_default=None)
+    reason = Text(required=True, validate=validate.Length(2, 300))
+
+
 class AssignmentOut(StrictSchema):
     """An assignment; ``[held_from, held_until)`` is the order's window with its buffers."""
 

@@ -1,27 +1,22 @@
-"""Pages of dispatchers: time board, runs, assignment by hand, slip."""
+"""Pages of dispatchers: time board, runs, assignment by hand."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-import segno
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from markupsafe import Markup
 from marshmallow import EXCLUDE
-from sqlalchemy.orm import Session
 from werkzeug import Response
 
 from fleetapp.drivers.rules import Licence, may_drive
 from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import SYSTEM
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, NotFound, RuleBroken
+from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
-from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.rules import ASSIGNED, DRIVEN, OrderState
-from fleetapp.planning import bridge, queries, rules, service, timeline
+from fleetapp.orders.rules import ASSIGNED, OrderState
+from fleetapp.planning import bridge, queries, service, timeline
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.planning.schemas import AssignIn, ConfirmIn, DayQuery, PlanIn, ReasonIn
 from fleetapp.vehicles import queries as vehicles
@@ -159,52 +154,6 @@ def assignment_fragment(order_id: int) -> str:
             "planning/_assignment.html", order=order, active=active, assigned=order.state in ASSIGNED,
             released=[row for row in history if row.state == AssignmentState.RELEASED],
         )  # fmt: skip
-
-
-@blueprint.get("/orders/<int:order_id>/slip")
-def slip(order_id: int) -> str:
-    """Show the dispatch slip for printing."""
-    with transaction() as s:
-        held, order = _slip_of(s, order_id)
-        code = rules.sign(
-            rules.SlipCode(held.slip.number, order.number, held.vehicle.plate, order.start_at, order.end_at),
-            shell().settings.secret_key,
-        )
-        address = url_for("planning.verify", code=code, _external=True)
-        symbol = segno.make(address, error="m", micro=False)
-        path = Markup(symbol.svg_inline(scale=1, border=2, omitsize=True, svgclass="slip-qr", lineclass=None))  # noqa: S704 -- made here
-        done = {event.action: event.at for event in reversed(order.events)}
-        return render_template("planning/slip.html", order=order, held=held, qr=path, done=done)
-
-
-@blueprint.get("/slips/verify")
-def verify() -> str:
-    """Tell whoever scans a slip whether it was issued here and still counts; shows no more than the paper does.
-
-    Reads as the system: the signature on the paper in hand, not the reader's part of the tree, opens it.
-    """
-    said = rules.read_signed(request.args.get("code", ""), shell().settings.secret_key)
-    with shell().database.transaction(SYSTEM) as s:
-        found = queries.slip_status(s, number=said.slip) if said else None
-        state = "unknown"
-        if said and found:
-            issued, held = found
-            over = held is not None and held.order.state in DRIVEN
-            state = "void" if issued.void_at else "over" if over or now() >= said.end_at else "valid"
-        return render_template("planning/verify.html", said=said if found else None, state=state)
-
-
-def _slip_of(s: Session, order_id: int) -> tuple[Assignment, TravelOrder]:
-    """Return the slip to print: of whoever may read the order, or of its driver.
-
-    :raises NotFound: no such order, none of the caller's, or never assigned.
-    """
-    history = queries.history_of(s, order_id=order_id)
-    held = next((row for row in history if row.state == AssignmentState.ACTIVE), history[0] if history else None)
-    if held is None:
-        raise NotFound("planning.no_slip")
-    drives = held.driver.user_id == actor().user_id and held.state == AssignmentState.ACTIVE
-    return held, orders.get_order(s, order_id=order_id, actor=SYSTEM if drives else actor())
 
 
 def _during(row: Assignment) -> Span:

@@ -81,7 +81,8 @@ def allowed(action: str, **where: Any) -> bool:
     return found is not None and permits.may(action, found, **where)
 
 
-PUBLIC = frozenset({"static", "accounts.sign_in", "accounts.sign_in_post", "accounts.language", "shell.healthz"})
+PUBLIC = frozenset({"static", "accounts.sign_in", "accounts.sign_in_post", "accounts.language", "shell.healthz",
+                    "slips.verify", "slips.keys", "slips.offline"})  # fmt: skip
 
 
 def init_app(app: Flask, parts: Shell) -> None:

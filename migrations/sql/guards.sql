@@ -60,8 +60,8 @@ CREATE TRIGGER frozen BEFORE INSERT OR UPDATE ON order_stop FOR EACH ROW EXECUTE
 -- A slip's number never changes; it can be made void once.
 CREATE FUNCTION dispatch_slip_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.void_at IS NOT NULL OR (NEW.org_id, NEW.year, NEW.seq, NEW.number, NEW.issued_at)
-        IS DISTINCT FROM (OLD.org_id, OLD.year, OLD.seq, OLD.number, OLD.issued_at) THEN
+    IF OLD.void_at IS NOT NULL OR (NEW.org_id, NEW.year, NEW.seq, NEW.number, NEW.issued_at, NEW.issued_by)
+        IS DISTINCT FROM (OLD.org_id, OLD.year, OLD.seq, OLD.number, OLD.issued_at, OLD.issued_by) THEN
         RAISE EXCEPTION 'slip % is issued: it can only be made void, once', OLD.number USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;

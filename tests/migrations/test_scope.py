@@ -42,6 +42,7 @@ HIDDEN = [
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
     "vehicle_fact",
+    "price_book", "price_rate",
     "seal_campaign", "seal_record", "seal_exception", "seal_event",
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
@@ -92,7 +93,9 @@ def seed_unit(session, unit, number):
     )  # fmt: skip
     keys["order_stop"] = add(session, "order_stop", order_id=order_id, position=0, point=POINT)
     keys["order_event"] = add(session, "order_event", order_id=order_id)
-    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"S-{number}")
+    code = next(code for key, _, _, code, *_ in world.ORGS if key == unit)
+    session.execute(text("INSERT INTO number_series (key, last) VALUES (:key, 1)"), {"key": f"{code}-1"})
+    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"{code}-1-00001")
     keys["assignment"] = assignment_id = add(
         session, "assignment", org_id=org_id, order_org_id=org_id, order_id=order_id, vehicle_id=vehicle_id,
         driver_id=keys["driver"], slip_id=slip_id, during=Range(NOW, NOW + timedelta(hours=2)), state="ACTIVE",
@@ -140,6 +143,10 @@ def seed_unit(session, unit, number):
     keys["disposal_case"] = add(session, "disposal_case", org_id=org_id, number=f"CZ-{number}", vehicle_id=vehicle_id, mode="scrap",
                                 state="REQUESTED", applicant_id=applicant_id)  # fmt: skip
     keys["disposal_event"] = add(session, "disposal_event", case_id=keys["disposal_case"])
+    keys["price_book"] = book_id = add(
+        session, "price_book", org_id=org_id, version_no=9, state="DRAFT", valid_from=date(2030, 1, 1), half_day_h=4, night_from_h=22, night_to_h=6,
+    )  # fmt: skip
+    keys["price_rate"] = add(session, "price_rate", book_id=book_id, body="sedan")
     keys["vehicle_fact"] = add(session, "vehicle_fact", org_id=org_id, vehicle_id=vehicle_id)
     days = Range(NOW.date(), NOW.date() + timedelta(days=3))
     keys["seal_campaign"] = campaign_id = add(
