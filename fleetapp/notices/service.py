@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 TELL = text(
     "INSERT INTO notice (user_id, key, code, params, link, urgent, created_at)"
-    " VALUES (:user_id, :key, :code, :params, :link, :urgent, :now) ON CONFLICT (user_id, key) DO NOTHING"
+    " VALUES (:user_id, :key, :code, :params, :link, :urgent, :now) ON CONFLICT DO NOTHING"
 ).bindparams(bindparam("params", type_=JSONB))
 
 
