@@ -115,7 +115,8 @@ def object_to(order_id: int) -> Response | tuple[str, int]:
         with transaction() as s:
             service.object_to(s, order_id=order_id, **load_form(ObjectIn()), actor=actor(), now=now())
     except REFUSED as error:
-        return _page(order_id, {"objection": errors_of(error).get("reason") or errors_of(error).get("", [])}), 422
+        faults = errors_of(error)
+        return _page(order_id, {"objection": faults["reason"]} if "reason" in faults else faults), 422
     flash(t("confirmations.objected_done"))
     return redirect(url_for("confirmations.show", order_id=order_id))
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from geoalchemy2 import Geometry
@@ -28,6 +29,7 @@ from fleetapp.kit.db import Database, make_engine
 from fleetapp.wiring import metadata
 from telematics import tables as gps
 from tests import world
+from tests.migrations.upkeep_rows import seed_upkeep
 
 NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 POINT, LINE = "SRID=4326;POINT(120.1 30.2)", "SRID=4326;LINESTRING(120.1 30.2, 120.2 30.3)"
@@ -47,7 +49,7 @@ HIDDEN = [
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident", "trip_expense", "mileage_confirmation", "mileage_remark", "trip_rating",
+    "work_line", "work_event", "vehicle_incident", "trip_expense", "mileage_confirmation", "mileage_remark", "trip_rating", "reserve_floor", "reserve_alert",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -167,6 +169,19 @@ def seed_unit(session, unit, number):
     keys["seal_exception"] = add(session, "seal_exception", org_id=org_id, record_id=keys["seal_record"], purpose="flood duty", start_on=days.lower,
                                  end_on=days.upper, state="REQUESTED", requester_id=applicant_id)  # fmt: skip
     keys["seal_event"] = add(session, "seal_event", campaign_id=campaign_id, record_id=keys["seal_record"])
+    keys["reserve_floor"] = add(
+        session,
+        "reserve_floor",
+        org_id=org_id,
+        body="special",
+        level="I",
+        minutes=Range(0, 60),
+        during=days,
+        vehicles=0,
+    )
+    keys["reserve_alert"] = add(
+        session, "reserve_alert", org_id=org_id, level="IV", during=Range(NOW, NOW + timedelta(hours=1))
+    )
     keys["energy_card"] = card_id = add(session, "energy_card", org_id=org_id, vehicle_id=vehicle_id, kind="fuel", number=f"K00{number}",
                                         state="ACTIVE")  # fmt: skip
     keys["energy_entry"] = add(
@@ -175,7 +190,7 @@ def seed_unit(session, unit, number):
     keys["energy_import"] = add(session, "energy_import", org_id=org_id, state="CHECKED")
     keys["cost_entry"] = add(session, "cost_entry", org_id=org_id, vehicle_id=vehicle_id, kind="wash")
     keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
-    keys |= seed_upkeep(session, keys, applicant_id, number)
+    keys |= seed_upkeep(partial(add, session), session, keys, applicant_id, number)
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
     session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
     keys["attachment"] = add(session, "attachment", org_id=org_id, sha256=sha256, created_by=None)
@@ -188,39 +203,6 @@ def seed_unit(session, unit, number):
     )
     keys["audit_entry"] = session.scalar(text("SELECT max(seq) FROM audit_entry"))
     return keys
-
-
-def seed_upkeep(session, keys, applicant_id, number):
-    """Give a unit its rows of upkeep; the work order is in the shop, because lines belong there, and the vehicle is back at once."""
-    org_id, vehicle_id = keys["org_id"], keys["vehicle"]
-    made = {
-        "supplier": add(session, "supplier", org_id=org_id, kind="repair", contract_no=f"DD-{number}"),
-        "upkeep_plan": add(session, "upkeep_plan", org_id=org_id, item="general", every_km=1000),
-        "upkeep_done": add(session, "upkeep_done", org_id=org_id, vehicle_id=vehicle_id, item="general"),
-        "upkeep_reminder": add(session, "upkeep_reminder", org_id=org_id, vehicle_id=vehicle_id, kind="inspection"),
-        "vehicle_incident": add(session, "vehicle_incident", org_id=org_id, vehicle_id=vehicle_id, kind="violation", state="OPEN"),
-        "work_order": add(session, "work_order", org_id=org_id, number=f"WX-{number}", vehicle_id=vehicle_id, kind="repair",
-                          state="REPORTED", requester_id=applicant_id, items=[]),
-    }  # fmt: skip
-    order_id = made["work_order"]
-    made["work_quote"] = add(session, "work_quote", order_id=order_id, supplier_id=made["supplier"])
-    made["work_event"] = add(session, "work_event", order_id=order_id)
-    for statement in (
-        "UPDATE vehicle SET state = 'MAINTENANCE' WHERE id = :vehicle",
-        "UPDATE work_order SET state = 'QUOTED', single_reason = 'only one', supplier_id = :supplier, quoted_by = :user WHERE id = :order",
-        "UPDATE work_order SET state = 'APPROVED', approved_by = :driver, approved_limit = 1, over_share = 0 WHERE id = :order",
-        "UPDATE work_order SET state = 'IN_WORK', during = tstzrange(:now, NULL), entry_m = 0 WHERE id = :order",
-    ):
-        session.execute(text(statement), {"vehicle": vehicle_id, "supplier": made["supplier"], "user": applicant_id,
-                                          "driver": keys["user_id"], "order": order_id, "now": NOW})  # fmt: skip
-    made["work_line"] = add(session, "work_line", order_id=order_id, kind="part")
-    later = NOW + timedelta(hours=1)
-    made["odometer_reading"] = add(session, "odometer_reading", org_id=org_id, vehicle_id=vehicle_id, meter=1, at=later, reading_m=10_000_000,
-                                   source="manual")  # fmt: skip
-    made["meter_change"] = add(
-        session, "meter_change", org_id=org_id, vehicle_id=vehicle_id, meter=2, at=later, end_m=10_000_000, start_m=0
-    )
-    return made
 
 
 @pytest.fixture(scope="module")
