@@ -13,6 +13,7 @@ import fleetapp.applications.models
 import fleetapp.approvals.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
+import fleetapp.confirmations.models
 import fleetapp.costs.models
 import fleetapp.disposal.models
 import fleetapp.dossier.models
@@ -101,6 +102,17 @@ CONSTRAINT_ERRORS = {
     "uq_duty_event_idempotency_key": "duty.already_received",
     "uq_trip_expense_idempotency_key": "duty.already_received",
     "ck_trip_expense_open": "duty.expense_closed",
+    "uq_mileage_confirmation_order_id": "confirmations.there",
+    "ck_mileage_confirmation_state": "confirmations.not_now",
+    "ck_mileage_confirmation_open": "confirmations.objection_open",
+    "ck_mileage_confirmation_person": "confirmations.not_yours",
+    "ck_mileage_confirmation_explained": "confirmations.explain",
+    "uq_mileage_remark_order_id_seq": "confirmations.remark_there",
+    "ck_mileage_remark_turn": "confirmations.remark_there",
+    "ck_mileage_remark_person": "confirmations.not_yours",
+    "uq_trip_rating_order_id": "confirmations.rated_now",
+    "ck_trip_rating_person": "confirmations.not_yours",
+    "ck_travel_order_confirmed": "confirmations.row_first",
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
@@ -221,6 +233,10 @@ MENU = (
     MenuItem("reserves.index", "reserves.title", "shield-check", "reserves.read", "web.menu.group.travel"),
     MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
+    MenuItem("confirmations.index", "confirmations.list", "checks", "confirmations.read", "web.menu.group.travel"),
+    MenuItem(
+        "confirmations.results", "confirmations.results", "star", "confirmations.ratings", "web.menu.group.travel"
+    ),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
     MenuItem("settlement.index", "settlement.title", "receipt", "settlement.read", "web.menu.group.travel"),
@@ -284,6 +300,7 @@ Job = Callable[[Database, datetime], object]
 def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
     import fleetapp.acquisitions.jobs
+    import fleetapp.confirmations.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
     import fleetapp.occasions.jobs
@@ -300,6 +317,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("confirmations", 300, fleetapp.confirmations.jobs.confirm_due),
         ("orders_lapse", 600, fleetapp.orders.jobs.lapse),
         ("approvals", 300, fleetapp.orders.jobs.keep_moving),
         ("seals", 60, fleetapp.seals.jobs.move_due),
@@ -340,6 +358,8 @@ def register(app: Flask) -> None:
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.confirmations.api
+    import fleetapp.confirmations.views
     import fleetapp.costs.api
     import fleetapp.costs.views
     import fleetapp.demo.cli
@@ -408,6 +428,7 @@ def register(app: Flask) -> None:
         fleetapp.applications.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
+        fleetapp.confirmations.views,
         fleetapp.costs.views,
         fleetapp.disposal.views,
         fleetapp.dossier.views,
@@ -444,6 +465,7 @@ def register(app: Flask) -> None:
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.confirmations.api,
         fleetapp.approvals.api,
         fleetapp.applications.api,
         fleetapp.costs.api,
@@ -487,6 +509,12 @@ def register(app: Flask) -> None:
         panel("desk.panel", "approvals.chain"),
         panel("papers.panel", "applications.panel"),
         panel("sharing.order_card", "pool.panel", hidden=frozenset(early)),
+        panel(
+            "confirmations.panel",
+            "confirmations.title",
+            "orders.read",
+            hidden=frozenset(OrderState) - DRIVEN - {OrderState.OUTSOURCED},
+        ),
         panel("settlement.panel", "settlement.panel", hidden=NOT_OVER),
     ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):

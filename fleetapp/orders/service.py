@@ -337,14 +337,6 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     return advance(session, order=order, action=OrderAction.CANCEL, actor=actor, now=now, note=reason)
 
 
-def confirm(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
-    """Confirm a finished journey; a second time does nothing."""
-    order = _held(session, order_id=order_id, action="orders.confirm", actor=actor, done=OrderState.MILEAGE_CONFIRMED)
-    if order.state == OrderState.MILEAGE_CONFIRMED:
-        return order
-    return advance(session, order=order, action=OrderAction.CONFIRM, actor=actor, now=now, note=note)
-
-
 def issue_slip(session: Session, *, org_id: int, actor: Actor, now: datetime) -> DispatchSlip:
     """Issue the next slip of a unit and year, ``330106-EDU-2026-00012``, without gaps, safe under concurrency.
 
