@@ -3,9 +3,10 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 from flask import Flask
+from sqlalchemy.orm import Session
 
 import fleetapp.accounts.models
 import fleetapp.acquisitions.models
@@ -33,10 +34,14 @@ import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the 
 from fleetapp.accounts import service as accounts_service
 from fleetapp.acquisitions import effects as acquisition_effects
 from fleetapp.findings import queries as finding_queries
+from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
+from fleetapp.notices.channels import configured as notice_channels
+from fleetapp.notices.rules import Limits as NoticeLimits
 from fleetapp.orders import queries as order_queries
 from fleetapp.policies import preview as policy_preview
+from fleetapp.policies import queries as policy_queries
 from fleetapp.settings import Settings
 from fleetapp.vehicles import queries as vehicle_queries
 from fleetapp.web import api as web_api
@@ -166,6 +171,7 @@ MENU = (
         "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
     ),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
+    MenuItem("care.deliveries", "notices.deliveries", "send", "notices.deliveries", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
 )
 
@@ -191,18 +197,41 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.acquisitions.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
+    import fleetapp.notices.jobs
+    import fleetapp.planning.jobs
     import fleetapp.seals.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
 
     return (
+        (
+            "notices",
+            5,
+            functools.partial(
+                fleetapp.notices.jobs.deliver,
+                channels=notice_channels(settings),
+                limits_of=_notice_limits,
+                base_url=settings.public_url.rstrip("/"),
+            ),
+        ),
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("seals", 60, fleetapp.seals.jobs.move_due),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
+        ("unaccepted", 60, fleetapp.planning.jobs.remind_unaccepted),
     )
+
+
+def _notice_limits(session: Session, now: datetime) -> NoticeLimits:
+    """Return the policy figures of notices: their slice lies below that of policies."""
+    found = policy_queries.values(session, "notices.", clock.local_date(now))
+    return NoticeLimits(
+        quiet_from=time(int(found["notices.quiet_from_h"])), quiet_until=time(int(found["notices.quiet_until_h"])),
+        per_hour=int(found["notices.per_hour"]), digest_from=int(found["notices.digest_from"]),
+        most_attempts=int(found["notices.most_attempts"]),
+    )  # fmt: skip
 
 
 def _resume(settings: Settings, database: Database, **asked: object) -> Actor | None:
@@ -240,6 +269,9 @@ def register(app: Flask) -> None:
     import fleetapp.findings.views
     import fleetapp.ledgers.api
     import fleetapp.ledgers.views
+    import fleetapp.notices.api
+    import fleetapp.notices.care
+    import fleetapp.notices.views
     import fleetapp.orders.api
     import fleetapp.orders.views
     import fleetapp.places.api
@@ -280,6 +312,8 @@ def register(app: Flask) -> None:
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
+        fleetapp.notices.care,
+        fleetapp.notices.views,
         fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.planning.slips,
@@ -307,6 +341,7 @@ def register(app: Flask) -> None:
         fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.ledgers.api,
+        fleetapp.notices.api,
         fleetapp.orders.api,
         fleetapp.places.api,
         fleetapp.planning.api,

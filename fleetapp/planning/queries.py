@@ -14,7 +14,7 @@ from fleetapp.accounts.queries import within_reach
 from fleetapp.drivers import queries as drivers
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import Actor
+from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
@@ -316,3 +316,28 @@ def slip_status(session: Session, *, number: str) -> tuple[DispatchSlip, Assignm
     held = select(Assignment).where(Assignment.slip_id == slip.id)
     held = held.options(joinedload(Assignment.vehicle), joinedload(Assignment.order).selectinload(TravelOrder.stops))
     return slip, session.scalar(held)
+
+
+def unaccepted(session: Session, *, now: datetime) -> Sequence[Assignment]:
+    """Return the active assignments of journeys ahead whose driver has not accepted, for the reminder."""
+    query = (
+        _whole()
+        .join(Assignment.order)
+        .where(
+            Assignment.state == AssignmentState.ACTIVE,
+            TravelOrder.state == OrderState.DISPATCHED,
+            TravelOrder.end_at > now,
+        )
+        .options(
+            joinedload(Assignment.order).joinedload(TravelOrder.org),
+            joinedload(Assignment.order).selectinload(TravelOrder.stops),
+        )
+    )
+    return session.scalars(query).all()
+
+
+def dispatchers_of(session: Session, held: Assignment) -> set[int]:
+    """Return who looks after an assignment: whoever made it by hand, else the dispatchers nearest to the vehicle."""
+    if held.assigned_by is not None:
+        return {held.assigned_by}
+    return set(accounts.holders(session, role=Role.DISPATCHER, org_path=held.vehicle.org.path))
