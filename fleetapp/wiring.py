@@ -25,6 +25,7 @@ import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
 import fleetapp.policies.models
+import fleetapp.pricing.models
 import fleetapp.renewal.models
 import fleetapp.seals.models
 import fleetapp.trips.models
@@ -55,6 +56,10 @@ CONSTRAINT_ERRORS = {
     "ck_policy_value_same_day": "policies.same_day_now",
     "ck_policy_value_past": "policies.past_now",
     "ck_policy_value_unit": "policies.unit_now",
+    "uq_price_book_first_day": "pricing.same_day",
+    "uq_price_book_org_id_version_no": "pricing.version_taken",
+    "ck_price_book_no_self_approval": "kit.own_row",
+    "ck_price_book_too_late": "pricing.too_late_now",
     "uq_vehicle_plate_active": "vehicles.plate_taken",
     "uq_vehicle_vin_active": "vehicles.vin_taken",
     "ex_terminal_binding_vehicle": "vehicles.terminal_present",
@@ -65,6 +70,8 @@ CONSTRAINT_ERRORS = {
     "ex_assignment_driver": "planning.driver_booked",
     "uq_assignment_order_active": "planning.already_assigned",
     "uq_duty_event_idempotency_key": "duty.already_received",
+    "uq_trip_expense_idempotency_key": "duty.already_received",
+    "ck_trip_expense_open": "duty.expense_closed",
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
@@ -140,6 +147,7 @@ MENU = (
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
     MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
+    MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
     MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read", "web.menu.group.watch"),
@@ -170,6 +178,7 @@ MENU = (
     MenuItem(
         "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
     ),
+    MenuItem("pricing.index", "pricing.title", "receipt", "pricing.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
     MenuItem("care.deliveries", "notices.deliveries", "send", "notices.deliveries", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
@@ -282,6 +291,8 @@ def register(app: Flask) -> None:
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
+    import fleetapp.pricing.api
+    import fleetapp.pricing.views
     import fleetapp.renewal.api
     import fleetapp.renewal.views
     import fleetapp.reports.api
@@ -319,6 +330,7 @@ def register(app: Flask) -> None:
         fleetapp.planning.slips,
         fleetapp.planning.views,
         fleetapp.policies.views,
+        fleetapp.pricing.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
         fleetapp.seals.views,
@@ -346,6 +358,7 @@ def register(app: Flask) -> None:
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
+        fleetapp.pricing.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
         fleetapp.seals.api,

@@ -49,6 +49,11 @@ def get_org_by_code(session: Session, *, code: str) -> Organisation:
     return org
 
 
+def get_top(session: Session) -> Organisation | None:
+    """Return the organisation above all others; None in an empty database."""
+    return session.scalar(select(Organisation).where(Organisation.parent_id.is_(None)))
+
+
 def list_districts(session: Session) -> Sequence[Organisation]:
     """Return the districts in code order."""
     return session.scalars(

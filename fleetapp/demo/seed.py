@@ -35,6 +35,7 @@ from fleetapp.places import service as places
 from fleetapp.places.roads import RoadGraph, load_roads
 from fleetapp.planning import service as planning
 from fleetapp.policies import service as policies
+from fleetapp.pricing import service as pricing
 from fleetapp.trips import jobs as trip_jobs
 from fleetapp.vehicles import service as vehicles
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
@@ -181,6 +182,7 @@ def _found(database: Database, demo: Demo, password: str) -> dict[str, int]:
             )  # fmt: skip
             session.flush()
             org_ids[org.code] = made.id
+        pricing.load_file(session, actor=SYSTEM, now=at)
         for account in city.accounts:
             user = accounts.create_user(
                 session, username=account.username, name_zh=account.name, name_en=account.name_en, org_id=org_ids[account.org],

@@ -2,16 +2,30 @@
 
 from typing import Any
 
+from flask import request
 from flask.views import MethodView
 from flask_smorest import Blueprint
 from geoalchemy2.shape import to_shape
 
-from fleetapp.duty import queries, rules, service
+from fleetapp.duty import expenses, queries, rules, service
 from fleetapp.duty.models import DutyEvent
 from fleetapp.duty.rules import DutyAction
-from fleetapp.duty.schemas import DutyOut, DutyQuery, EventOut, StepIn, as_arguments
+from fleetapp.duty.schemas import (
+    DutyOut,
+    DutyQuery,
+    EventOut,
+    ExpenseIn,
+    ExpenseOut,
+    ExpenseQuery,
+    StepIn,
+    VoidIn,
+    as_arguments,
+    as_filters,
+)
 from fleetapp.kit import clock, permits
+from fleetapp.kit.paging import paginate
 from fleetapp.planning.models import Assignment
+from fleetapp.web.api import page_headers
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_duty", __name__, url_prefix="/api/v1", description="Driver's duties")
@@ -59,3 +73,45 @@ class DutyEvents(MethodView):
         with transaction() as session:
             queries.get_duty(session, assignment_id=assignment_id, actor=actor())
             return queries.events_of(session, assignment_ids=[assignment_id])[assignment_id]
+
+
+@blueprint.route("/duties/<int:assignment_id>/expenses")
+class DutyExpenses(MethodView):
+    @blueprint.arguments(ExpenseIn, location="form")
+    @blueprint.response(201, ExpenseOut)
+    def post(self, data: dict[str, Any], assignment_id: int) -> Any:
+        """Add what was paid: form fields and a photograph as a file ``photo``; the same key again changes nothing."""
+        file = request.files.get("photo")
+        photo = (file.filename or "", file.read()) if file and file.filename else None
+        with transaction() as session:
+            return expenses.add(session, assignment_id=assignment_id, **data, photo=photo, actor=actor(), now=now())
+
+    @blueprint.response(200, ExpenseOut(many=True))
+    def get(self, assignment_id: int) -> Any:
+        """List what was paid on a duty of the caller's."""
+        with transaction() as session:
+            queries.get_duty(session, assignment_id=assignment_id, actor=actor())
+            return queries.expenses_of(session, assignment_ids=[assignment_id])[assignment_id]
+
+
+@blueprint.route("/expenses/<int:expense_id>/void")
+class ExpenseVoid(MethodView):
+    @blueprint.arguments(VoidIn)
+    @blueprint.response(200, ExpenseOut)
+    def post(self, data: dict[str, Any], expense_id: int) -> Any:
+        """Make a wrong expense void."""
+        with transaction() as session:
+            return expenses.void(session, expense_id=expense_id, **data, actor=actor(), now=now())
+
+
+@blueprint.route("/expenses")
+class Expenses(MethodView):
+    @blueprint.arguments(ExpenseQuery, location="query")
+    @blueprint.response(200, ExpenseOut(many=True))
+    def get(self, query: dict[str, Any]) -> Any:
+        """List what drivers paid, the newest first; the total is in the header ``X-Total-Count``."""
+        permits.require("duty.expenses", actor())
+        with transaction() as session:
+            rows = queries.expenses_filtered(queries.expenses_visible_to(actor()), **as_filters(query))
+            page = paginate(session, rows, number=query["page"], size=query["size"])
+            return list(page.items), page_headers(page)

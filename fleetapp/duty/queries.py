@@ -1,15 +1,18 @@
 """What drivers reported, and the orders of a vehicle as trips need to know them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from geoalchemy2.shape import to_shape
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
+from fleetapp.accounts.models import Organisation
+from fleetapp.accounts.queries import within_reach
 from fleetapp.drivers.models import Driver
-from fleetapp.duty.models import DutyEvent
+from fleetapp.duty.models import DutyEvent, TripExpense
 from fleetapp.duty.rules import DutyAction
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
@@ -149,3 +152,112 @@ def events_of(session: Session, *, assignment_ids: Sequence[int]) -> dict[int, l
 def find_event(session: Session, *, idempotency_key: str) -> DutyEvent | None:
     """Return the event that a key has already made, if any."""
     return session.scalar(select(DutyEvent).where(DutyEvent.idempotency_key == idempotency_key))
+
+
+def checked_out_at(session: Session, *, assignment_id: int) -> datetime | None:
+    """Return when the driver of a duty took the car."""
+    event = _first_events(session, [assignment_id]).get((assignment_id, DutyAction.CHECK_OUT))
+    return event.at if event else None
+
+
+# ---- what was paid ------------------------------------------------------------------------------------------------------
+
+
+def expenses_of(session: Session, *, assignment_ids: Collection[int]) -> dict[int, list[TripExpense]]:
+    """Return what was paid on each duty in the order of time, void ones too."""
+    found: dict[int, list[TripExpense]] = {assignment_id: [] for assignment_id in assignment_ids}
+    rows = select(TripExpense).where(TripExpense.assignment_id.in_(found)).order_by(TripExpense.at, TripExpense.id)
+    for expense in session.scalars(rows):
+        found[expense.assignment_id].append(expense)
+    return found
+
+
+def expenses_of_orders(session: Session, *, order_ids: Collection[int]) -> dict[int, list[TripExpense]]:
+    """Return what counts as paid on each order in the order of time, void ones left out.
+
+    For slices that have already checked that the actor may read these orders; row-level security still holds.
+    """
+    found: dict[int, list[TripExpense]] = {order_id: [] for order_id in order_ids}
+    rows = (
+        select(TripExpense, Assignment.order_id)
+        .join(Assignment, Assignment.id == TripExpense.assignment_id)
+        .where(Assignment.order_id.in_(found), TripExpense.void_at.is_(None))
+        .order_by(TripExpense.at, TripExpense.id)
+    )
+    for expense, order_id in session.execute(rows):
+        found[order_id].append(expense)
+    return found
+
+
+def find_expense(session: Session, *, idempotency_key: str) -> TripExpense | None:
+    """Return the expense that a key has already made, if any."""
+    return session.scalar(select(TripExpense).where(TripExpense.idempotency_key == idempotency_key))
+
+
+def find_twin(
+    session: Session, *, driver_id: int, kind: str, amount: Decimal, at: datetime, within: timedelta
+) -> TripExpense | None:
+    """Return an expense of the driver that counts, of the same kind and amount, paid within some time of ``at``."""
+    return session.scalar(
+        select(TripExpense)
+        .where(
+            TripExpense.driver_id == driver_id, TripExpense.kind == kind, TripExpense.amount == amount,
+            TripExpense.at.between(at - within, at + within), TripExpense.void_at.is_(None),
+        )
+        .order_by(TripExpense.id)
+        .limit(1)
+    )  # fmt: skip
+
+
+def expenses_visible_to(actor: Actor) -> Select[TripExpense]:
+    """Return the expenses of vehicles within the actor's reach, the newest first, with what lists show."""
+    return (
+        select(TripExpense)
+        .join(TripExpense.org)
+        .where(within_reach(actor, "duty.expenses"))
+        .options(
+            joinedload(TripExpense.org),
+            joinedload(TripExpense.driver).joinedload(Driver.user),
+            joinedload(TripExpense.assignment).joinedload(Assignment.vehicle),
+            joinedload(TripExpense.assignment).joinedload(Assignment.order),
+        )
+        .order_by(TripExpense.at.desc(), TripExpense.id.desc())
+    )
+
+
+def expenses_filtered(
+    rows: Select[TripExpense],
+    *,
+    kind: str | None = None,
+    twins: bool = False,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Select[TripExpense]:
+    """Narrow expenses to a kind, to those that look like another one, to a time ``[start, end)``."""
+    if kind:
+        rows = rows.where(TripExpense.kind == kind)
+    if twins:
+        rows = rows.where(TripExpense.twin_id.is_not(None), TripExpense.void_at.is_(None))
+    if start:
+        rows = rows.where(TripExpense.at >= start)
+    if end:
+        rows = rows.where(TripExpense.at < end)
+    return rows
+
+
+def get_expense(session: Session, *, expense_id: int, actor: Actor) -> TripExpense:
+    """Return an expense within the actor's reach or of the actor's own duty, locked.
+
+    :raises NotFound: none such.
+    """
+    inside = select(Organisation.id).where(within_reach(actor, "duty.expenses"))
+    own = select(Driver.id).where(Driver.user_id == actor.user_id)
+    expense = session.scalar(
+        select(TripExpense)
+        .where(TripExpense.id == expense_id, or_(TripExpense.org_id.in_(inside), TripExpense.driver_id.in_(own)))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if expense is None:
+        raise NotFound("kit.not_found")
+    return expense

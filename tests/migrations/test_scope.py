@@ -42,11 +42,12 @@ HIDDEN = [
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
     "vehicle_fact",
+    "price_book", "price_rate",
     "seal_campaign", "seal_record", "seal_exception", "seal_event",
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident",
+    "work_line", "work_event", "vehicle_incident", "trip_expense",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -102,6 +103,10 @@ def seed_unit(session, unit, number):
     keys["plan_run"] = add(session, "plan_run", org_id=org_id, requested_by=applicant_id, state="DONE", **window)
     keys["duty_event"] = add(session, "duty_event", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"],
                              action="ACCEPT", idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'CHECKED_OUT' WHERE id = :id"), {"id": order_id})
+    keys["trip_expense"] = add(session, "trip_expense", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"], kind="TOLL",
+                               idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'SUBMITTED' WHERE id = :id"), {"id": order_id})
     keys["trip"] = trip_id = add(session, "trip", org_id=org_id, vehicle_id=vehicle_id, path=LINE, **window)
     keys["trip_match"] = add(session, "trip_match", org_id=org_id, trip_id=trip_id, kind="unmatched", **window)
     keys["finding"] = finding_id = add(
@@ -138,6 +143,10 @@ def seed_unit(session, unit, number):
     keys["disposal_case"] = add(session, "disposal_case", org_id=org_id, number=f"CZ-{number}", vehicle_id=vehicle_id, mode="scrap",
                                 state="REQUESTED", applicant_id=applicant_id)  # fmt: skip
     keys["disposal_event"] = add(session, "disposal_event", case_id=keys["disposal_case"])
+    keys["price_book"] = book_id = add(
+        session, "price_book", org_id=org_id, version_no=9, state="DRAFT", valid_from=date(2030, 1, 1), half_day_h=4, night_from_h=22, night_to_h=6,
+    )  # fmt: skip
+    keys["price_rate"] = add(session, "price_rate", book_id=book_id, body="sedan")
     keys["vehicle_fact"] = add(session, "vehicle_fact", org_id=org_id, vehicle_id=vehicle_id)
     days = Range(NOW.date(), NOW.date() + timedelta(days=3))
     keys["seal_campaign"] = campaign_id = add(
@@ -266,6 +275,7 @@ INSERTS = {
                    "slip_id": "dispatch_slip", "during": Range(NOW + timedelta(days=9), NOW + timedelta(days=10)), "state": "ACTIVE"},
     "plan_run": {"state": "DONE", "requested_by": "user_id"},
     "duty_event": {"assignment_id": "assignment", "driver_id": "driver", "action": "ACCEPT", "idempotency_key": "k9"},
+    "trip_expense": {"assignment_id": "assignment", "driver_id": "driver", "kind": "TOLL", "idempotency_key": "k9"},
     "trip": {"vehicle_id": "vehicle", "path": LINE, "start_at": NOW + timedelta(days=9), "end_at": NOW + timedelta(days=10)},
     "trip_match": {"trip_id": "trip", "kind": "unmatched"},
     "finding": {"number": "F-9", "dedupe_key": "d9", "vehicle_id": "vehicle", "severity": "red", "state": "NOTIFIED"},
