@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 import fleetapp.accounts.models
 import fleetapp.acquisitions.models
+import fleetapp.approvals.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
 import fleetapp.costs.models
@@ -17,6 +18,7 @@ import fleetapp.disposal.models
 import fleetapp.dossier.models
 import fleetapp.drivers.models
 import fleetapp.duty.models
+import fleetapp.emergency.models
 import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.ledgers.models
@@ -27,7 +29,9 @@ import fleetapp.planning.models
 import fleetapp.policies.models
 import fleetapp.pricing.models
 import fleetapp.renewal.models
+import fleetapp.reserves.models
 import fleetapp.seals.models
+import fleetapp.sharing.models
 import fleetapp.trips.models
 import fleetapp.upkeep.models
 import fleetapp.vehicles.models
@@ -41,6 +45,7 @@ from fleetapp.kit.db import Base, Database
 from fleetapp.notices.channels import configured as notice_channels
 from fleetapp.notices.rules import Limits as NoticeLimits
 from fleetapp.orders import queries as order_queries
+from fleetapp.orders.rules import OrderState
 from fleetapp.policies import preview as policy_preview
 from fleetapp.policies import queries as policy_queries
 from fleetapp.settings import Settings
@@ -68,6 +73,10 @@ CONSTRAINT_ERRORS = {
     "ck_odometer_reading_order": "vehicles.reading_order",
     "ex_assignment_vehicle": "planning.vehicle_booked",
     "ex_assignment_driver": "planning.driver_booked",
+    "ex_assignment_pool_vehicle": "planning.vehicle_booked",
+    "ex_assignment_pool_driver": "planning.driver_booked",
+    "ck_assignment_pool": "planning.pool_refused",
+    "ck_assignment_seats": "planning.pool_refused",
     "uq_assignment_order_active": "planning.already_assigned",
     "uq_duty_event_idempotency_key": "duty.already_received",
     "uq_trip_expense_idempotency_key": "duty.already_received",
@@ -82,10 +91,47 @@ CONSTRAINT_ERRORS = {
     "ck_disposal_case_no_self_approval": "kit.own_row",
     "ck_vehicle_sealed": "seals.by_unsealing",
     "ck_assignment_sealed": "seals.vehicle_sealed",
+    "uq_emergency_activation_active": "emergency.active_now",
+    "ck_emergency_effect_drill": "emergency.drill_takes_nothing",
+    "ck_emergency_car_driver": "emergency.same_person",
+    "ck_emergency_activation_two_people": "emergency.same_person",
+    "ck_emergency_activation_three_people": "emergency.same_person",
+    "ck_assignment_reserve": "reserves.broken",
+    "ck_hold_reserve": "reserves.broken",
+    "ex_reserve_floor_one": "reserves.floor_there",
+    "ex_reserve_alert_one": "reserves.alert_there",
+    "ck_approval_step_own": "kit.own_row",
+    "ck_approval_task_barred": "kit.own_row",
+    "ck_approval_case_barred": "kit.own_row",
+    "ck_approval_step_separation": "approvals.drives",
+    "ck_approval_step_asked": "approvals.not_waited_for_now",
+    "ck_approval_case_signed": "approvals.not_signed",
+    "ck_approval_task_signed": "approvals.not_signed",
+    "ck_travel_order_agreed": "approvals.not_signed",
+    "ck_order_change_agreed": "approvals.not_signed",
+    "ck_assignment_separation": "planning.approver_drives",
+    "ck_approval_chain_backdated": "approvals.backdated",
+    "uq_approval_chain_org_id_version": "approvals.version_there",
+    "uq_approval_task_open": "approvals.not_open_now",
+    "uq_order_change_open": "orders.change_open",
+    "ex_approval_delegation_once": "approvals.delegated_already",
     "ck_assignment_hold": "planning.kept_for_other",
     "ck_hold_assignment": "planning.has_orders",
     "ex_hold_vehicle": "planning.kept_already",
     "ex_hold_driver": "planning.kept_already",
+    "ex_share_loan_vehicle": "sharing.lent_now",
+    "ex_share_loan_driver": "sharing.driver_lent",
+    "ck_share_loan_holder": "sharing.driver_other",
+    "ck_share_loan_in_service": "sharing.not_in_service",
+    "ck_share_loan_sealed": "sharing.to_be_sealed",
+    "ck_share_loan_held": "sharing.kept",
+    "ck_share_loan_booked": "sharing.booked",
+    "ck_share_loan_out": "sharing.still_out",
+    "ck_assignment_lent": "planning.why.lent_elsewhere",
+    "ck_share_request_no_self_answer": "kit.own_row",
+    "uq_share_request_order_open": "sharing.asked_already",
+    "uq_share_loan_request_id": "sharing.answered",
+    "uq_fallback_order_id": "sharing.outsourced_now",
     "ex_seal_record_vehicle": "seals.held",
     "uq_seal_record_campaign_id_vehicle_id": "seals.held",
     "ck_seal_record_proof": "seals.proof",
@@ -144,7 +190,14 @@ MENU = (
     MenuItem("reports.home", "web.menu.home", "home"),
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
+    MenuItem("desk.waiting_list", "orders.waiting", "clock", "orders.waiting", "web.menu.group.travel"),
+    MenuItem(
+        "approvals.delegations", "approvals.delegations", "user-check", "approvals.delegate", "web.menu.group.travel"
+    ),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("pool.index", "pool.title", "refresh", "pool.read", "web.menu.group.travel"),
+    MenuItem("emergency.index", "emergency.title", "alert-triangle", "emergency.read", "web.menu.group.travel"),
+    MenuItem("reserves.index", "reserves.title", "shield-check", "reserves.read", "web.menu.group.travel"),
     MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
@@ -179,6 +232,7 @@ MENU = (
         "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
     ),
     MenuItem("pricing.index", "pricing.title", "receipt", "pricing.read", "web.menu.group.settings"),
+    MenuItem("approvals.index", "approvals.title", "sitemap", "approvals.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
     MenuItem("care.deliveries", "notices.deliveries", "send", "notices.deliveries", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
@@ -207,8 +261,11 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
     import fleetapp.notices.jobs
+    import fleetapp.orders.jobs
     import fleetapp.planning.jobs
+    import fleetapp.pool.jobs
     import fleetapp.seals.jobs
+    import fleetapp.sharing.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
 
@@ -227,7 +284,11 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("orders_lapse", 600, fleetapp.orders.jobs.lapse),
+        ("approvals", 300, fleetapp.orders.jobs.keep_moving),
         ("seals", 60, fleetapp.seals.jobs.move_due),
+        ("sharing", 30, fleetapp.sharing.jobs.move_due),
+        ("pool", 30, fleetapp.pool.jobs.release_lost),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
         ("unaccepted", 60, fleetapp.planning.jobs.remind_unaccepted),
     )
@@ -258,6 +319,8 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.acquisitions.api
     import fleetapp.acquisitions.views
+    import fleetapp.approvals.api
+    import fleetapp.approvals.views
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
@@ -272,6 +335,9 @@ def register(app: Flask) -> None:
     import fleetapp.drivers.views
     import fleetapp.duty.api
     import fleetapp.duty.views
+    import fleetapp.emergency.api
+    import fleetapp.emergency.desk
+    import fleetapp.emergency.views
     import fleetapp.energy.api
     import fleetapp.energy.views
     import fleetapp.findings.api
@@ -282,6 +348,7 @@ def register(app: Flask) -> None:
     import fleetapp.notices.care
     import fleetapp.notices.views
     import fleetapp.orders.api
+    import fleetapp.orders.desk
     import fleetapp.orders.views
     import fleetapp.places.api
     import fleetapp.places.views
@@ -291,14 +358,20 @@ def register(app: Flask) -> None:
     import fleetapp.planning.views
     import fleetapp.policies.api
     import fleetapp.policies.views
+    import fleetapp.pool.api
+    import fleetapp.pool.desk
+    import fleetapp.pool.views
     import fleetapp.pricing.api
     import fleetapp.pricing.views
     import fleetapp.renewal.api
     import fleetapp.renewal.views
     import fleetapp.reports.api
     import fleetapp.reports.views
+    import fleetapp.reserves.api
+    import fleetapp.reserves.views
     import fleetapp.seals.api
     import fleetapp.seals.views
+    import fleetapp.sharing.api
     import fleetapp.tracking.api
     import fleetapp.tracking.views
     import fleetapp.trips.api
@@ -313,6 +386,7 @@ def register(app: Flask) -> None:
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
+        fleetapp.approvals.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.costs.views,
@@ -320,19 +394,25 @@ def register(app: Flask) -> None:
         fleetapp.dossier.views,
         fleetapp.drivers.views,
         fleetapp.duty.views,
+        fleetapp.emergency.desk,
+        fleetapp.emergency.views,
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
         fleetapp.notices.care,
         fleetapp.notices.views,
+        fleetapp.orders.desk,
         fleetapp.orders.views,
         fleetapp.places.views,
         fleetapp.planning.slips,
         fleetapp.planning.views,
         fleetapp.policies.views,
+        fleetapp.pool.desk,
+        fleetapp.pool.views,
         fleetapp.pricing.views,
         fleetapp.renewal.views,
         fleetapp.reports.views,
+        fleetapp.reserves.views,
         fleetapp.seals.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
@@ -341,15 +421,18 @@ def register(app: Flask) -> None:
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
+    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("desk.panel", "approvals.chain")]
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
+        fleetapp.approvals.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,
         fleetapp.drivers.api,
         fleetapp.duty.api,
+        fleetapp.emergency.api,
         fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.ledgers.api,
@@ -358,10 +441,13 @@ def register(app: Flask) -> None:
         fleetapp.places.api,
         fleetapp.planning.api,
         fleetapp.policies.api,
+        fleetapp.pool.api,
         fleetapp.pricing.api,
         fleetapp.renewal.api,
         fleetapp.reports.api,
+        fleetapp.reserves.api,
         fleetapp.seals.api,
+        fleetapp.sharing.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
         fleetapp.upkeep.api,
@@ -369,5 +455,15 @@ def register(app: Flask) -> None:
         fleetapp.workdays.api,
     ):
         api.register_blueprint(endpoints.blueprint)
+    early = {
+        OrderState.SUBMITTED,
+        OrderState.APPROVING,
+        OrderState.SENT_BACK,
+        OrderState.REJECTED,
+        OrderState.WITHDRAWN,
+    }
+    fleetapp.orders.views.PANELS[:] = [
+        fleetapp.orders.views.Panel("sharing.order_card", "pool.panel", hidden=frozenset(early))
+    ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
         app.cli.add_command(commands.group)

@@ -7,9 +7,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 from geoalchemy2.shape import to_shape
 
-from fleetapp.duty import expenses, queries, rules, service
-from fleetapp.duty.models import DutyEvent
-from fleetapp.duty.rules import DutyAction
+from fleetapp.duty import expenses, queries, service
 from fleetapp.duty.schemas import (
     DutyOut,
     DutyQuery,
@@ -31,16 +29,19 @@ from fleetapp.web.request import actor, now, transaction
 blueprint = Blueprint("api_duty", __name__, url_prefix="/api/v1", description="Driver's duties")
 
 
-def shown(duty: Assignment, events: list[DutyEvent]) -> dict[str, Any]:
-    """Return a duty as the API shows it."""
-    points = [(stop.name, to_shape(stop.point).centroid) for stop in duty.order.stops]
-    arrived = sum(event.action == DutyAction.ARRIVE for event in events)
+def shown(duty: Assignment, journey: queries.Journey) -> dict[str, Any]:
+    """Return a duty as the API shows it: the stops and steps are those of its journey."""
+    points = [(turn, to_shape(turn.stop.point).centroid) for turn in journey.turns]
     return {
         "assignment_id": duty.id, "order_id": duty.order_id, "order_number": duty.order.number, "slip": duty.slip.number,
+        "journey": duty.pool_key, "orders": [one.order.number for one in journey.duties],
         "state": duty.order.state, "plate": duty.vehicle.plate, "start_at": duty.order.start_at, "end_at": duty.order.end_at,
         "passenger_count": duty.order.passenger_count, "contact": duty.order.contact,
-        "stops": [{"name": name, "lat": point.y, "lon": point.x} for name, point in points],
-        "next_steps": rules.next_steps(duty.order.state, arrived=arrived, stops=len(points) - 1),
+        "stops": [
+            {"name": turn.stop.name, "order_number": turn.order_number, "lat": point.y, "lon": point.x, "planned_at": turn.planned_at}
+            for turn, point in points
+        ],
+        "next_steps": journey.steps,
     }  # fmt: skip
 
 
@@ -54,8 +55,7 @@ class Duties(MethodView):
         start, end = clock.day_span(query["on"] or clock.local_date(now()))
         with transaction() as session:
             duties = session.scalars(queries.between(queries.visible_to(actor()), start=start, end=end)).unique().all()
-            events = queries.events_of(session, assignment_ids=[duty.id for duty in duties])
-            return [shown(duty, events[duty.id]) for duty in duties]
+            return [shown(duty, queries.journey_of(session, duty=duty, actor=actor())) for duty in duties]
 
 
 @blueprint.route("/duties/<int:assignment_id>/events")

@@ -4,10 +4,22 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
+from fleetapp.approvals.rules import Verdict
 from fleetapp.kit.schema import Moment, StrictSchema, Text
 from fleetapp.orders import rules
 from fleetapp.orders.rules import OrderKind, OrderState, Purpose
 from fleetapp.vehicles.rules import Body
+
+DECISIONS = [
+    Verdict.AGREE,
+    Verdict.REJECT,
+    Verdict.SEND_BACK,
+    Verdict.STEP_BACK,
+    Verdict.ADD_BEFORE,
+    Verdict.ADD_AFTER,
+    Verdict.TRANSFER,
+]
+"""Verdicts that a person may send."""
 
 
 def one_of(values: Any) -> validate.OneOf:
@@ -66,6 +78,68 @@ class ReasonIn(StrictSchema):
     """A reason that must be given."""
 
     reason = Text(required=True, validate=filled(300))
+
+
+class VerdictIn(StrictSchema):
+    """A verdict of the approval chain; ``person_id`` is who is asked to sign, too, or takes over."""
+
+    verdict = fields.String(required=True, validate=one_of(DECISIONS))
+    note = Text(load_default=None, allow_none=True, validate=validate.Length(max=300))
+    person_id = fields.Integer(load_default=None, allow_none=True)
+
+    @post_load
+    def typed(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Turn the code into the enum that the rules know."""
+        return {**data, "verdict": Verdict(data["verdict"])}
+
+
+class BatchIn(StrictSchema):
+    """Orders to approve at once."""
+
+    order_ids = fields.List(fields.Integer(), required=True, validate=validate.Length(1, 50))
+
+
+class ContentIn(StrictSchema):
+    """What of an order can be put right; what is left out stays."""
+
+    passengers = Text(validate=validate.Length(max=500))
+    passenger_count = fields.Integer(validate=validate.Range(0, 60))
+    contact = Text(validate=filled(60))
+    body = fields.String(validate=one_of(Body))
+    start_at = Moment()
+    end_at = Moment()
+    stops = fields.List(fields.Nested(StopIn))
+
+
+class EditIn(ContentIn):
+    """An order that was sent back, put right."""
+
+    purpose = fields.String(validate=one_of(Purpose))
+    reason = Text(validate=filled(500))
+
+
+class ChangeIn(ContentIn):
+    """A change of an approved order, with why."""
+
+    why = Text(required=True, validate=filled(300))
+
+    @post_load
+    def named(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Call the reason as the service does."""
+        return {**data, "reason": data.pop("why")} if "why" in data else data
+
+
+class WaitingQuery(StrictSchema):
+    """Which part of what waits."""
+
+    page = fields.Integer(load_default=1, validate=validate.Range(1, 100_000))
+    step = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(["approve", "edit", "dispatch", "driver", "confirm", "settle"]),
+    )
+    org_id = fields.Integer(load_default=None, allow_none=True)
+    late = fields.Boolean(load_default=False)
 
 
 class NothingIn(StrictSchema):
@@ -130,6 +204,20 @@ class OrderOut(StrictSchema):
     created_at = Moment()
     approved_at = Moment(allow_none=True)
     stops = fields.List(fields.Nested(StopOut))
+
+
+class ChangeOut(StrictSchema):
+    """A change of an approved order; ``redispatch``: the vehicle held does not fit any more."""
+
+    id = fields.Integer()
+    order_id = fields.Integer()
+    reason = fields.String()
+    before = fields.Dict()
+    after = fields.Dict()
+    state = fields.String()
+    redispatch = fields.Boolean()
+    created_at = Moment()
+    applied_at = Moment(allow_none=True)
 
 
 class OrderDetailOut(OrderOut):

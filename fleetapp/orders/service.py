@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fleetapp.accounts import queries as accounts
+from fleetapp.approvals import queries as approvals
+from fleetapp.approvals import rules as approvals_rules
+from fleetapp.approvals import service as approval_service
+from fleetapp.approvals.rules import CaseState, Verdict
 from fleetapp.audit import service as audit
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
-from fleetapp.orders import queries, rules, tell
+from fleetapp.orders import cases, queries, rules, tell
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
 from fleetapp.policies import queries as policies
@@ -44,6 +49,17 @@ PAST_TENSE = {
     OrderAction.CHECK_IN: "checked_in",
 }
 """What the audit log calls each action, after ``orders.``."""
+
+ACTION_OF = {
+    CaseState.AGREED: OrderAction.APPROVE,
+    CaseState.REJECTED: OrderAction.REJECT,
+    CaseState.RETURNED: OrderAction.SEND_BACK,
+}
+"""What the outcome of a case does to its order."""
+
+EDITABLE = frozenset({"purpose", "reason", "passengers", "passenger_count", "contact", "body", "start_at", "end_at", "pooling_ok",
+                      "round_trip", "area", "route_m", "luggage"})  # fmt: skip
+"""What an applicant may put right in an order that was sent back."""
 
 
 def next_number(session: Session, key: str) -> int:
@@ -143,8 +159,62 @@ def submit(
     session.add(order)
     session.flush()
     session.refresh(order, ["stops"])  # with the coordinates as the database has them
-    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=None)
+    record_made(session, order=order, actor=actor, now=now)
+    cases.open_for(session, order, limits=limits(session, now=now, org_path=order.org.path), actor=actor, now=now)
     return order
+
+
+def record_made(session: Session, *, order: TravelOrder, actor: Actor, now: datetime) -> None:
+    """Write the first event of an order and its audit entry."""
+    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=None)
+
+
+def resubmit(
+    session: Session, *, order_id: int, actor: Actor, now: datetime, stops: Sequence[rules.Stop] | None = None, **content: Any
+) -> TravelOrder:  # fmt: skip
+    """Edit an order that was sent back and hand it in again: a new case along the chain that stands now.
+
+    ``content`` holds any of ``EDITABLE``; what is not given stays. The order's own rules are asked again.
+
+    :raises NotAllowed: not the applicant or whoever filed it, or not sent back.
+    :raises RuleBroken: purpose, window, people or stops against the rules.
+    """
+    order = queries.lock_order(session, order_id=order_id, actor=actor)
+    permits.require(
+        "orders.resubmit", actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=order.state
+    )
+    if unknown := set(content) - EDITABLE:
+        raise ValueError(f"{sorted(unknown)} cannot be edited; one of {sorted(EDITABLE)} can.")
+    for name, value in content.items():
+        setattr(order, name, value)
+    kind = OrderKind(order.kind)
+    limit = limits(session, now=now, org_path=order.org.path)
+    rules.check_purpose(kind, Purpose(order.purpose))
+    rules.check_window(
+        order.start_at, order.end_at, kind=kind, supplementary=order.supplementary, now=now, limits=limit
+    )
+    rules.check_people(kind, order.passengers, order.passenger_count)
+    if stops is not None:
+        rules.check_stops(stops)
+        put_stops(session, order=order, stops=stops, now=now)
+    session.flush()
+    advance(session, order=order, action=OrderAction.RESUBMIT, actor=actor, now=now)
+    cases.open_for(session, order, limits=limit, actor=actor, now=now)
+    return order
+
+
+def put_stops(session: Session, *, order: TravelOrder, stops: Sequence[rules.Stop], now: datetime) -> None:
+    """Let other stops take the place of an order's own, which stay on record as ended."""
+    for old in order.stops:
+        old.ended_at = now
+    session.flush()
+    session.add_all(
+        OrderStop(order_id=order.id, position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
+                  tolerance_m=stop.tolerance_m)
+        for position, stop in enumerate(stops)
+    )  # fmt: skip
+    session.flush()
+    session.refresh(order, ["stops"])
 
 
 def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) -> TravelOrder:
@@ -155,35 +225,76 @@ def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) ->
     order = _held(session, order_id=order_id, action="orders.withdraw", actor=actor, done=OrderState.WITHDRAWN)
     if order.state == OrderState.WITHDRAWN:
         return order
+    end_case(session, order, actor=actor, now=now, note="withdraw")
     return advance(session, order=order, action=OrderAction.WITHDRAW, actor=actor, now=now)
 
 
 def approve(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
-    """Approve an application; from here on its content is frozen. Never one's own.
+    """Agree to an application; once its last level has agreed its content is frozen. Never one's own.
 
-    :raises NotAllowed: not an approver of the unit, own order, or no longer waiting.
+    :raises NotAllowed: not asked, own order, or no longer waiting.
     :raises Conflict: ``orders.decided``, another approver was faster.
     :raises RuleBroken: ``orders.window_over``.
     """
-    order = _to_decide(session, order_id=order_id, action="orders.approve", actor=actor, done=OrderState.APPROVED)
-    if order.state != OrderState.SUBMITTED:
-        return order
-    rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
-    order.approver_id, order.approved_at = actor.user_id, now
-    return advance(session, order=order, action=OrderAction.APPROVE, actor=actor, now=now, note=note)
+    return decide(session, order_id=order_id, verdict=Verdict.AGREE, actor=actor, now=now, note=note)
 
 
 def reject(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
     """Refuse an application with a reason. Never one's own.
 
-    :raises NotAllowed: not an approver of the unit, own order, or no longer waiting.
+    :raises NotAllowed: not asked, own order, or no longer waiting.
     :raises Conflict: ``orders.decided``, another approver was faster.
     """
-    order = _to_decide(session, order_id=order_id, action="orders.reject", actor=actor, done=OrderState.REJECTED)
-    if order.state != OrderState.SUBMITTED:
+    return decide(session, order_id=order_id, verdict=Verdict.REJECT, actor=actor, now=now, note=reason)
+
+
+def decide(
+    session: Session, *, order_id: int, verdict: Verdict, actor: Actor, now: datetime, note: str | None = None,
+    person_id: int | None = None,
+) -> TravelOrder:  # fmt: skip
+    """Do any verdict of the approval chain on an application; the same one by the same person again changes nothing.
+
+    :raises NotAllowed: own application, not asked, or no longer waiting.
+    :raises Conflict: ``orders.decided``.
+    :raises RuleBroken: ``orders.window_over``, ``orders.reason_needed``, or what ``approvals.service.decide`` refuses.
+    """
+    order = queries.lock_order(session, order_id=order_id, actor=actor)
+    permits.require("orders.approve", actor)
+    approvals_rules.check_hand(actor.user_id, barred=cases.barred(order))
+    if order.state not in rules.WAITING:
+        done = {OrderState.APPROVED: Verdict.AGREE, OrderState.REJECTED: Verdict.REJECT}.get(OrderState(order.state))
+        if order.approver_id == actor.user_id and done is verdict:
+            return order
+        if order.approver_id is not None:
+            raise Conflict("orders.decided", number=order.number)
+        raise NotAllowed("kit.wrong_state", action="orders.approve", state=order.state)
+    if verdict is Verdict.AGREE:
+        rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
+    if verdict in approvals_rules.NEEDS_NOTE and not (note or "").strip():
+        raise RuleBroken("orders.reason_needed")
+    case = approvals.get_case(session, case_id=order.approval_case_id or 0, lock=True)
+    waited = approvals.open_task(case)
+    approval_service.decide(session, case=case, verdict=verdict, actor=actor, now=now, note=note, person_id=person_id)
+    action = ACTION_OF.get(CaseState(case.state))
+    if action is None:
+        if approvals.open_task(case) is not waited:
+            cases.tell_asked(session, order, case, now=now)
+            if verdict is Verdict.AGREE:
+                advance(session, order=order, action=OrderAction.PASS, actor=actor, now=now, note=note)
         return order
-    order.approver_id = actor.user_id
-    return advance(session, order=order, action=OrderAction.REJECT, actor=actor, now=now, note=reason)
+    if action is not OrderAction.SEND_BACK:
+        order.approver_id = actor.user_id
+        order.approved_at = now if action is OrderAction.APPROVE else None
+    advance(session, order=order, action=action, actor=actor, now=now, note=note)
+    cases.tell(
+        session,
+        order,
+        f"orders.notice.{action}",
+        to=cases.barred(order),
+        key=f"order.{order.id}.{action}.{case.id}",
+        now=now,
+    )
+    return order
 
 
 def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
@@ -246,18 +357,16 @@ def _held(session: Session, *, order_id: int, action: str, actor: Actor, done: O
     return order
 
 
-def _to_decide(session: Session, *, order_id: int, action: str, actor: Actor, done: OrderState) -> TravelOrder:
-    """Lock an order for a decision; the same decision by the same person again is not refused."""
-    order = queries.lock_order(session, order_id=order_id, actor=actor)
-    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id)
-    if actor.user_id is None:
-        raise NotAllowed("kit.not_allowed", action=action)  # a decision has a person
-    if order.state == done and order.approver_id == actor.user_id:
-        return order
-    if order.approver_id is not None:
-        raise Conflict("orders.decided", number=order.number)
-    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
-    return order
+def owner_of(order: TravelOrder, actor: Actor) -> int:
+    """Return whose order it counts as: whoever typed it for somebody else owns it as well."""
+    return order.filed_by_id if actor.user_id == order.filed_by_id else order.applicant_id
+
+
+def end_case(session: Session, order: TravelOrder, *, actor: Actor, now: datetime, note: str) -> None:
+    """End the open case of an order that is taken back or over."""
+    if order.approval_case_id is not None:
+        case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
+        approval_service.end(session, case=case, actor=actor, now=now, note=note)
 
 
 def _record(

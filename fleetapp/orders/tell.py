@@ -5,43 +5,27 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts import queries as accounts
 from fleetapp.kit import clock
-from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.actor import Actor
 from fleetapp.notices import service as notices
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind
 
 TO_APPLICANT = {
-    OrderAction.APPROVE: "orders.notice.approved",
-    OrderAction.REJECT: "orders.notice.rejected",
-    OrderAction.SEND_BACK: "orders.notice.sent_back",
-    OrderAction.LAPSE: "orders.notice.lapsed",
     OrderAction.DISPATCH: "orders.notice.dispatched",
     OrderAction.RELEASE: "orders.notice.released",
     OrderAction.CANCEL: "orders.notice.cancelled",
-    OrderAction.OUTSOURCE: "orders.notice.outsourced",
     OrderAction.NO_SHOW: "orders.notice.no_show",
 }
-"""What the applicant, and whoever typed the order, hears of a move that somebody else made."""
+"""What the applicant, and whoever typed the order, hears of a move that somebody else made; of decisions tells ``cases``."""
 
 
 def moved(
     session: Session, *, order: TravelOrder, action: OrderAction, actor: Actor, now: datetime, event_id: int, note: str | None
 ) -> None:  # fmt: skip
-    """Tell the approvers of a new application, and the applicant of what others did with it."""
-    if action in {OrderAction.SUBMIT, OrderAction.RESUBMIT}:
-        people = set(accounts.holders(session, role=Role.APPROVER, org_path=order.org.path))
-        person(
-            session,
-            order=order,
-            to=people - {order.applicant_id},
-            code="orders.notice.submitted",
-            now=now,
-            event_id=event_id,
-        )
-    elif action in TO_APPLICANT:
-        people = {order.applicant_id, order.filed_by_id} - {actor.user_id, None}
+    """Tell the applicant of what others did with the order."""
+    if action in TO_APPLICANT:
+        people = {order.applicant_id, order.filed_by_id} - {actor.user_id}
         person(session, order=order, to=people, code=TO_APPLICANT[action], now=now, event_id=event_id, note=note or "–")
 
 

@@ -15,7 +15,7 @@ from fleetapp.accounts import queries as accounts
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
-from fleetapp.orders import queries, rules, service
+from fleetapp.orders import desk, queries, rules, service
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.schemas import NoteIn, OrderIn, OrderQuery, ReasonIn
 from fleetapp.places import queries as places
@@ -93,11 +93,7 @@ def index() -> str:
 @blueprint.get("/orders/inbox")
 def inbox() -> str:
     """Show the applications that wait for this approver."""
-    permits.require("orders.approve", actor())
-    with transaction() as s:
-        page = paginate(s, queries.inbox(actor()), number=request.args.get("page", 1, type=int), size=20)
-        cards = [{"order": order, **_facts(s, order)} for order in page.items]
-        return render_template("orders/inbox.html", page=page, cards=cards)
+    return desk.inbox_page()
 
 
 @blueprint.get("/orders/new")
@@ -221,7 +217,7 @@ def _page(s: Session, order_id: int, error: FleetError | None) -> str:
         "orders/show.html", order=order, problem=problem, steps=STEPS, icons=ICONS, colours=COLOURS,
         reached=STEPS.index(state) if state in STEPS else None, features=_features(order),
         cancel_endpoint="planning.cancel" if order.state in rules.ASSIGNED else "orders.cancel",
-        panels=[panel for panel in PANELS if order.state not in panel.hidden], endpoints=planning, is_own=order.applicant_id == actor().user_id, **_facts(s, order),
+        panels=[panel for panel in PANELS if order.state not in panel.hidden], endpoints=planning, can_sign=desk.sign_case(s, order), is_own=actor().user_id in {order.applicant_id, order.filed_by_id}, **_facts(s, order),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
-from fleetapp.planning import queries, tell
+from fleetapp.planning import tell
 from fleetapp.policies import queries as policies
 
 
@@ -13,7 +13,7 @@ def remind_unaccepted(database: Database, now: datetime) -> dict[str, int]:
     """Tell whoever assigned an order that its driver has not accepted within the policy's minutes; once for each assignment."""
     told = 0
     with database.transaction(SYSTEM) as session:
-        for held in queries.unaccepted(session, now=now):
+        for held in tell.waiting(session, now=now):
             limit_min = policies.value(session, "dispatch.accept_min", clock.local_date(now), held.order.org.path)
             if held.assigned_at + timedelta(minutes=float(limit_min)) > now:
                 continue

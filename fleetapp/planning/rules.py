@@ -1,6 +1,6 @@
 """Who may serve whom and when a vehicle is taken: values in, values or ``RuleBroken`` out."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ PURPOSES_OF: Mapping[str, frozenset[str]] = {
 }
 """Vehicles of these classes serve these purposes only (中办发〔2017〕71号: no diverting of dispatch and enforcement cars)."""
 
-SOFT = frozenset({"lending", "vehicle_class", "driver_shift", "driver_rest", "driver_off_duty"})
+SOFT = frozenset({"lending", "offer_notice", "vehicle_class", "driver_shift", "driver_rest", "driver_off_duty"})
 """What a dispatcher may decide against: shown and kept in the log, never refused. Everything else refuses."""
 
 TIGHT = frozenset({"vehicle_unavailable", "driver_overlap"})
@@ -86,26 +86,6 @@ def free(horizon: Span, busy: Iterable[Span]) -> list[Span]:
     if start < horizon.end:
         found.append(Span(start, horizon.end))
     return found
-
-
-def pool_of(path: str, districts: Collection[str]) -> str:
-    """Return the tree path of the level an organisation belongs to: its district, else the city.
-
-    >>> pool_of("/1/4/17/", ["/1/4/"]), pool_of("/1/3/", ["/1/4/"])
-    ('/1/4/', '/1/')
-    """
-    above = [district for district in districts if path.startswith(district)]
-    return max(above, key=len) if above else f"/{path.split('/')[1]}/"
-
-
-def lends(*, holder_path: str, holder_is_operator: bool, unit_path: str, districts: Collection[str]) -> bool:
-    """Tell whether a plan may give a holder's vehicle to a unit.
-
-    Units of one district lend to each other, so do the city's own units; an operator serves everybody of its level
-    and below. Anything farther is a dispatcher's decision.
-    """
-    pool = pool_of(holder_path, districts)
-    return pool_of(unit_path, districts) == pool or (holder_is_operator and unit_path.startswith(pool))
 
 
 def purposes_of(category: str) -> frozenset[str] | None:

@@ -12,7 +12,7 @@ from fleetapp.duty import queries as duties
 from fleetapp.findings import queries as findings
 from fleetapp.findings.models import Finding
 from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import Actor
+from fleetapp.kit.actor import Actor, Role
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderState
@@ -61,7 +61,7 @@ def summary(session: Session, *, actor: Actor, now: datetime) -> dict[str, float
         found["orders_today"] = orders.count_by_group(session, orders.filtered(rows, start=start, end=end))["all"]
         found |= {name: groups[name] for name in ("to_approve", "to_dispatch", "under_way")}
     if permits.may("orders.approve", actor):
-        found["to_decide"] = orders.count_by_group(session, orders.inbox(actor))["all"]
+        found["to_decide"] = orders.count_by_group(session, orders.inbox(actor, at=now))["all"]
     if permits.may("trips.read", actor):
         today = _driven(session, actor, start, end).get(clock.local_date(now), (0, 0.0))
         found["trips_today"], found["distance_today_m"] = today
@@ -117,7 +117,9 @@ def queue(session: Session, *, actor: Actor, now: datetime) -> tuple[str, Sequen
     An approver's inbox, else a dispatcher's orders without a vehicle, else the actor's own or visible journeys ahead.
     """
     if permits.may("orders.approve", actor):
-        return "to_decide", session.scalars(orders.inbox(actor).limit(QUEUE_ROWS)).all()
+        asked = session.scalars(orders.inbox(actor, at=now).limit(QUEUE_ROWS)).all()
+        if asked or actor.has(Role.APPROVER):
+            return "to_decide", asked
     ahead = orders.visible_to(actor).order_by(None).order_by(TravelOrder.start_at, TravelOrder.id)
     if permits.may("planning.assign", actor):
         waiting = ahead.where(TravelOrder.state == OrderState.APPROVED, TravelOrder.end_at > now)

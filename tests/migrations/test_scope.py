@@ -47,7 +47,7 @@ HIDDEN = [
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident", "trip_expense",
+    "work_line", "work_event", "vehicle_incident", "trip_expense", "reserve_floor", "reserve_alert",
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -158,6 +158,19 @@ def seed_unit(session, unit, number):
     keys["seal_exception"] = add(session, "seal_exception", org_id=org_id, record_id=keys["seal_record"], purpose="flood duty", start_on=days.lower,
                                  end_on=days.upper, state="REQUESTED", requester_id=applicant_id)  # fmt: skip
     keys["seal_event"] = add(session, "seal_event", campaign_id=campaign_id, record_id=keys["seal_record"])
+    keys["reserve_floor"] = add(
+        session,
+        "reserve_floor",
+        org_id=org_id,
+        body="special",
+        level="I",
+        minutes=Range(0, 60),
+        during=days,
+        vehicles=0,
+    )
+    keys["reserve_alert"] = add(
+        session, "reserve_alert", org_id=org_id, level="IV", during=Range(NOW, NOW + timedelta(hours=1))
+    )
     keys["energy_card"] = card_id = add(session, "energy_card", org_id=org_id, vehicle_id=vehicle_id, kind="fuel", number=f"K00{number}",
                                         state="ACTIVE")  # fmt: skip
     keys["energy_entry"] = add(

@@ -31,7 +31,7 @@ class Desk:
                 session, choices={(category, channel): enabled for channel in channels}, actor=root, now=self.now
             )
 
-    def tell(self, username=DRIVER, key="k", code="orders.notice.approved", by="applicant.xhedu", **more):
+    def tell(self, username=DRIVER, key="k", code="orders.notice.dispatched", by="applicant.xhedu", **more):
         actor = world.actor(self.database, by)
         params = {"number": "YC-1", "start": "11-18 13:00", "to": "西湖国宾馆", "note": "–"}
         to = [world.user_id(self.database, username)]

@@ -45,7 +45,7 @@ def test_what_was_committed_goes_out_once_and_what_was_not_never(desk):
 
         def undone():
             with desk.database.transaction(applicant) as session:
-                service.notify(session, to=[world.user_id(desk.database, OTHER)], code="orders.notice.approved", params={}, link="/",
+                service.notify(session, to=[world.user_id(desk.database, OTHER)], code="orders.notice.dispatched", params={}, link="/",
                                key="lost", now=desk.now)  # fmt: skip
                 raise ZeroDivisionError
 
@@ -56,7 +56,7 @@ def test_what_was_committed_goes_out_once_and_what_was_not_never(desk):
     [message] = provider.got
     assert message["to"].startswith("138")
     assert message["token"] == "Bearer secret"
-    assert message["text"] == "【公务用车】用车单 YC-1（11-18 13:00 去 西湖国宾馆）已同意，等待派车。"
+    assert message["text"] == "【公务用车】用车单 YC-1（11-18 13:00 去 西湖国宾馆）已派车：–"
     [row] = desk.rows()
     assert (row.state, row.provider_id, row.attempts) == ("SENT", "P1", 1)
 

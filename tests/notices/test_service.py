@@ -12,7 +12,6 @@ from fleetapp.kit.errors import NotAllowed, NotFound, RuleBroken
 from fleetapp.notices import outbox, queries, service
 from fleetapp.notices.models import Notice, NoticeDelivery
 from fleetapp.notices.rules import ChannelName
-from fleetapp.orders import service as orders
 from fleetapp.orders.rules import OrderKind, Purpose
 from fleetapp.planning import jobs as planning_jobs
 from fleetapp.planning import service as planning
@@ -46,7 +45,7 @@ def tell(database, now):
         actor = world.actor(database, by)
         params = {"number": "YC-1", "start": "11-18 13:00", "to": "西湖国宾馆", "note": "–"}
         with database.transaction(actor) as session:
-            service.notify(session, to=[world.user_id(database, username)], code="orders.notice.approved", params=params, link="/orders/1",
+            service.notify(session, to=[world.user_id(database, username)], code="orders.notice.dispatched", params=params, link="/orders/1",
                            key=key, now=now, **more)  # fmt: skip
 
     return run
@@ -54,15 +53,15 @@ def tell(database, now):
 
 def test_who_is_told_when_an_order_moves(database, now):
     order_id = approve_one(database, now)
-    assert codes(database, "approver.xhedu") == ["submitted"]
-    assert codes(database, "applicant.xhedu") == ["approved"]
-    assert told(database, "applicant.xhedu")[0][1]["to"] == "西湖国宾馆"
+    assert codes(database, "approver.xhedu")[0] == "asked"
+    assert codes(database, "applicant.xhedu") == ["approve"]
     known, dispatcher = ids(database), world.actor(database, "dispatcher.xihu")
     car = {"vehicle_id": known["浙A10001"], "driver_id": known["driver.xhedu"]}
     for _ in range(2):  # the same again tells nobody anew
         with database.transaction(dispatcher) as session:
             planning.assign(session, order_id=order_id, **car, actor=dispatcher, now=now)
     assert codes(database, "driver.xhedu") == ["assigned"]
+    assert told(database, "driver.xhedu")[0][1]["to"] == "西湖国宾馆"
     with database.transaction(dispatcher) as session:
         planning.release(session, order_id=order_id, reason="车辆送修", actor=dispatcher, now=now)
     with database.transaction(dispatcher) as session:
@@ -72,36 +71,31 @@ def test_who_is_told_when_an_order_moves(database, now):
         planning.cancel(session, order_id=order_id, reason="会议改期", actor=applicant, now=now)
     assert codes(database, "driver.xhedu") == ["assigned", "taken_back", "assigned", "taken_back"]
     assert codes(database, "applicant.xhedu") == [
-        "approved",
+        "approve",
         "dispatched",
         "released",
         "dispatched",
     ]  # the own cancelling is no news
+    assert told(database, "applicant.xhedu")[2][1]["note"] == "车辆送修"
     assert codes(database, "driver2.xhedu") == codes(database, "approver.xhhealth") == []
 
 
 def test_of_a_confidential_order_no_more_than_the_number_is_told(database, now):
-    approve_one(database, now, kind=OrderKind.CONFIDENTIAL, purpose=Purpose.DOCUMENTS)
-    [(_, params)] = told(database, "applicant.xhedu")
+    order_id = approve_one(database, now, kind=OrderKind.CONFIDENTIAL, purpose=Purpose.DOCUMENTS)
+    known, dispatcher = ids(database), world.actor(database, "dispatcher.xihu")
+    with database.transaction(dispatcher) as session:
+        planning.assign(
+            session,
+            order_id=order_id,
+            vehicle_id=known["浙A10001"],
+            driver_id=known["driver.xhedu"],
+            actor=dispatcher,
+            now=now,
+        )
+    [(_, params)] = told(database, "driver.xhedu")
     assert set(params.values()) - {params["number"]} == {"***"}
     with database.transaction(SYSTEM) as session:
-        assert session.scalars(select(Notice.confidential)).all() == [True, True]
-
-
-def test_a_rejection_says_why(database, now):
-    applicant, approver = world.actor(database, "applicant.xhedu"), world.actor(database, "approver.xhedu")
-    order_id = approve_one(database, now)
-    del order_id
-    from tests.planning.conftest import LAKE, ORIGIN
-
-    with database.transaction(applicant) as session:
-        order = orders.submit(session, kind=OrderKind.ORDINARY, purpose=Purpose.MEETING, reason="参加会议", passengers="2 人", passenger_count=2,
-                              contact="0571", body="sedan", start_at=now + timedelta(hours=4), end_at=now + timedelta(hours=5), stops=[ORIGIN, LAKE],
-                              actor=applicant, now=now)  # fmt: skip
-    with database.transaction(approver) as session:
-        orders.reject(session, order_id=order.id, reason="可乘公交", actor=approver, now=now)
-    code, params = told(database, "applicant.xhedu")[-1]
-    assert (code, params["note"]) == ("orders.notice.rejected", "可乘公交")
+        assert set(session.scalars(select(Notice.confidential))) == {True}
 
 
 def test_a_driver_who_does_not_accept_is_told_to_the_dispatcher_once(database, now):
@@ -138,7 +132,7 @@ def test_only_ones_own_are_read_whatever_way_is_tried(browse, api, database, tel
         assert session.execute(text("SELECT count(*) FROM notice_delivery")).scalar_one() == 0
     client = browse("driver.xhedu")
     page = client.get("/notices?unread=true").get_data(as_text=True)
-    assert page.count("已同意，等待派车") == 2
+    assert page.count("已派车：–") == 2
     assert 'aria-label="消息，2 条未读"' in page
     assert 'hx-trigger="every 60s"' in page
     opened = client.submit(f"/notices/{notice_id}/read")
@@ -146,7 +140,7 @@ def test_only_ones_own_are_read_whatever_way_is_tried(browse, api, database, tel
     assert "消息，1 条未读" in client.get("/notices/bell").get_data(as_text=True)
     call = api("driver.xhedu")
     listed = call("GET", "/notices?unread=true")
-    assert [row["text"] for row in listed.json] == ["用车单 YC-1（11-18 13:00 去 西湖国宾馆）已同意，等待派车。"]
+    assert [row["text"] for row in listed.json] == ["用车单 YC-1（11-18 13:00 去 西湖国宾馆）已派车：–"]
     assert call("POST", f"/notices/{listed.json[0]['id']}/reading").json["read_at"] is not None
     client.submit("/notices/read-all")
     assert "没有未读消息" in client.get("/notices?unread=true").get_data(as_text=True)

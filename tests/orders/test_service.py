@@ -115,7 +115,7 @@ def test_nobody_approves_their_own_order_even_with_the_role(submit, database, se
         with pytest.raises(NotAllowed, match="own_row"), database.transaction(both) as session:
             decide(session)
     with session_as("applicant.xhedu") as session:
-        assert session.scalars(queries.inbox(both)).all() == []
+        assert session.scalars(queries.inbox(both, at=now)).all() == []
     with pytest.raises(IntegrityError) as caught, database.transaction(SYSTEM) as session:
         session.execute(
             text("UPDATE travel_order SET state = 'APPROVED', approver_id = applicant_id WHERE id = :id"),

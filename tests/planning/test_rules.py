@@ -13,7 +13,11 @@ from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.spans import Span
 from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.planning import bridge, rules, timeline
+from fleetapp.planning.lending import Lending
 from fleetapp.planning.rules import Fault, Figures
+from fleetapp.planning.scene import Scene
+from fleetapp.sharing import rules as sharing
+from fleetapp.sharing.queries import Terms
 from fleetapp.vehicles.models import Vehicle
 
 START = datetime(2026, 11, 17, 16, tzinfo=UTC)
@@ -30,7 +34,9 @@ SPANS = st.tuples(MOMENTS, MOMENTS).filter(lambda pair: pair[0] < pair[1]).map(l
     ("/1/4/20/", True, "/1/5/19/", False), ("/1/4/17/", False, "/1/3/", False), ("/1/4/", False, "/1/4/17/", True),
 ])  # fmt: skip
 def test_plans_lend_within_a_level_and_from_its_operator(holder, operator, unit, allowed):
-    assert rules.lends(holder_path=holder, holder_is_operator=operator, unit_path=unit, districts=DISTRICTS) is allowed
+    assert (
+        sharing.lends(holder_path=holder, holder_is_operator=operator, unit_path=unit, districts=DISTRICTS) is allowed
+    )
 
 
 def test_a_service_order_is_upkeep_and_any_vehicle_may_be_kept_up():
@@ -115,8 +121,16 @@ def scenes(draw):
             end_at=start + HOUR * draw(st.integers(1, 3)), stops=stops,
         ))  # fmt: skip
     day = Span(START, START + 24 * HOUR)
-    return bridge.Scene(
-        day, orders, vehicles, drivers, FIGURES, {10: (30.26, 120.13), 11: (30.26, 120.13)}, DISTRICTS, {}, {}
+    return Scene(
+        day,
+        orders,
+        vehicles,
+        drivers,
+        FIGURES,
+        {10: (30.26, 120.13), 11: (30.26, 120.13)},
+        Lending(Terms(districts=DISTRICTS), FIGURES, START),
+        {},
+        {},
     )
 
 
