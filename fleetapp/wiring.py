@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 import fleetapp.accounts.models
 import fleetapp.acquisitions.models
+import fleetapp.applications.models
 import fleetapp.approvals.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
@@ -319,6 +320,9 @@ def register(app: Flask) -> None:
     import fleetapp.accounts.views
     import fleetapp.acquisitions.api
     import fleetapp.acquisitions.views
+    import fleetapp.applications.api
+    import fleetapp.applications.desk
+    import fleetapp.applications.views
     import fleetapp.approvals.api
     import fleetapp.approvals.views
     import fleetapp.attachments.views
@@ -383,10 +387,13 @@ def register(app: Flask) -> None:
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
 
+    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("papers.panel", "applications.panel")]
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
         fleetapp.approvals.views,
+        fleetapp.applications.desk,
+        fleetapp.applications.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.costs.views,
@@ -427,6 +434,7 @@ def register(app: Flask) -> None:
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
         fleetapp.approvals.api,
+        fleetapp.applications.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,

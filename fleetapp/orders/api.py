@@ -16,7 +16,6 @@ from fleetapp.orders.schemas import (
     NoteIn,
     NothingIn,
     OrderDetailOut,
-    OrderIn,
     OrderOut,
     OrderQuery,
     ReasonIn,
@@ -43,13 +42,6 @@ class Orders(MethodView):
             )  # fmt: skip
             page = paginate(session, rows, number=query["page"], size=query["size"])
             return list(page.items), page_headers(page)
-
-    @blueprint.arguments(OrderIn)
-    @blueprint.response(201, OrderOut)
-    def post(self, data: dict[str, Any]) -> Any:
-        """Apply for a vehicle; the same ``request_key`` again returns the same order."""
-        with transaction() as session:
-            return service.submit(session, **data, actor=actor(), now=now())
 
 
 @blueprint.route("/orders/inbox")

@@ -23,15 +23,24 @@ Orders = Select[TravelOrder]
 
 
 def _reach(action: str, actor: Actor) -> ColumnElement[bool]:
-    """Return the condition under which the permission table opens a row to the actor for ``action``."""
+    """Return the condition under which the permission table opens a row to the actor for ``action``.
+
+    Confidential orders open to fewer; the database decides the same (policy ``confidential``).
+    """
     if actor.has(Role.SYSTEM):
         return TravelOrder.id.is_not(None)
+    mine = or_(TravelOrder.applicant_id == actor.user_id, TravelOrder.filed_by_id == actor.user_id)
+    return and_(_granted(action, actor, mine), or_(TravelOrder.kind != OrderKind.CONFIDENTIAL, mine,
+                                                   _granted("orders.read_confidential", actor, mine)))  # fmt: skip
+
+
+def _granted(action: str, actor: Actor, mine: ColumnElement[bool]) -> ColumnElement[bool]:
     scopes = permits.table()[action].roles
     parts: list[ColumnElement[bool]] = [TravelOrder.id.is_(None)]
     for grant in actor.grants:
         match scopes.get(grant.role):
             case "own":
-                parts.append(TravelOrder.applicant_id == actor.user_id)
+                parts.append(mine)
             case "unit":
                 parts.append(TravelOrder.org_id == grant.org_id)
             case "subtree":
@@ -50,7 +59,8 @@ def _readable(actor: Actor) -> ColumnElement[bool]:
 def visible_to(actor: Actor) -> Orders:
     """Return the orders that the permission table opens to the actor, newest journey first, with what lists show.
 
-    A sub-tree reaches orders of its units and orders that its vehicles serve. Drivers find theirs through duty.
+    A sub-tree reaches orders of its units and orders that its vehicles serve. Drivers find theirs through duty. One's
+    own are those asked for and those filed for a colleague.
     """
     return (
         select(TravelOrder)

@@ -51,7 +51,7 @@ def test_the_whole_application_through_the_api_up_to_cancelling(api, made):
 
 def test_refusing_and_withdrawing(api, made):
     path = f"/orders/{made['id']}"
-    other = api("applicant.xhedu")("POST", "/orders", json=body()).json
+    other = api("applicant.xhedu")("POST", "/orders", json=body(overlap_reason="分两地参会")).json
     assert api("approver.xhedu")("POST", f"{path}/reject", json={"reason": "可乘坐地铁"}).json["state"] == "REJECTED"
     assert api("applicant.xhedu")("POST", f"/orders/{other['id']}/withdraw", json={}).json["state"] == "WITHDRAWN"
 
