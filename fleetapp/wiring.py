@@ -3,9 +3,10 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 from flask import Flask
+from sqlalchemy.orm import Session
 
 import fleetapp.accounts.models
 import fleetapp.acquisitions.models
@@ -43,12 +44,16 @@ from fleetapp.accounts import service as accounts_service
 from fleetapp.acquisitions import effects as acquisition_effects
 from fleetapp.costs import queries as cost_queries
 from fleetapp.findings import queries as finding_queries
+from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
+from fleetapp.notices.channels import configured as notice_channels
+from fleetapp.notices.rules import Limits as NoticeLimits
 from fleetapp.occasions import summary as occasion_summary
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.rules import DRIVEN, OrderState
 from fleetapp.policies import preview as policy_preview
+from fleetapp.policies import queries as policy_queries
 from fleetapp.pricing import preview as pricing_preview
 from fleetapp.settings import Settings
 from fleetapp.settlement import queries as settlement_queries
@@ -272,6 +277,7 @@ MENU = (
     MenuItem("pricing.index", "pricing.title", "receipt", "pricing.read", "web.menu.group.settings"),
     MenuItem("approvals.index", "approvals.title", "sitemap", "approvals.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
+    MenuItem("care.deliveries", "notices.deliveries", "send", "notices.deliveries", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
 )
 
@@ -303,8 +309,10 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.confirmations.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
+    import fleetapp.notices.jobs
     import fleetapp.occasions.jobs
     import fleetapp.orders.jobs
+    import fleetapp.planning.jobs
     import fleetapp.pool.jobs
     import fleetapp.seals.jobs
     import fleetapp.settlement.jobs
@@ -313,6 +321,16 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.upkeep.jobs
 
     return (
+        (
+            "notices",
+            5,
+            functools.partial(
+                fleetapp.notices.jobs.deliver,
+                channels=notice_channels(settings),
+                limits_of=_notice_limits,
+                base_url=settings.public_url.rstrip("/"),
+            ),
+        ),
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
@@ -328,7 +346,18 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("sharing", 30, fleetapp.sharing.jobs.move_due),
         ("pool", 30, fleetapp.pool.jobs.release_lost),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
+        ("unaccepted", 60, fleetapp.planning.jobs.remind_unaccepted),
     )
+
+
+def _notice_limits(session: Session, now: datetime) -> NoticeLimits:
+    """Return the policy figures of notices: their slice lies below that of policies."""
+    found = policy_queries.values(session, "notices.", clock.local_date(now))
+    return NoticeLimits(
+        quiet_from=time(int(found["notices.quiet_from_h"])), quiet_until=time(int(found["notices.quiet_until_h"])),
+        per_hour=int(found["notices.per_hour"]), digest_from=int(found["notices.digest_from"]),
+        most_attempts=int(found["notices.most_attempts"]),
+    )  # fmt: skip
 
 
 def _resume(settings: Settings, database: Database, **asked: object) -> Actor | None:
@@ -380,6 +409,9 @@ def register(app: Flask) -> None:
     import fleetapp.findings.views
     import fleetapp.ledgers.api
     import fleetapp.ledgers.views
+    import fleetapp.notices.api
+    import fleetapp.notices.care
+    import fleetapp.notices.views
     import fleetapp.occasions.api
     import fleetapp.occasions.views
     import fleetapp.orders.api
@@ -440,6 +472,8 @@ def register(app: Flask) -> None:
         fleetapp.findings.views,
         fleetapp.ledgers.views,
         fleetapp.occasions.views,
+        fleetapp.notices.care,
+        fleetapp.notices.views,
         fleetapp.orders.desk,
         fleetapp.orders.views,
         fleetapp.places.views,
@@ -478,6 +512,7 @@ def register(app: Flask) -> None:
         fleetapp.findings.api,
         fleetapp.ledgers.api,
         fleetapp.occasions.api,
+        fleetapp.notices.api,
         fleetapp.orders.api,
         fleetapp.places.api,
         fleetapp.planning.api,

@@ -17,7 +17,7 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
 from fleetapp.notices.service import notify
-from fleetapp.orders import cases, queries, rules
+from fleetapp.orders import cases, queries, rules, tell
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
 from fleetapp.places import areas
@@ -410,10 +410,12 @@ def _record(
     now: datetime,
     note: str | None,
 ) -> None:
-    session.add(OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state,
-                           actor_id=actor.user_id, at=now, note=note))  # fmt: skip
+    event = OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state, actor_id=actor.user_id,
+                       at=now, note=note)  # fmt: skip
+    session.add(event)
     session.flush()
     session.expire(order, ["events"])
+    tell.moved(session, order=order, action=action, actor=actor, now=now, event_id=event.id, note=note)
     audit.record(session, actor=actor, now=now, action=f"orders.{PAST_TENSE[action]}", subject_type="travel_order",
                  subject_id=order.id, org_id=order.org_id, number=order.number, before=before, after=order.state,
                  note=note)  # fmt: skip
