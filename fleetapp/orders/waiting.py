@@ -100,7 +100,7 @@ def rows_of(session: Session, orders: Sequence[TravelOrder], *, now: datetime) -
         .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
         .where(ApprovalCase.subject == "order", ApprovalCase.subject_id.in_(ids), ApprovalTask.state == TaskState.OPEN)
     )
-    tasks: dict[int, ApprovalTask] = dict(session.execute(open_tasks).tuples().all())
+    tasks: dict[int, ApprovalTask] = {row[0]: row[1] for row in session.execute(open_tasks)}
     names = approvals.people(session, {one for task in tasks.values() for one in task.user_ids})
     since = dict(
         session.execute(

@@ -16,9 +16,9 @@ VERDICTS = [Verdict.AGREE, Verdict.AGREE, Verdict.AGREE, Verdict.STEP_BACK, Verd
             Verdict.SEND_BACK, Verdict.REJECT]  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    moves=st.lists(st.tuples(st.sampled_from(PEOPLE), st.sampled_from(VERDICTS), st.sampled_from(PEOPLE)), max_size=12),
+    moves=st.lists(st.tuples(st.sampled_from(PEOPLE), st.sampled_from(VERDICTS), st.sampled_from(PEOPLE)), max_size=8),
     goes_well=st.booleans(),
 )
 def test_no_order_of_decisions_breaks_a_case(database, acting, application, now, moves, goes_well, people, chained):

@@ -108,13 +108,9 @@ class Case(RuleBasedStateMachine):
 
     def named(self):
         """Give new tasks an identity, as the database does."""
-        done = []
-        for task in self.tasks:
-            if task.id is None:
-                task = replace(task, id=self.number)
-                self.number += 1
-            done.append(task)
-        self.tasks = tuple(done)
+        fresh = iter(range(self.number, self.number + len(self.tasks)))
+        self.tasks = tuple(replace(task, id=next(fresh)) if task.id is None else task for task in self.tasks)
+        self.number = next(fresh)
 
     def may(self, user_id, principals=()):
         task = rules.open_task(self.tasks)
