@@ -455,9 +455,9 @@ def register(app: Flask) -> None:
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
-        fleetapp.approvals.views,
         fleetapp.applications.desk,
         fleetapp.applications.views,
+        fleetapp.approvals.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
         fleetapp.confirmations.views,
@@ -500,8 +500,8 @@ def register(app: Flask) -> None:
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
         fleetapp.confirmations.api,
-        fleetapp.approvals.api,
         fleetapp.applications.api,
+        fleetapp.approvals.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,
@@ -542,14 +542,9 @@ def register(app: Flask) -> None:
     panel = fleetapp.orders.views.Panel
     fleetapp.orders.views.PANELS[:] = [
         panel("desk.panel", "approvals.chain"),
-        panel("papers.panel", "applications.panel"),
         panel("sharing.order_card", "pool.panel", hidden=frozenset(early)),
-        panel(
-            "confirmations.panel",
-            "confirmations.title",
-            "orders.read",
-            hidden=frozenset(OrderState) - DRIVEN - {OrderState.OUTSOURCED},
-        ),
+        panel("papers.panel", "applications.panel"),
+        panel("confirmations.panel", "confirmations.title", "orders.read", hidden=NOT_OVER),
         panel("settlement.panel", "settlement.panel", hidden=NOT_OVER),
     ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
