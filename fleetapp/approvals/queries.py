@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Select, and_, any_, func, literal, literal_column, or_, select
-from sqlalchemy.orm import Session, contains_eager, joinedload, selectinload
+from sqlalchemy.orm import Session, aliased, contains_eager, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
 from fleetapp.approvals import rules
@@ -14,6 +14,7 @@ from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound, RuleBroken
 
 
+CaseOrg = aliased(Organisation)
 OPEN = literal_column("'OPEN'")
 """Written out, so that every plan can use the index over open tasks."""
 
@@ -157,7 +158,7 @@ def principals(session: Session, *, user_id: int | None, org_path: str, at: date
 def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
     """Return the condition that an open task waits for the actor, by name, by role, or in somebody's stead.
 
-    Joined are ``ApprovalTask``, ``ApprovalCase`` and the case's ``Organisation``. Never an application of the actor's own.
+    Joined are ``ApprovalTask``, ``ApprovalCase`` and the case's ``CaseOrg``. Never an application of the actor's own.
     """
     stands_in = (
         select(ApprovalDelegation.id)
@@ -166,10 +167,9 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
             ApprovalDelegation.delegate_id == actor.user_id,
             _in_force(at),
             ApprovalDelegation.delegator_id == any_(ApprovalTask.user_ids),
-            func.starts_with(
-                select(_CaseOrg.path).where(_CaseOrg.id == ApprovalCase.org_id).scalar_subquery(), Organisation.path
-            ),
+            func.starts_with(CaseOrg.path, Organisation.path),
         )
+        .correlate(ApprovalTask, CaseOrg)
         .exists()
     )
     by_role = [
@@ -185,9 +185,6 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
         ~ApprovalCase.barred_ids.contains([actor.user_id]),
         or_(ApprovalTask.user_ids.contains([actor.user_id]), stands_in, *by_role),
     )
-
-
-_CaseOrg = Organisation.__table__.alias("case_org").c
 
 
 def subjects_asked() -> Select[int]:

@@ -196,7 +196,7 @@ def test_who_leaves_in_the_middle_does_not_stop_a_common_signature(
 
 
 def test_a_deputy_decides_in_the_period_and_says_for_whom(submit, step, away, case_of, database, acting, now, grant):
-    order_id = submit()
+    order_id, _ = submit(), submit("applicant.bjwater")
     grant("approver.xhhealth", "leader", "330106-HEALTH")
     away("approver.xhedu", now, now + timedelta(hours=2), deputy="approver.xhhealth")
     deputy = acting("approver.xhhealth")
