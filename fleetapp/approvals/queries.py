@@ -13,9 +13,8 @@ from fleetapp.approvals.rules import TaskState, Verdict
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound, RuleBroken
 
-
 CaseOrg = aliased(Organisation)
-OPEN = literal_column("'OPEN'")
+OPEN: ColumnElement[str] = literal_column("'OPEN'")
 """Written out, so that every plan can use the index over open tasks."""
 
 
