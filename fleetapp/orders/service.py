@@ -132,6 +132,7 @@ def submit(
     luggage: str = "",
     series: str | None = None,
     wanted_plate: str = "",
+    occasion_id: int | None = None,
     note: str | None = None,
 ) -> TravelOrder:
     """Apply for a vehicle over ``[start_at, end_at)``; ``stops`` begins with the origin.
@@ -140,7 +141,8 @@ def submit(
     told. How far it goes is worked out here. With a ``request_key`` a repeated request returns the order it made before.
 
     :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit;
-        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``.
+        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``; ``orders.occasion_kind``,
+        ``orders.occasion_over``.
     """
     if actor.user_id is None or actor.org_id is None:
         raise RuleBroken("orders.no_unit")
@@ -163,6 +165,10 @@ def submit(
     )  # fmt: skip
     rules.check_people(kind, passengers, passenger_count)
     rules.check_stops(stops)
+    if occasion_id is not None:
+        rules.check_occasion(
+            kind, occasion_id, {one.id for one in queries.occasions_open(session, actor=actor, at=now)}
+        )
     wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
     places = [(stop.lon, stop.lat) for stop in stops]
     day = f"YC{clock.local_date(now):%Y%m%d}"
@@ -171,7 +177,7 @@ def submit(
         applicant_id=applicant_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
         start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
         created_at=now, request_key=request_key, filed_by_id=actor.user_id, pooling_ok=pooling_ok,
-        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted,
+        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted, occasion_id=occasion_id,
         area=areas.area_of(accounts.get_org(session, org_id=actor.org_id).adcode, places),
         route_m=areas.journey_m(places, round_trip=round_trip),
     )  # fmt: skip
