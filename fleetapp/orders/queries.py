@@ -129,7 +129,7 @@ def count_by_group(session: Session, rows: Orders) -> dict[str, int]:
     return {**counts, "all": sum(found.values())}
 
 
-def _asked(actor: Actor, *, subject: str, at: datetime) -> Select[tuple[int]]:
+def _asked(actor: Actor, *, subject: str, at: datetime) -> Select[int]:
     return (
         select(ApprovalCase.subject_id)
         .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)

@@ -48,7 +48,8 @@ HIDDEN = [
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident", "trip_expense", *rows_of_emergencies.INSERTS, *rows_of_journeys.INSERTS,
+    "work_line", "work_event", "vehicle_incident", "trip_expense", "mileage_confirmation", "mileage_remark", "trip_rating",
+    *rows_of_emergencies.INSERTS, *rows_of_journeys.INSERTS,
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -107,6 +108,15 @@ def seed_unit(session, unit, number):
     session.execute(text("UPDATE travel_order SET state = 'CHECKED_OUT' WHERE id = :id"), {"id": order_id})
     keys["trip_expense"] = add(session, "trip_expense", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"], kind="TOLL",
                                idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'RETURNED' WHERE id = :id"), {"id": order_id})
+    keys["mileage_remark"] = add(
+        session, "mileage_remark", org_id=org_id, order_id=order_id, seq=1, said_by=applicant_id
+    )
+    keys["mileage_confirmation"] = add(session, "mileage_confirmation", org_id=org_id, order_id=order_id, source="ODOMETER",
+                                       confirmed_by=applicant_id)  # fmt: skip
+    keys["trip_rating"] = add(
+        session, "trip_rating", org_id=org_id, order_id=order_id, driver_id=keys["driver"], rated_by=applicant_id
+    )
     session.execute(text("UPDATE travel_order SET state = 'SUBMITTED' WHERE id = :id"), {"id": order_id})
     keys["trip"] = trip_id = add(session, "trip", org_id=org_id, vehicle_id=vehicle_id, path=LINE, **window)
     keys["trip_match"] = add(session, "trip_match", org_id=org_id, trip_id=trip_id, kind="unmatched", **window)
@@ -243,6 +253,9 @@ INSERTS = {
                    "slip_id": "dispatch_slip", "during": Range(NOW + timedelta(days=9), NOW + timedelta(days=10)), "state": "ACTIVE"},
     "plan_run": {"state": "DONE", "requested_by": "user_id"},
     "duty_event": {"assignment_id": "assignment", "driver_id": "driver", "action": "ACCEPT", "idempotency_key": "k9"},
+    "mileage_confirmation": {"order_id": "travel_order", "source": "ODOMETER", "confirmed_by": 1},
+    "mileage_remark": {"order_id": "travel_order", "seq": 2, "said_by": 1},
+    "trip_rating": {"order_id": "travel_order", "driver_id": "driver", "rated_by": 1},
     "trip_expense": {"assignment_id": "assignment", "driver_id": "driver", "kind": "TOLL", "idempotency_key": "k9"},
     "trip": {"vehicle_id": "vehicle", "path": LINE, "start_at": NOW + timedelta(days=9), "end_at": NOW + timedelta(days=10)},
     "trip_match": {"trip_id": "trip", "kind": "unmatched"},
