@@ -17,7 +17,19 @@ from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.approvals import service as approvals
 from fleetapp.audit import service as audit
-from fleetapp.demo import applications, approving, bridge, files, journeys, life, people, seals, settlement, sharing
+from fleetapp.demo import (
+    applications,
+    approving,
+    bridge,
+    files,
+    gatherings,
+    journeys,
+    life,
+    people,
+    seals,
+    settlement,
+    sharing,
+)
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -128,6 +140,9 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
     life.keep(database, demo.city, demo.story, now=now, stage=stage)
     stage(f"{sharing.share(database, demo.city, demo.story, now=now)} 项资源共享 / offers, requests and loans")
+    stage(
+        f"{gatherings.gather(database, demo.city, now=now)} 单重大活动和拼车 / orders of an event and on a shared journey"
+    )
     settled = settlement.settle(database, now=now)
     stage(
         f"{settled['charged']} 单计费，{settled['statements']} 张结算单 / {settled['charged']} orders charged, {settled['statements']} statements"
