@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from flask import request
 from flask.views import MethodView
 from flask_smorest import Blueprint
 from geoalchemy2.shape import to_shape
 
-from fleetapp.duty import expenses, queries, rules, service
-from fleetapp.duty.models import DutyEvent
-from fleetapp.duty.rules import DutyAction
+from fleetapp.duty import expenses, queries, service
 from fleetapp.duty.schemas import (
     DutyOut,
     DutyQuery,
@@ -26,21 +23,25 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.paging import paginate
 from fleetapp.planning.models import Assignment
 from fleetapp.web.api import page_headers
+from fleetapp.web.forms import sent_file
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_duty", __name__, url_prefix="/api/v1", description="Driver's duties")
 
 
-def shown(duty: Assignment, events: list[DutyEvent]) -> dict[str, Any]:
-    """Return a duty as the API shows it."""
-    points = [(stop.name, to_shape(stop.point).centroid) for stop in duty.order.stops]
-    arrived = sum(event.action == DutyAction.ARRIVE for event in events)
+def shown(duty: Assignment, journey: queries.Journey) -> dict[str, Any]:
+    """Return a duty as the API shows it: the stops and steps are those of its journey."""
+    points = [(turn, to_shape(turn.stop.point).centroid) for turn in journey.turns]
     return {
         "assignment_id": duty.id, "order_id": duty.order_id, "order_number": duty.order.number, "slip": duty.slip.number,
+        "journey": duty.pool_key, "orders": [one.order.number for one in journey.duties],
         "state": duty.order.state, "plate": duty.vehicle.plate, "start_at": duty.order.start_at, "end_at": duty.order.end_at,
         "passenger_count": duty.order.passenger_count, "contact": duty.order.contact,
-        "stops": [{"name": name, "lat": point.y, "lon": point.x} for name, point in points],
-        "next_steps": rules.next_steps(duty.order.state, arrived=arrived, stops=len(points) - 1),
+        "stops": [
+            {"name": turn.stop.name, "order_number": turn.order_number, "lat": point.y, "lon": point.x, "planned_at": turn.planned_at}
+            for turn, point in points
+        ],
+        "next_steps": journey.steps,
     }  # fmt: skip
 
 
@@ -54,8 +55,7 @@ class Duties(MethodView):
         start, end = clock.day_span(query["on"] or clock.local_date(now()))
         with transaction() as session:
             duties = session.scalars(queries.between(queries.visible_to(actor()), start=start, end=end)).unique().all()
-            events = queries.events_of(session, assignment_ids=[duty.id for duty in duties])
-            return [shown(duty, events[duty.id]) for duty in duties]
+            return [shown(duty, queries.journey_of(session, duty=duty, actor=actor())) for duty in duties]
 
 
 @blueprint.route("/duties/<int:assignment_id>/events")
@@ -81,10 +81,10 @@ class DutyExpenses(MethodView):
     @blueprint.response(201, ExpenseOut)
     def post(self, data: dict[str, Any], assignment_id: int) -> Any:
         """Add what was paid: form fields and a photograph as a file ``photo``; the same key again changes nothing."""
-        file = request.files.get("photo")
-        photo = (file.filename or "", file.read()) if file and file.filename else None
         with transaction() as session:
-            return expenses.add(session, assignment_id=assignment_id, **data, photo=photo, actor=actor(), now=now())
+            return expenses.add(
+                session, assignment_id=assignment_id, **data, photo=sent_file("photo"), actor=actor(), now=now()
+            )
 
     @blueprint.response(200, ExpenseOut(many=True))
     def get(self, assignment_id: int) -> Any:

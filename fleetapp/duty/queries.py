@@ -12,11 +12,14 @@ from sqlalchemy.orm import Session, joinedload
 from fleetapp.accounts.models import Organisation
 from fleetapp.accounts.queries import within_reach
 from fleetapp.drivers.models import Driver
+from fleetapp.duty import rules
 from fleetapp.duty.models import DutyEvent, TripExpense
 from fleetapp.duty.rules import DutyAction
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
-from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.models import OrderStop, TravelOrder
+from fleetapp.planning import pooling
+from fleetapp.planning import queries as planning
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.vehicles.models import Vehicle
 
@@ -33,9 +36,13 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class OrderOfVehicle:
-    """An assigned order of a vehicle: approved window ``[start_at, end_at)``, stops (the origin first), what was reported."""
+    """An assigned order of a vehicle: approved window ``[start_at, end_at)``, stops (the origin first), what was reported.
+
+    Orders of one ``journey`` share the vehicle (拼车): a trip of one of them is a trip of all.
+    """
 
     order_id: int
+    journey: int
     order_kind: str
     slip: str
     start_at: datetime
@@ -91,6 +98,7 @@ def _order_of_vehicle(assignment: Assignment, events: dict[tuple[int, str], Duty
     points = [(stop, to_shape(stop.point).centroid) for stop in assignment.order.stops]
     return OrderOfVehicle(
         order_id=assignment.order_id,
+        journey=assignment.pool_key,
         order_kind=assignment.order.kind,
         slip=assignment.slip.number,
         start_at=assignment.order.start_at,
@@ -147,6 +155,69 @@ def events_of(session: Session, *, assignment_ids: Sequence[int]) -> dict[int, l
     for event in session.scalars(rows):
         found[event.assignment_id].append(event)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One stop of a duty in its turn; ``planned_at`` only on a shared journey.
+
+    ``place`` counts from 0: stops at one point that follow each other are one place, arrived at once.
+    """
+
+    place: int
+    assignment_id: int
+    order_number: str
+    stop: OrderStop
+    planned_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What a driver does in one go: one order or those that share the vehicle, by start, with the turn of their stops."""
+
+    duties: Sequence[Assignment]
+    turns: Sequence[Turn]
+    events: Sequence[DutyEvent]
+
+    @property
+    def state(self) -> str:
+        """How far it has come: as far as the order that needs the driver first."""
+        return rules.least_advanced(duty.order.state for duty in self.duties)
+
+    @property
+    def arrived(self) -> int:
+        """Stops reached after the first."""
+        return sum(event.action == DutyAction.ARRIVE for event in self.events)
+
+    @property
+    def steps(self) -> tuple[DutyAction, ...]:
+        """The steps open now, the likeliest first."""
+        return rules.next_steps(self.state, arrived=self.arrived, stops=self.turns[-1].place)
+
+    @property
+    def ahead(self) -> list[Turn]:
+        """The stops at the next place; at the last one once all are reached."""
+        place = min(self.arrived + 1, self.turns[-1].place)
+        return [turn for turn in self.turns if turn.place == place]
+
+
+def journey_of(session: Session, *, duty: Assignment, actor: Actor) -> Journey:
+    """Return the journey that one of the actor's duties belongs to."""
+    duties = session.scalars(visible_to(actor).where(Assignment.pool_key == duty.pool_key)).unique().all()
+    numbers = {one.id: one.order.number for one in duties}
+    stops: list[tuple[int, str, OrderStop, datetime | None]] = [
+        (turn.assignment_id, numbers[turn.assignment_id], turn.stop, turn.planned_at)
+        for turn in planning.turns(session, assignment_ids=list(numbers))
+    ] or [(duty.id, duty.order.number, stop, None) for stop in duty.order.stops]
+    places = pooling.places([(stop.lat, stop.lon) for _, _, stop, _ in stops])
+    turns = [Turn(place, *stop) for place, stop in zip(places, stops, strict=True)]
+    rows = select(DutyEvent).join(Assignment, Assignment.id == DutyEvent.assignment_id)
+    rows = rows.where(Assignment.pool_key == duty.pool_key, ~DutyEvent.idempotency_key.contains(SIBLING))
+    return Journey(duties, turns, session.scalars(rows.order_by(DutyEvent.id)).all())
+
+
+SIBLING = "/"
+"""Stands in the key of an event that a step made for another order of the journey; no key from outside has it."""
 
 
 def find_event(session: Session, *, idempotency_key: str) -> DutyEvent | None:

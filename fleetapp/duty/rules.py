@@ -1,5 +1,6 @@
 """Steps of a duty: which one may come next, and what a phone may claim; what may be paid on the way."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -32,6 +33,9 @@ NEXT: dict[str, tuple[DutyAction, ...]] = {
 }
 """The steps open in each state of the order, the likeliest first."""
 
+PROGRESS = (OrderState.DISPATCHED, OrderState.DRIVER_ACCEPTED, OrderState.CHECKED_OUT, OrderState.EN_ROUTE)
+"""How far an order of a shared journey has come; whatever is not here is over."""
+
 WITH_ODOMETER = frozenset({DutyAction.CHECK_OUT, DutyAction.CHECK_IN})
 PHONE_AHEAD = timedelta(minutes=2)
 PHONE_BEHIND = timedelta(hours=48)
@@ -39,6 +43,12 @@ AT_THE_CAR_M = 200.0
 """A check-out farther than this from the designated parking is marked for the reviewer, never refused."""
 LONGEST_DUTY_M = 3_000_000
 """A reading this far above the last one is a slip of the finger: 3,000 km."""
+
+
+def least_advanced(states: Iterable[str]) -> str:
+    """Return how far a shared journey has come: as far as the order that needs the driver first."""
+    found = list(states)
+    return min(found, key=lambda state: PROGRESS.index(OrderState(state)) if state in PROGRESS else len(PROGRESS))
 
 
 def next_steps(state: str, *, arrived: int, stops: int) -> tuple[DutyAction, ...]:

@@ -53,20 +53,24 @@ class EventOut(StrictSchema):
 
 
 class StopOut(StrictSchema):
-    """A stop of a duty, WGS-84."""
+    """A stop of a duty in its turn, WGS-84; ``planned_at`` is an estimate, on shared journeys only."""
 
     name = fields.String()
+    order_number = fields.String()
+    planned_at = Moment(allow_none=True)
     lat = fields.Float()
     lon = fields.Float()
 
 
 class DutyOut(StrictSchema):
-    """A duty of the signed-in driver."""
+    """A duty of the signed-in driver; ``orders`` are the numbers of those that share the journey, itself too."""
 
     assignment_id = fields.Integer()
     order_id = fields.Integer()
     order_number = fields.String()
     slip = fields.String()
+    journey = fields.Integer()
+    orders = fields.List(fields.String())
     state = fields.String()
     plate = fields.String()
     start_at = Moment()

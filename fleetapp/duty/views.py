@@ -14,15 +14,16 @@ from fleetapp.attachments import queries as attachments
 from fleetapp.attachments.models import Attachment
 from fleetapp.duty import bridge, expenses, queries, rules, service
 from fleetapp.duty.models import TripExpense
-from fleetapp.duty.rules import DutyAction, ExpenseKind
+from fleetapp.duty.rules import ExpenseKind
 from fleetapp.duty.schemas import ExpenseIn, ExpenseQuery, StepIn, VoidIn, as_arguments, as_filters
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, NotFound
 from fleetapp.kit.paging import paginate
 from fleetapp.orders import queries as orders
 from fleetapp.orders.rules import DRIVEN
+from fleetapp.planning.models import Assignment
 from fleetapp.web.display import field_errors
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load, load_form, sent_file
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -41,10 +42,13 @@ def today() -> str:
     with transaction() as s:
         found = s.scalars(queries.between(queries.visible_to(actor()), start=start - LOOK_BACK, end=end + LOOK_AHEAD))
         duties = found.unique().all()
+        journeys: dict[int, list[Assignment]] = {}
+        for duty in duties:
+            journeys.setdefault(duty.pool_key, []).append(duty)
         return render_template(
             "duty/today.html",
-            open=[duty for duty in duties if duty.order.state in OPEN],
-            done=[duty for duty in duties if duty.order.state in DRIVEN],
+            open=[rows for rows in journeys.values() if any(duty.order.state in OPEN for duty in rows)],
+            done=[rows for rows in journeys.values() if all(duty.order.state in DRIVEN for duty in rows)],
         )
 
 
@@ -61,19 +65,19 @@ def _page(
     permits.require("duty.read", actor())
     with transaction() as s:
         duty = queries.get_duty(s, assignment_id=assignment_id, actor=actor())
-        events = queries.events_of(s, assignment_ids=[duty.id])[duty.id]
-        arrived = sum(event.action == DutyAction.ARRIVE for event in events)
+        journey = queries.journey_of(s, duty=duty, actor=actor())
         stops = [
-            {"name": stop.name, "href": navigation(stop.name, to_shape(stop.point).centroid)}
-            for stop in duty.order.stops
-        ]
+            {"name": turn.stop.name, "place": turn.place, "href": navigation(turn.stop.name, to_shape(turn.stop.point).centroid),
+             "number": turn.order_number, "planned_at": turn.planned_at}
+            for turn in journey.turns
+        ]  # fmt: skip
         found = queries.expenses_of(s, assignment_ids=[duty.id])[duty.id]
         return render_template(
-            "duty/show.html", duty=duty, events=events, stops=stops, arrived=arrived, errors=errors, problem=problem,
+            "duty/show.html", duty=duty, journey=journey, events=journey.events, stops=stops, arrived=journey.arrived,
+            errors=errors, problem=problem, steps=journey.steps,
             expenses=found, receipts=_receipts(s, found), kinds=list(ExpenseKind), may_pay=duty.order.state in rules.EXPENSES_OPEN,
             paid_errors=paid or {}, paid_problem=field_errors(paid.get("", [])) if paid else "",
             paid_key=request.form.get("idempotency_key") if paid else str(uuid.uuid4()),
-            steps=rules.next_steps(duty.order.state, arrived=arrived, stops=len(stops) - 1),
             key=request.form.get("idempotency_key") if problem else str(uuid.uuid4()), values=request.form,
         )  # fmt: skip
 
@@ -109,12 +113,10 @@ FIELD_OF = {
 @blueprint.post("/duty/<int:assignment_id>/expenses")
 def pay(assignment_id: int) -> Response | tuple[str, int]:
     """Add an expense; on a mistake show the same page with what to correct."""
-    file = request.files.get("photo")
-    photo = (file.filename or "", file.read()) if file and file.filename else None
     try:
         data = load_form(ExpenseIn())
         with transaction() as s:
-            expenses.add(s, assignment_id=assignment_id, **data, photo=photo, actor=actor(), now=now())
+            expenses.add(s, assignment_id=assignment_id, **data, photo=sent_file("photo"), actor=actor(), now=now())
     except NotFound:
         raise
     except FleetError as error:

@@ -7,8 +7,20 @@ from flask_smorest import Blueprint
 
 from fleetapp.kit import clock
 from fleetapp.kit.paging import paginate
-from fleetapp.orders import queries, service
-from fleetapp.orders.schemas import NoteIn, NothingIn, OrderDetailOut, OrderIn, OrderOut, OrderQuery, ReasonIn
+from fleetapp.orders import changes, follow, queries, service
+from fleetapp.orders.schemas import (
+    BatchIn,
+    ChangeIn,
+    ChangeOut,
+    EditIn,
+    NoteIn,
+    NothingIn,
+    OrderDetailOut,
+    OrderOut,
+    OrderQuery,
+    ReasonIn,
+    VerdictIn,
+)
 from fleetapp.web.api import page_headers
 from fleetapp.web.request import actor, now, transaction
 
@@ -31,13 +43,6 @@ class Orders(MethodView):
             page = paginate(session, rows, number=query["page"], size=query["size"])
             return list(page.items), page_headers(page)
 
-    @blueprint.arguments(OrderIn)
-    @blueprint.response(201, OrderOut)
-    def post(self, data: dict[str, Any]) -> Any:
-        """Apply for a vehicle; the same ``request_key`` again returns the same order."""
-        with transaction() as session:
-            return service.submit(session, **data, actor=actor(), now=now())
-
 
 @blueprint.route("/orders/inbox")
 class Inbox(MethodView):
@@ -45,7 +50,7 @@ class Inbox(MethodView):
     def get(self) -> Any:
         """List the orders waiting for the caller's decision, soonest journey first."""
         with transaction() as session:
-            return session.scalars(queries.inbox(actor()).limit(200)).all()
+            return session.scalars(queries.inbox(actor(), at=now()).limit(200)).all()
 
 
 @blueprint.route("/orders/<int:order_id>")
@@ -77,6 +82,66 @@ class Reject(MethodView):
             return service.reject(session, order_id=order_id, reason=data["reason"], actor=actor(), now=now())
 
 
+@blueprint.route("/orders/<int:order_id>/verdict")
+class OrderVerdict(MethodView):
+    @blueprint.arguments(VerdictIn)
+    @blueprint.response(200, OrderOut)
+    def post(self, data: dict[str, Any], order_id: int) -> Any:
+        """Do any verdict of the approval chain: agree, reject, send_back, step_back, add_before, add_after, transfer."""
+        with transaction() as session:
+            return service.decide(session, order_id=order_id, **data, actor=actor(), now=now())
+
+
+@blueprint.route("/orders/batch-approve")
+class Batch(MethodView):
+    @blueprint.arguments(BatchIn)
+    @blueprint.response(200, OrderOut(many=True))
+    def post(self, data: dict[str, Any]) -> Any:
+        """Approve many orders, all or none; refused with the numbers of those whose checks are not all green."""
+        with transaction() as session:
+            return follow.approve_batch(session, **data, actor=actor(), now=now())
+
+
+@blueprint.route("/orders/<int:order_id>/remind")
+class Remind(MethodView):
+    @blueprint.arguments(NothingIn)
+    @blueprint.response(200, OrderOut)
+    def post(self, _data: dict[str, Any], order_id: int) -> Any:
+        """Remind whoever it waits for, at most every two hours."""
+        with transaction() as session:
+            return follow.remind(session, order_id=order_id, actor=actor(), now=now())
+
+
+@blueprint.route("/orders/<int:order_id>/resubmit")
+class Resubmit(MethodView):
+    @blueprint.arguments(EditIn)
+    @blueprint.response(200, OrderOut)
+    def post(self, data: dict[str, Any], order_id: int) -> Any:
+        """Put an order right that was sent back, and hand it in again."""
+        with transaction() as session:
+            return service.resubmit(session, order_id=order_id, **data, actor=actor(), now=now())
+
+
+@blueprint.route("/orders/<int:order_id>/changes")
+class Changes(MethodView):
+    @blueprint.arguments(ChangeIn)
+    @blueprint.response(201, ChangeOut)
+    def post(self, data: dict[str, Any], order_id: int) -> Any:
+        """Ask to change an approved order; less time stands at once."""
+        with transaction() as session:
+            return changes.request(session, order_id=order_id, **data, actor=actor(), now=now())
+
+
+@blueprint.route("/orders/changes/<int:change_id>/verdict")
+class ChangeVerdict(MethodView):
+    @blueprint.arguments(VerdictIn)
+    @blueprint.response(200, ChangeOut)
+    def post(self, data: dict[str, Any], change_id: int) -> Any:
+        """Do any verdict of the approval chain on a change."""
+        with transaction() as session:
+            return changes.decide(session, change_id=change_id, **data, actor=actor(), now=now())
+
+
 @blueprint.route("/orders/<int:order_id>/withdraw")
 class Withdraw(MethodView):
     @blueprint.arguments(NothingIn)
@@ -95,13 +160,3 @@ class Cancel(MethodView):
         """Cancel an approved order that has no vehicle yet."""
         with transaction() as session:
             return service.cancel(session, order_id=order_id, reason=data["reason"], actor=actor(), now=now())
-
-
-@blueprint.route("/orders/<int:order_id>/confirm")
-class Close(MethodView):
-    @blueprint.arguments(NoteIn)
-    @blueprint.response(200, OrderOut)
-    def post(self, data: dict[str, Any], order_id: int) -> Any:
-        """Confirm a finished journey."""
-        with transaction() as session:
-            return service.confirm(session, order_id=order_id, note=data["note"], actor=actor(), now=now())

@@ -3,18 +3,32 @@
 from typing import Any
 
 from geoalchemy2 import Geometry, WKBElement
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, UniqueConstraint, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from fleetapp.accounts.models import Organisation, UserAccount
-from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
+from fleetapp.approvals.models import ApprovalCase
+from fleetapp.kit.columns import (
+    Id,
+    Json,
+    Moment,
+    OptionalMoment,
+    OptionalStr,
+    OptionalUserId,
+    OrgId,
+    Str,
+    UserId,
+    one_of,
+)
 from fleetapp.kit.db import Base
-from fleetapp.orders.rules import Area, OccasionState, OrderKind, OrderState, Purpose
+from fleetapp.orders.rules import Area, ChangeState, OccasionState, OrderKind, OrderState, Purpose
+from fleetapp.vehicles.models import Vehicle
 
 __all__ = [
     "DispatchSlip",
     "NumberSeries",
     "Occasion",
+    "OrderChange",
     "OrderEvent",
     "OrderKind",
     "OrderState",
@@ -22,6 +36,13 @@ __all__ = [
     "Purpose",
     "TravelOrder",
 ]
+
+
+UNFINISHED = (
+    "travel_order.state IN ('SUBMITTED', 'APPROVING', 'SENT_BACK', 'APPROVED', 'DISPATCHED', 'DRIVER_ACCEPTED', 'CHECKED_OUT',"
+    " 'EN_ROUTE', 'OUTSOURCED', 'RETURNED', 'MILEAGE_CONFIRMED', 'SETTLED')"
+)
+"""The condition of the index over what still waits for somebody; few of many orders at any time."""
 
 
 def _applicant(context: Any) -> int:
@@ -36,7 +57,7 @@ class TravelOrder(Base):
     wanted. ``passengers`` are names as the applicant typed them. ``request_key`` is the sender's own name for the
     request: sent again it finds this order. The version guards against lost updates. ``filed_by_id`` typed it, for
     ``applicant_id``. ``route_m`` is the planned road there and back, ``area`` how far it goes; ``series`` joins the
-    orders of a weekly journey, ``occasion_id`` those of an event.
+    orders of a weekly journey, ``occasion_id`` those of an event. A service order may want one vehicle.
     """
 
     __tablename__ = "travel_order"
@@ -56,9 +77,16 @@ class TravelOrder(Base):
             "approver_id IS NULL OR (approver_id <> applicant_id AND approver_id <> filed_by_id)",
             name="no_self_approval",
         ),
+        CheckConstraint("wanted_vehicle_id IS NULL OR kind = 'service'", name="wanted_vehicle"),
         UniqueConstraint("applicant_id", "request_key"),
-        Index("ix_travel_order_start_at", "start_at"),
-        Index("ix_travel_order_state", "state"),
+        Index("ix_travel_order_start_at", "start_at", "id"),
+        Index("ix_travel_order_state", "state", "start_at"),
+        Index(
+            "ix_travel_order_unfinished",
+            "start_at",
+            "id",
+            postgresql_where=text(UNFINISHED.replace("travel_order.", "")),
+        ),
     )
 
     id: Mapped[Id]
@@ -82,7 +110,7 @@ class TravelOrder(Base):
     created_at: Mapped[Moment]
     approved_at: Mapped[OptionalMoment]
     request_key: Mapped[OptionalStr]
-    filed_by_id: Mapped[UserId] = mapped_column(default=_applicant)
+    filed_by_id: Mapped[UserId] = mapped_column(default=_applicant, index=True)
     pooling_ok: Mapped[bool] = mapped_column(default=False)
     round_trip: Mapped[bool] = mapped_column(default=True)
     area: Mapped[OptionalStr]
@@ -90,6 +118,8 @@ class TravelOrder(Base):
     luggage: Mapped[Str] = mapped_column(default="")
     series: Mapped[OptionalStr] = mapped_column(index=True)
     occasion_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("occasion.id"), index=True)
+    approval_case_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("approval_case.id"), index=True)
+    wanted_vehicle_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("vehicle.id"))
     version: Mapped[int] = mapped_column(Integer)
 
     org: Mapped[Organisation] = relationship(foreign_keys="TravelOrder.org_id")
@@ -97,7 +127,13 @@ class TravelOrder(Base):
     approver: Mapped[UserAccount | None] = relationship(foreign_keys="TravelOrder.approver_id")
     filed_by: Mapped[UserAccount] = relationship(foreign_keys="TravelOrder.filed_by_id")
     occasion: Mapped["Occasion | None"] = relationship()
-    stops: Mapped[list["OrderStop"]] = relationship(order_by="OrderStop.position", cascade="all")
+    case: Mapped[ApprovalCase | None] = relationship()
+    wanted_vehicle: Mapped[Vehicle | None] = relationship()
+    stops: Mapped[list["OrderStop"]] = relationship(
+        primaryjoin="and_(OrderStop.order_id == TravelOrder.id, OrderStop.ended_at.is_(None))", order_by="OrderStop.position",
+        cascade="save-update, merge",
+    )  # fmt: skip
+    changes: Mapped[list["OrderChange"]] = relationship(order_by="OrderChange.id", back_populates="order")
     events: Mapped[list["OrderEvent"]] = relationship(order_by="OrderEvent.id")
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 -- SQLAlchemy's own form
@@ -124,11 +160,14 @@ class Occasion(Base):
 
 
 class OrderStop(Base):
-    """Position 0 is the origin, the last one the farthest the applicant named; the car then returns."""
+    """Position 0 is the origin, the last one the farthest the applicant named; the car then returns.
+
+    A stop that a later version of the journey does without has ``ended_at``.
+    """
 
     __tablename__ = "order_stop"
     __table_args__ = (
-        UniqueConstraint("order_id", "position"),
+        Index("uq_order_stop_position", "order_id", "position", unique=True, postgresql_where=text("ended_at IS NULL")),
         CheckConstraint("position BETWEEN 0 AND 9", name="position"),
     )
 
@@ -138,8 +177,44 @@ class OrderStop(Base):
     name: Mapped[Str]
     point: Mapped[WKBElement] = mapped_column(Geometry("POINT", srid=4326))
     tolerance_m: Mapped[int] = mapped_column(Integer)
+    ended_at: Mapped[OptionalMoment]
     lat: Mapped[float] = column_property(func.ST_Y(point))
     lon: Mapped[float] = column_property(func.ST_X(point))
+
+
+class OrderChange(Base):
+    """A change of an approved order (变更单): ``before`` and ``after`` are its content as the database writes it.
+
+    Its levels have agreed at APPROVED; APPLIED it stands. ``redispatch``: the vehicle held does not fit any more.
+    """
+
+    __tablename__ = "order_change"
+    __table_args__ = (
+        one_of("state", ChangeState),
+        CheckConstraint("length(trim(reason)) > 0", name="reason"),
+        CheckConstraint("before <> after", name="differs"),
+        CheckConstraint("(state = 'APPLIED') = (applied_at IS NOT NULL)", name="applied"),
+        Index(
+            "uq_order_change_open", "order_id", unique=True, postgresql_where=text("state IN ('REQUESTED', 'APPROVED')")
+        ),
+        Index("ix_order_change_order_id", "order_id"),
+    )
+
+    id: Mapped[Id]
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("travel_order.id"))
+    reason: Mapped[Str]
+    before: Mapped[Json]
+    after: Mapped[Json]
+    state: Mapped[Str]
+    redispatch: Mapped[bool]
+    approval_case_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("approval_case.id"), index=True)
+    requested_by: Mapped[UserId]
+    created_at: Mapped[Moment]
+    applied_at: Mapped[OptionalMoment]
+
+    order: Mapped[TravelOrder] = relationship(back_populates="changes")
+    requester: Mapped[UserAccount] = relationship()
+    case: Mapped[ApprovalCase | None] = relationship()
 
 
 class OrderEvent(Base):

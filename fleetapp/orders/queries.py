@@ -4,16 +4,18 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Interval, Select, and_, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Interval, Select, and_, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.approvals import queries as approvals
+from fleetapp.approvals.models import ApprovalCase, ApprovalTask
 from fleetapp.kit import permits
 from fleetapp.kit.actor import SYSTEM, Actor, Role
 from fleetapp.kit.errors import NotFound
-from fleetapp.orders import rules
-from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
-from fleetapp.orders.rules import OrderKind
+from fleetapp.orders import cases, rules
+from fleetapp.orders.models import DispatchSlip, Occasion, OrderChange, OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.rules import OccasionState, OrderKind
 from fleetapp.policies import queries as policies
 from fleetapp.policies.preview import Measure
 
@@ -21,15 +23,24 @@ Orders = Select[TravelOrder]
 
 
 def _reach(action: str, actor: Actor) -> ColumnElement[bool]:
-    """Return the condition under which the permission table opens a row to the actor for ``action``."""
+    """Return the condition under which the permission table opens a row to the actor for ``action``.
+
+    Confidential orders open to fewer; the database decides the same (policy ``confidential``).
+    """
     if actor.has(Role.SYSTEM):
         return TravelOrder.id.is_not(None)
+    mine = or_(TravelOrder.applicant_id == actor.user_id, TravelOrder.filed_by_id == actor.user_id)
+    return and_(_granted(action, actor, mine), or_(TravelOrder.kind != OrderKind.CONFIDENTIAL, mine,
+                                                   _granted("orders.read_confidential", actor, mine)))  # fmt: skip
+
+
+def _granted(action: str, actor: Actor, mine: ColumnElement[bool]) -> ColumnElement[bool]:
     scopes = permits.table()[action].roles
     parts: list[ColumnElement[bool]] = [TravelOrder.id.is_(None)]
     for grant in actor.grants:
         match scopes.get(grant.role):
             case "own":
-                parts.append(TravelOrder.applicant_id == actor.user_id)
+                parts.append(mine)
             case "unit":
                 parts.append(TravelOrder.org_id == grant.org_id)
             case "subtree":
@@ -38,14 +49,22 @@ def _reach(action: str, actor: Actor) -> ColumnElement[bool]:
     return or_(*parts)
 
 
+def _readable(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition that the actor may read an order: by the permission table, or asked to decide it."""
+    if actor.user_id is None or not permits.may("orders.approve", actor):
+        return _reach("orders.read", actor)
+    return or_(_reach("orders.read", actor), TravelOrder.id.in_(approvals.subjects_asked()))
+
+
 def visible_to(actor: Actor) -> Orders:
     """Return the orders that the permission table opens to the actor, newest journey first, with what lists show.
 
-    A sub-tree reaches orders of its units and orders that its vehicles serve. Drivers find theirs through duty.
+    A sub-tree reaches orders of its units and orders that its vehicles serve. Drivers find theirs through duty. One's
+    own are those asked for and those filed for a colleague.
     """
     return (
         select(TravelOrder)
-        .where(_reach("orders.read", actor))
+        .where(_readable(actor))
         .options(
             joinedload(TravelOrder.org),
             joinedload(TravelOrder.applicant),
@@ -110,18 +129,95 @@ def count_by_group(session: Session, rows: Orders) -> dict[str, int]:
     return {**counts, "all": sum(found.values())}
 
 
-def inbox(actor: Actor) -> Orders:
-    """Return the orders waiting for a decision that the actor may take, soonest journey first; never the actor's own."""
+def _asked(actor: Actor, *, subject: str, at: datetime) -> Select[int]:
+    return (
+        select(ApprovalCase.subject_id)
+        .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
+        .where(ApprovalCase.subject == subject, approvals.waits_for(actor, at=at))
+    )
+
+
+def inbox(actor: Actor, *, at: datetime) -> Orders:
+    """Return the orders that wait for the actor's decision at a moment, soonest journey first; never the actor's own."""
     return (
         visible_to(actor)
-        .where(
-            TravelOrder.state == rules.OrderState.SUBMITTED,
-            _reach("orders.approve", actor),
-            TravelOrder.applicant_id.is_distinct_from(actor.user_id),
-        )
+        .where(TravelOrder.state.in_(rules.WAITING), TravelOrder.id.in_(_asked(actor, subject=cases.ORDER, at=at)))
         .order_by(None)
         .order_by(TravelOrder.start_at, TravelOrder.id)
     )
+
+
+def changes_to_decide(session: Session, *, actor: Actor, at: datetime) -> Sequence[OrderChange]:
+    """Return the change orders that wait for the actor's decision at a moment, the oldest first."""
+    return session.scalars(
+        select(OrderChange)
+        .join(ApprovalCase, ApprovalCase.id == OrderChange.approval_case_id)
+        .where(
+            OrderChange.state == rules.ChangeState.REQUESTED,
+            OrderChange.order_id.in_(_asked(actor, subject=cases.CHANGE, at=at)),
+        )
+        .options(joinedload(OrderChange.order).joinedload(TravelOrder.org), joinedload(OrderChange.requester))
+        .order_by(OrderChange.id)
+        .limit(100)
+    ).all()
+
+
+def get_change(session: Session, *, change_id: int, lock: bool = False) -> OrderChange:
+    """Return a change with its order; who may see the order sees it.
+
+    :raises NotFound: no such change, or out of scope.
+    """
+    if lock:
+        session.scalar(select(OrderChange.id).where(OrderChange.id == change_id).with_for_update())
+    change = session.scalar(
+        select(OrderChange)
+        .where(OrderChange.id == change_id)
+        .options(joinedload(OrderChange.order).joinedload(TravelOrder.org), joinedload(OrderChange.requester))
+        .execution_options(populate_existing=True)
+    )
+    if change is None:
+        raise NotFound("kit.not_found")
+    return change
+
+
+def hands_of(session: Session, *, order_id: int) -> set[int]:
+    """Return who dispatched, accepted or drove an order so far: none of them decides about it."""
+    actions = (rules.OrderAction.DISPATCH, rules.OrderAction.ACCEPT, rules.OrderAction.CHECK_OUT)
+    rows = session.scalars(
+        select(OrderEvent.actor_id).where(
+            OrderEvent.order_id == order_id, OrderEvent.action.in_(actions), OrderEvent.actor_id.is_not(None)
+        )
+    )
+    return {one for one in rows if one is not None}
+
+
+def same_day(session: Session, orders: Sequence[TravelOrder]) -> set[int]:
+    """Return those of some orders whose applicant has another living one that overlaps them."""
+    mine, other = aliased(TravelOrder), aliased(TravelOrder)
+    over = rules.GROUPS["over"]
+    return set(
+        session.scalars(
+            select(mine.id)
+            .join(other, and_(other.applicant_id == mine.applicant_id, other.id != mine.id, other.start_at < mine.end_at,
+                              other.end_at > mine.start_at, other.state.not_in(over)))
+            .where(mine.id.in_([order.id for order in orders]))
+        )
+    )  # fmt: skip
+
+
+LAPSING = frozenset({*rules.WAITING, rules.OrderState.SENT_BACK, rules.OrderState.APPROVED})
+
+
+def lapsed(session: Session, *, before: datetime, limit: int) -> list[tuple[int, str, datetime]]:
+    """Return orders without a decision or a vehicle whose window ended before a moment: id, unit's path, end; oldest first."""
+    rows = session.execute(
+        select(TravelOrder.id, Organisation.path, TravelOrder.end_at)
+        .join(TravelOrder.org)
+        .where(TravelOrder.state.in_(LAPSING), TravelOrder.end_at < before)
+        .order_by(TravelOrder.end_at, TravelOrder.id)
+        .limit(limit)
+    )
+    return [(order_id, path, end_at) for order_id, path, end_at in rows]
 
 
 def approved_waiting(
@@ -141,7 +237,7 @@ def readable(session: Session, *, order_ids: Collection[int], actor: Actor) -> s
     """Return those of some orders that the actor may open, for pages of other slices that name orders."""
     if not permits.may("orders.read", actor):
         return set()
-    rows = select(TravelOrder.id).where(_reach("orders.read", actor), TravelOrder.id.in_(order_ids))
+    rows = select(TravelOrder.id).where(_readable(actor), TravelOrder.id.in_(order_ids))
     return set(session.scalars(rows))
 
 
@@ -208,6 +304,20 @@ def recent_stops(session: Session, *, actor: Actor, limit: int = 8) -> list[dict
         .limit(limit)
     )
     return [{"name": name, "lat": lat, "lon": lon} for name, lat, lon in rows]
+
+
+def occasions_open(session: Session, *, actor: Actor, at: datetime) -> Sequence[Occasion]:
+    """Return the events that an applicant may name in an order: not over at a moment, of the own unit or one above it."""
+    query = (
+        select(Occasion)
+        .join(Occasion.org)
+        .where(
+            Occasion.state.in_([OccasionState.PLANNED, OccasionState.ACTIVE]), Occasion.end_at > at,
+            literal(actor.org_path or "").startswith(Organisation.path),
+        )
+        .order_by(Occasion.start_at, Occasion.id)
+    )  # fmt: skip
+    return session.scalars(query).all()
 
 
 def get_slip(session: Session, *, slip_id: int) -> DispatchSlip:

@@ -105,6 +105,16 @@ class Area(StrEnum):
     BEYOND = "beyond"
 
 
+class ChangeState(StrEnum):
+    """A change of an approved order: asked, agreed to, standing, or given up."""
+
+    REQUESTED = "REQUESTED"
+    APPROVED = "APPROVED"
+    APPLIED = "APPLIED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+
+
 class OccasionState(StrEnum):
     """An event (重大活动) from its planning to its end."""
 
@@ -160,6 +170,12 @@ ASSIGNED = frozenset({OrderState.DISPATCHED, OrderState.DRIVER_ACCEPTED})
 DRIVEN = frozenset({OrderState.RETURNED, OrderState.MILEAGE_CONFIRMED, OrderState.SETTLED, OrderState.CLOSED})
 """The vehicle is back; what is left is paper."""
 
+WAITING = frozenset({OrderState.SUBMITTED, OrderState.APPROVING})
+"""Somebody is asked to approve."""
+
+CHANGEABLE = frozenset({OrderState.APPROVED, *ASSIGNED, OrderState.CHECKED_OUT, OrderState.EN_ROUTE})
+"""Approved and not yet over: content changes by change orders only."""
+
 NEEDS_REASON = frozenset({
     OrderAction.REJECT, OrderAction.SEND_BACK, OrderAction.LAPSE, OrderAction.CANCEL, OrderAction.RELEASE,
     OrderAction.NO_SHOW, OrderAction.OUTSOURCE,
@@ -199,6 +215,7 @@ PURPOSES: Mapping[OrderKind, frozenset[Purpose]] = {
 
 LONGEST_WINDOW = timedelta(days=15)
 FARTHEST_AHEAD = timedelta(days=366)
+FARTHEST_BACK = timedelta(days=92)
 MOST_STOPS = 8
 LAT_BOUNDS = (3.8, 53.6)
 LON_BOUNDS = (73.5, 135.1)
@@ -253,8 +270,8 @@ def check_window(
 ) -> None:
     """Refuse a window that is reversed, too long, too late to ask for, or too far ahead.
 
-    A supplementary order (补单) records a journey that began on a spoken approval: it starts in the past, at most
-    ``limits.supplementary`` ago. Any other is asked for ``limits.lead_time`` ahead, urgent and service ones at
+    A supplementary order (补单) records a journey that began on a spoken approval: it starts in the past. Later than
+    ``limits.supplementary`` it is not refused but escalated (``is_late``). Any other is asked for ``limits.lead_time`` ahead, urgent and service ones at
     least not afterwards, to the minute because forms send whole minutes.
     """
     if start_at >= end_at:
@@ -267,8 +284,8 @@ def check_window(
     if supplementary:
         if start_at > now:
             raise RuleBroken("orders.not_supplementary")
-        if start_at < minute - limits.supplementary:
-            raise RuleBroken("orders.supplementary_too_late", hours=_number(limits.supplementary / timedelta(hours=1)))
+        if start_at < minute - FARTHEST_BACK:
+            raise RuleBroken("orders.supplementary_too_late", days=FARTHEST_BACK.days)
         return
     if start_at < minute:
         raise RuleBroken("orders.in_the_past", hours=_number(limits.supplementary / timedelta(hours=1)))

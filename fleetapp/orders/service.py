@@ -2,19 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fleetapp.accounts import queries as accounts
+from fleetapp.approvals import queries as approvals
+from fleetapp.approvals import rules as approvals_rules
+from fleetapp.approvals import service as approval_service
+from fleetapp.approvals.rules import CaseState, Verdict
 from fleetapp.audit import service as audit
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
-from fleetapp.orders import queries, rules
+from fleetapp.notices.service import notify
+from fleetapp.orders import cases, queries, rules, tell, way
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
 from fleetapp.policies import queries as policies
+from fleetapp.vehicles import queries as vehicles
 
 NEXT_NUMBER = text(
     "INSERT INTO number_series (key, last) VALUES (:key, 1)"
@@ -44,6 +51,17 @@ PAST_TENSE = {
     OrderAction.CHECK_IN: "checked_in",
 }
 """What the audit log calls each action, after ``orders.``."""
+
+ACTION_OF = {
+    CaseState.AGREED: OrderAction.APPROVE,
+    CaseState.REJECTED: OrderAction.REJECT,
+    CaseState.RETURNED: OrderAction.SEND_BACK,
+}
+"""What the outcome of a case does to its order."""
+
+EDITABLE = frozenset({"purpose", "reason", "passengers", "passenger_count", "contact", "body", "start_at", "end_at", "pooling_ok",
+                      "round_trip", "area", "route_m", "luggage"})  # fmt: skip
+"""What an applicant may put right in an order that was sent back."""
 
 
 def next_number(session: Session, key: str) -> int:
@@ -107,18 +125,34 @@ def submit(
     now: datetime,
     supplementary: bool = False,
     request_key: str | None = None,
+    applicant_id: int | None = None,
+    pooling_ok: bool = False,
+    round_trip: bool = True,
+    luggage: str = "",
+    series: str | None = None,
+    wanted_plate: str = "",
+    note: str | None = None,
 ) -> TravelOrder:
     """Apply for a vehicle over ``[start_at, end_at)``; ``stops`` begins with the origin.
 
-    The order is for the actor's own unit. With a ``request_key`` a repeated request returns the order it made before.
+    The order is for the actor's own unit, and for the colleague ``applicant_id`` of it where one is named, who is then
+    told. How far it goes is worked out here. With a ``request_key`` a repeated request returns the order it made before.
 
-    :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit.
+    :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit;
+        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``.
     """
     if actor.user_id is None or actor.org_id is None:
         raise RuleBroken("orders.no_unit")
-    permits.require("orders.create", actor, org_path=actor.org_path)
+    applicant_id = applicant_id or actor.user_id
+    permits.require(
+        "orders.create_service" if kind is OrderKind.SERVICE else "orders.create", actor, org_path=actor.org_path
+    )
+    if applicant_id != actor.user_id:
+        permits.require("orders.file_for", actor, org_path=actor.org_path)
+        if applicant_id not in {colleague.id for colleague in accounts.colleagues(session, actor=actor)}:
+            raise RuleBroken("orders.no_colleague")
     if request_key and (
-        made := queries.find_by_request_key(session, applicant_id=actor.user_id, request_key=request_key)
+        made := queries.find_by_request_key(session, applicant_id=applicant_id, request_key=request_key)
     ):
         return made
     rules.check_purpose(kind, purpose)
@@ -128,12 +162,15 @@ def submit(
     )  # fmt: skip
     rules.check_people(kind, passengers, passenger_count)
     rules.check_stops(stops)
+    wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
     day = f"YC{clock.local_date(now):%Y%m%d}"
     order = TravelOrder(
         org_id=actor.org_id, number=f"{day}-{next_number(session, day):04d}", kind=kind, purpose=purpose, reason=reason,
-        applicant_id=actor.user_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
+        applicant_id=applicant_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
         start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
-        created_at=now, request_key=request_key, filed_by_id=actor.user_id,
+        created_at=now, request_key=request_key, filed_by_id=actor.user_id, pooling_ok=pooling_ok,
+        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted,
+        **way.measured(accounts.get_org(session, org_id=actor.org_id), stops, round_trip=round_trip),
     )  # fmt: skip
     order.stops = [
         OrderStop(position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
@@ -143,8 +180,67 @@ def submit(
     session.add(order)
     session.flush()
     session.refresh(order, ["stops"])  # with the coordinates as the database has them
-    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=None)
+    record_made(session, order=order, actor=actor, now=now, note=note)
+    cases.open_for(session, order, limits=limits(session, now=now, org_path=order.org.path), actor=actor, now=now)
+    if applicant_id != actor.user_id:
+        notify(session, to=[applicant_id], code="orders.notice.filed_for", link=f"/orders/{order.id}", now=now,
+               params={"number": order.number, "name": actor.name}, key=f"orders.filed_for:{order.id}")  # fmt: skip
     return order
+
+
+def record_made(session: Session, *, order: TravelOrder, actor: Actor, now: datetime, note: str | None = None) -> None:
+    """Write the first event of an order and its audit entry."""
+    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=note)
+
+
+def resubmit(
+    session: Session, *, order_id: int, actor: Actor, now: datetime, stops: Sequence[rules.Stop] | None = None, **content: Any
+) -> TravelOrder:  # fmt: skip
+    """Edit an order that was sent back and hand it in again: a new case along the chain that stands now.
+
+    ``content`` holds any of ``EDITABLE``; what is not given stays. The order's own rules are asked again.
+
+    :raises NotAllowed: not the applicant or whoever filed it, or not sent back.
+    :raises RuleBroken: purpose, window, people or stops against the rules.
+    """
+    order = queries.lock_order(session, order_id=order_id, actor=actor)
+    permits.require(
+        "orders.resubmit", actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=order.state
+    )
+    if unknown := set(content) - EDITABLE:
+        raise ValueError(f"{sorted(unknown)} cannot be edited; one of {sorted(EDITABLE)} can.")
+    for name, value in content.items():
+        setattr(order, name, value)
+    kind = OrderKind(order.kind)
+    limit = limits(session, now=now, org_path=order.org.path)
+    rules.check_purpose(kind, Purpose(order.purpose))
+    rules.check_window(
+        order.start_at, order.end_at, kind=kind, supplementary=order.supplementary, now=now, limits=limit
+    )
+    rules.check_people(kind, order.passengers, order.passenger_count)
+    if stops is not None:
+        rules.check_stops(stops)
+        put_stops(session, order=order, stops=stops, now=now)
+        measured = way.measured(order.org, stops, round_trip=order.round_trip)
+        order.area, order.route_m = measured["area"], measured["route_m"]
+    session.flush()
+    advance(session, order=order, action=OrderAction.RESUBMIT, actor=actor, now=now)
+    cases.open_for(session, order, limits=limit, actor=actor, now=now)
+    return order
+
+
+def put_stops(session: Session, *, order: TravelOrder, stops: Sequence[rules.Stop], now: datetime) -> None:
+    """Let other stops take the place of an order's own, which stay on record as ended."""
+    for old in order.stops:
+        old.ended_at = now
+    session.flush()
+    session.add_all(
+        OrderStop(order_id=order.id, position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
+                  tolerance_m=stop.tolerance_m)
+        for position, stop in enumerate(stops)
+    )  # fmt: skip
+    session.flush()
+    session.refresh(order, ["stops"])
 
 
 def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) -> TravelOrder:
@@ -155,35 +251,76 @@ def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) ->
     order = _held(session, order_id=order_id, action="orders.withdraw", actor=actor, done=OrderState.WITHDRAWN)
     if order.state == OrderState.WITHDRAWN:
         return order
+    end_case(session, order, actor=actor, now=now, note="withdraw")
     return advance(session, order=order, action=OrderAction.WITHDRAW, actor=actor, now=now)
 
 
 def approve(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
-    """Approve an application; from here on its content is frozen. Never one's own.
+    """Agree to an application; once its last level has agreed its content is frozen. Never one's own.
 
-    :raises NotAllowed: not an approver of the unit, own order, or no longer waiting.
+    :raises NotAllowed: not asked, own order, or no longer waiting.
     :raises Conflict: ``orders.decided``, another approver was faster.
     :raises RuleBroken: ``orders.window_over``.
     """
-    order = _to_decide(session, order_id=order_id, action="orders.approve", actor=actor, done=OrderState.APPROVED)
-    if order.state != OrderState.SUBMITTED:
-        return order
-    rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
-    order.approver_id, order.approved_at = actor.user_id, now
-    return advance(session, order=order, action=OrderAction.APPROVE, actor=actor, now=now, note=note)
+    return decide(session, order_id=order_id, verdict=Verdict.AGREE, actor=actor, now=now, note=note)
 
 
 def reject(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
     """Refuse an application with a reason. Never one's own.
 
-    :raises NotAllowed: not an approver of the unit, own order, or no longer waiting.
+    :raises NotAllowed: not asked, own order, or no longer waiting.
     :raises Conflict: ``orders.decided``, another approver was faster.
     """
-    order = _to_decide(session, order_id=order_id, action="orders.reject", actor=actor, done=OrderState.REJECTED)
-    if order.state != OrderState.SUBMITTED:
+    return decide(session, order_id=order_id, verdict=Verdict.REJECT, actor=actor, now=now, note=reason)
+
+
+def decide(
+    session: Session, *, order_id: int, verdict: Verdict, actor: Actor, now: datetime, note: str | None = None,
+    person_id: int | None = None,
+) -> TravelOrder:  # fmt: skip
+    """Do any verdict of the approval chain on an application; the same one by the same person again changes nothing.
+
+    :raises NotAllowed: own application, not asked, or no longer waiting.
+    :raises Conflict: ``orders.decided``.
+    :raises RuleBroken: ``orders.window_over``, ``orders.reason_needed``, or what ``approvals.service.decide`` refuses.
+    """
+    order = queries.lock_order(session, order_id=order_id, actor=actor)
+    permits.require("orders.approve", actor)
+    approvals_rules.check_hand(actor.user_id, barred=cases.barred(order))
+    if order.state not in rules.WAITING:
+        done = {OrderState.APPROVED: Verdict.AGREE, OrderState.REJECTED: Verdict.REJECT}.get(OrderState(order.state))
+        if order.approver_id == actor.user_id and done is verdict:
+            return order
+        if order.approver_id is not None:
+            raise Conflict("orders.decided", number=order.number)
+        raise NotAllowed("kit.wrong_state", action="orders.approve", state=order.state)
+    if verdict is Verdict.AGREE:
+        rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
+    if verdict in approvals_rules.NEEDS_NOTE and not (note or "").strip():
+        raise RuleBroken("orders.reason_needed")
+    case = approvals.get_case(session, case_id=order.approval_case_id or 0, lock=True)
+    waited = approvals.open_task(case)
+    approval_service.decide(session, case=case, verdict=verdict, actor=actor, now=now, note=note, person_id=person_id)
+    action = ACTION_OF.get(CaseState(case.state))
+    if action is None:
+        if approvals.open_task(case) is not waited:
+            cases.tell_asked(session, order, case, now=now)
+            if verdict is Verdict.AGREE:
+                advance(session, order=order, action=OrderAction.PASS, actor=actor, now=now, note=note)
         return order
-    order.approver_id = actor.user_id
-    return advance(session, order=order, action=OrderAction.REJECT, actor=actor, now=now, note=reason)
+    if action is not OrderAction.SEND_BACK:
+        order.approver_id = actor.user_id
+        order.approved_at = now if action is OrderAction.APPROVE else None
+    advance(session, order=order, action=action, actor=actor, now=now, note=note)
+    cases.tell(
+        session,
+        order,
+        f"orders.notice.{action}",
+        to=cases.barred(order),
+        key=f"order.{order.id}.{action}.{case.id}",
+        now=now,
+    )
+    return order
 
 
 def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
@@ -197,14 +334,6 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     if order.state in rules.ASSIGNED:
         raise RuleBroken("orders.release_first", number=order.number)
     return advance(session, order=order, action=OrderAction.CANCEL, actor=actor, now=now, note=reason)
-
-
-def confirm(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
-    """Confirm a finished journey; a second time does nothing."""
-    order = _held(session, order_id=order_id, action="orders.confirm", actor=actor, done=OrderState.MILEAGE_CONFIRMED)
-    if order.state == OrderState.MILEAGE_CONFIRMED:
-        return order
-    return advance(session, order=order, action=OrderAction.CONFIRM, actor=actor, now=now, note=note)
 
 
 def issue_slip(session: Session, *, org_id: int, actor: Actor, now: datetime) -> DispatchSlip:
@@ -238,26 +367,36 @@ def void_slip(session: Session, *, slip: DispatchSlip, reason: str, actor: Actor
     return slip
 
 
+def _wanted_vehicle(session: Session, *, kind: OrderKind, plate: str) -> int | None:
+    """Return the vehicle that a service order is for, as far as row-level security shows it."""
+    if not plate:
+        return None
+    if kind is not OrderKind.SERVICE:
+        raise RuleBroken("orders.plate_for_service")
+    found = vehicles.by_plate(session, plate=plate)
+    if found is None:
+        raise RuleBroken("orders.plate_unknown", plate=plate)
+    return found.id
+
+
 def _held(session: Session, *, order_id: int, action: str, actor: Actor, done: OrderState) -> TravelOrder:
     """Lock an order for an action; already being ``done`` is no reason to refuse."""
     order = queries.lock_order(session, order_id=order_id, actor=actor)
     state = None if order.state == done else order.state
-    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id, state=state)
+    permits.require(action, actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=state)
     return order
 
 
-def _to_decide(session: Session, *, order_id: int, action: str, actor: Actor, done: OrderState) -> TravelOrder:
-    """Lock an order for a decision; the same decision by the same person again is not refused."""
-    order = queries.lock_order(session, order_id=order_id, actor=actor)
-    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id)
-    if actor.user_id is None:
-        raise NotAllowed("kit.not_allowed", action=action)  # a decision has a person
-    if order.state == done and order.approver_id == actor.user_id:
-        return order
-    if order.approver_id is not None:
-        raise Conflict("orders.decided", number=order.number)
-    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
-    return order
+def owner_of(order: TravelOrder, actor: Actor) -> int:
+    """Return whose order it counts as: whoever typed it for somebody else owns it as well."""
+    return order.filed_by_id if actor.user_id == order.filed_by_id else order.applicant_id
+
+
+def end_case(session: Session, order: TravelOrder, *, actor: Actor, now: datetime, note: str) -> None:
+    """End the open case of an order that is taken back or over."""
+    if order.approval_case_id is not None:
+        case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
+        approval_service.end(session, case=case, actor=actor, now=now, note=note)
 
 
 def _record(
@@ -270,10 +409,12 @@ def _record(
     now: datetime,
     note: str | None,
 ) -> None:
-    session.add(OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state,
-                           actor_id=actor.user_id, at=now, note=note))  # fmt: skip
+    event = OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state, actor_id=actor.user_id,
+                       at=now, note=note)  # fmt: skip
+    session.add(event)
     session.flush()
     session.expire(order, ["events"])
+    tell.moved(session, order=order, action=action, actor=actor, now=now, event_id=event.id, note=note)
     audit.record(session, actor=actor, now=now, action=f"orders.{PAST_TENSE[action]}", subject_type="travel_order",
                  subject_id=order.id, org_id=order.org_id, number=order.number, before=before, after=order.state,
                  note=note)  # fmt: skip

@@ -1,13 +1,11 @@
 """Rows and the optimizer: orders, vehicles and drivers become an instance, a plan becomes proposals and reasons."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from geoalchemy2.shape import to_shape
 
 import dispatch
 from dispatch.costs import vehicle_cost
@@ -15,19 +13,15 @@ from dispatch.model import LICENCES, VEHICLE_CLASSES
 from dispatch.route import Index, by_vehicle, walk
 from fleetapp.drivers.models import Driver
 from fleetapp.drivers.rules import Licence, may_drive
-from fleetapp.kit import clock
 from fleetapp.kit.spans import Span
 from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderKind, Purpose
 from fleetapp.places.models import ParkingArea
 from fleetapp.planning import rules
-from fleetapp.planning.lending import Lending
 from fleetapp.planning.rules import Fault, Figures
+from fleetapp.planning.scene import Point, Scene, centre, duty_spans
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Body, Energy
-
-Point = tuple[float, float]
-"""Latitude and longitude, WGS-84 degrees."""
 
 CLASSES = {body.value: body.value for body in Body} | {Body.OFFROAD.value: "suv"}
 ENERGIES = {energy.value: energy.value for energy in Energy} | {Energy.HEV.value: "petrol", Energy.FCEV.value: "phev"}
@@ -41,36 +35,6 @@ DETOUR = 1.35
 TRAVEL_SOURCE = "beeline x 1.35, 32 km/h up to 10 km rising to 70 km/h at 60 km"
 ANOTHER_HOLDER_S = 2 * 86_400
 """Way of a driver to another holder's yard: longer than any shift, for drivers stay with their own vehicles."""
-
-DUTY_DAY_START = timedelta(hours=4)
-"""A driver's day runs from four to four, so that an evening's journey past midnight is one shift."""
-SLACK = timedelta(days=2)
-"""Vehicles and drivers are looked at so long before and after a window, for journeys and ways that stick out of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What a plan is made from. ``yards`` are by organisation; ``busy_*`` spans taken and ``hired`` drivers' other homes by row id."""
-
-    window: Span
-    orders: Sequence[TravelOrder]
-    vehicles: Sequence[Vehicle]
-    drivers: Sequence[Driver]
-    figures: Figures
-    yards: Mapping[int, Point]
-    lending: Lending
-    busy_vehicles: Mapping[int, Sequence[Span]]
-    busy_drivers: Mapping[int, Sequence[Span]]
-    hired: Mapping[int, int] = field(default_factory=dict)
-
-    def home(self, row: Vehicle | Driver) -> int:
-        """The organisation that a vehicle or a driver goes out from: drivers stay with the vehicles of theirs."""
-        return self.lending.crew_home(row) if isinstance(row, Vehicle) else self.hired.get(row.id, row.org_id)
-
-    @property
-    def horizon(self) -> Span:
-        """The window with slack around it."""
-        return self.window.widened(SLACK, SLACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +114,10 @@ def params_of(figures: Figures) -> dispatch.Params:
     )
 
 
-def centre(parking: ParkingArea) -> Point:
-    """Return the middle of a parking area."""
-    middle = to_shape(parking.area).centroid
-    return middle.y, middle.x
+def leg_between(points: Iterable[Point]) -> Callable[[Point, Point], tuple[float, float]]:
+    """Return the estimate of a way between two of the points: seconds and metres."""
+    travel = _travel(tuple(dispatch.Place(str(point), *point) for point in set(points)))
+    return lambda a, b: travel.leg(str(a), str(b))
 
 
 def _point(stop: OrderStop) -> Point:
@@ -223,7 +187,7 @@ def _vehicle(scene: Scene, vehicle: Vehicle, yard: str, owner: str) -> dispatch.
 
 def _driver(scene: Scene, driver: Driver, yard: str) -> dispatch.Driver | None:
     """Return the driver, on duty every day whenever not taken, or None when there is no such time."""
-    on_duty = _seconds(_duty_spans(scene.horizon, scene.busy_drivers.get(driver.id, ())), scene)
+    on_duty = _seconds(duty_spans(scene.horizon, scene.busy_drivers.get(driver.id, ())), scene)
     if not on_duty:
         return None
     special = [v.seats for v in scene.vehicles if scene.home(v) == scene.home(driver) and v.body == Body.SPECIAL]
@@ -237,17 +201,6 @@ def _driver(scene: Scene, driver: Driver, yard: str) -> dispatch.Driver | None:
         shift_max_s=round(scene.figures.shift_max.total_seconds()),
         may_drive=frozenset({*LICENCES[driver.licence], "special"}) if drives_special else None,
     )
-
-
-def _duty_spans(horizon: Span, busy: Iterable[Span]) -> list[Span]:
-    """Return the free time of a driver, cut into duty days that do not touch."""
-    found = []
-    day = clock.local_date(horizon.start) - timedelta(days=1)
-    taken = list(busy)
-    while (start := clock.start_of(day) + DUTY_DAY_START) < horizon.end:
-        found += rules.free(Span(start, start + timedelta(days=1, seconds=-1)), taken)
-        day += timedelta(days=1)
-    return found
 
 
 def _seconds(spans: Iterable[Span], scene: Scene) -> tuple[dispatch.Span, ...]:

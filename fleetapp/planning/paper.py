@@ -14,6 +14,7 @@ from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import DispatchSlip, TravelOrder
+from fleetapp.planning import queries
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.vehicles.models import Vehicle
 
@@ -29,6 +30,32 @@ class Actuals:
     out_m: int | None = None
     in_at: datetime | None = None
     in_m: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mates:
+    """Who is on board of a shared journey and in which turn its stops come.
+
+    ``orders`` are (number, unit, people, slip number), ``stops`` (planned time, name, number of the order).
+    """
+
+    orders: Sequence[tuple[str, Organisation, int, str]]
+    stops: Sequence[tuple[datetime, str, str]]
+
+
+def mates(session: Session, held: Assignment) -> Mates | None:
+    """Return the orders and stops of a shared journey; None where an order has its vehicle to itself."""
+    if held.state != AssignmentState.ACTIVE:
+        return None
+    rows = queries.journeys(session, pool_keys=[held.pool_key])
+    if len(rows) < 2:
+        return None
+    numbers = {row.id: row.order.number for row in rows}
+    stops = queries.turns(session, assignment_ids=list(numbers))
+    return Mates(
+        [(row.order.number, row.order.org, row.order.passenger_count, row.slip.number) for row in rows],
+        [(stop.planned_at, stop.stop.name, numbers[stop.assignment_id]) for stop in stops],
+    )
 
 
 ACTUALS: list[Callable[[Session, Collection[int]], Mapping[int, Actuals]]] = []

@@ -46,6 +46,13 @@ class AssignIn(StrictSchema):
     driver_id = fields.Integer(required=True)
 
 
+class JoinIn(StrictSchema):
+    """The journey to join, and how those who had not agreed to share were asked."""
+
+    pool_key = fields.Integer(required=True)
+    consent = Text(load_default=None, allow_none=True, validate=validate.Length(max=300))
+
+
 class ReasonIn(StrictSchema):
     """A reason that must be given."""
 
@@ -105,9 +112,22 @@ class AssignmentOut(StrictSchema):
     slip = fields.String(attribute="slip.number")
     held_from = Moment(attribute="during.lower")
     held_until = Moment(attribute="during.upper")
+    journey = fields.Integer(attribute="pool_key")
     state = fields.String()
     assigned_at = Moment()
     run_id = fields.Integer(allow_none=True)
+
+
+class JourneyOut(StrictSchema):
+    """A journey an order could join: ``code`` null when it can, else the first reason against it."""
+
+    pool_key = fields.Integer()
+    plate = fields.String(attribute="vehicle.plate")
+    orders = fields.Function(lambda option: [row.order.number for row in option.members])
+    saved_m = fields.Function(lambda option: round(option.saved_m))
+    consent_of = fields.List(fields.String())
+    code = fields.String(attribute="fault.code", dump_default=None)
+    params = fields.Dict(attribute="fault.params")
 
 
 class RunOut(StrictSchema):

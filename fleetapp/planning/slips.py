@@ -39,6 +39,7 @@ class Paper:
     held: Assignment
     actuals: paper.Actuals
     symbol: Markup
+    mates: paper.Mates | None
 
 
 def _keys() -> signing.Keys:
@@ -62,7 +63,10 @@ def _symbol(held: Assignment, keys: signing.Keys) -> Markup:
 
 def _papers(s: Session, held: Sequence[Assignment]) -> list[Paper]:
     keys, done = _keys(), paper.actuals(s, held)
-    return [Paper(row, done.get(row.id, paper.Actuals()), _symbol(row, keys)) for row in held]
+    # Read as the system: the paper names everybody on board, though its reader may not open their orders.
+    with shell().database.transaction(SYSTEM) as all_of_it:
+        on_board = {row.id: paper.mates(all_of_it, row) for row in held}
+    return [Paper(row, done.get(row.id, paper.Actuals()), _symbol(row, keys), on_board[row.id]) for row in held]
 
 
 @blueprint.get("/orders/<int:order_id>/slip")

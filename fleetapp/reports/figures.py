@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Date, Select, cast, func
 from sqlalchemy.orm import Session
 
+from fleetapp.confirmations import queries as confirmations
 from fleetapp.duty import queries as duties
 from fleetapp.findings import queries as findings
 from fleetapp.findings.models import Finding
 from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import Actor
+from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.paging import paginate
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderState
@@ -38,6 +40,10 @@ class DayCount:
     distance_m: float | None
 
 
+MOST_ENDS = 3
+"""So many journeys to confirm are named on the first screen."""
+
+
 def summary(session: Session, *, actor: Actor, now: datetime) -> dict[str, float]:
     """Return the numbers open to the actor by code; a share is between 0 and 1, distances are metres.
 
@@ -61,7 +67,7 @@ def summary(session: Session, *, actor: Actor, now: datetime) -> dict[str, float
         found["orders_today"] = orders.count_by_group(session, orders.filtered(rows, start=start, end=end))["all"]
         found |= {name: groups[name] for name in ("to_approve", "to_dispatch", "under_way")}
     if permits.may("orders.approve", actor):
-        found["to_decide"] = orders.count_by_group(session, orders.inbox(actor))["all"]
+        found["to_decide"] = orders.count_by_group(session, orders.inbox(actor, at=now))["all"]
     if permits.may("trips.read", actor):
         today = _driven(session, actor, start, end).get(clock.local_date(now), (0, 0.0))
         found["trips_today"], found["distance_today_m"] = today
@@ -117,7 +123,9 @@ def queue(session: Session, *, actor: Actor, now: datetime) -> tuple[str, Sequen
     An approver's inbox, else a dispatcher's orders without a vehicle, else the actor's own or visible journeys ahead.
     """
     if permits.may("orders.approve", actor):
-        return "to_decide", session.scalars(orders.inbox(actor).limit(QUEUE_ROWS)).all()
+        asked = session.scalars(orders.inbox(actor, at=now).limit(QUEUE_ROWS)).all()
+        if asked or actor.has(Role.APPROVER):
+            return "to_decide", asked
     ahead = orders.visible_to(actor).order_by(None).order_by(TravelOrder.start_at, TravelOrder.id)
     if permits.may("planning.assign", actor):
         waiting = ahead.where(TravelOrder.state == OrderState.APPROVED, TravelOrder.end_at > now)
@@ -126,6 +134,28 @@ def queue(session: Session, *, actor: Actor, now: datetime) -> tuple[str, Sequen
         return "mine", session.scalars(orders.visible_to(actor).limit(QUEUE_ROWS)).all()
     under_way = orders.filtered(ahead, group="under_way").where(TravelOrder.end_at > now)
     return "ahead", session.scalars(under_way.limit(QUEUE_ROWS)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class EndsHere:
+    """Journeys that wait for this person at their end, the first of each, with how many there are."""
+
+    to_confirm: Sequence[TravelOrder]
+    to_confirm_number: int
+    to_rate: Sequence[TravelOrder]
+    objected_number: int
+
+
+def ends(session: Session, *, actor: Actor, now: datetime) -> EndsHere:
+    """Return what the person still has to confirm, rate or answer."""
+    waiting = (
+        session.scalars(confirmations.to_confirm(actor)).all() if permits.may("confirmations.confirm", actor) else []
+    )
+    ratable = confirmations.to_rate(session, actor=actor, now=now) if permits.may("confirmations.rate", actor) else []
+    objected = 0
+    if permits.may("confirmations.answer", actor):
+        objected = paginate(session, confirmations.listed(actor, "objected"), size=1).total
+    return EndsHere(waiting[:MOST_ENDS], len(waiting), ratable, objected)
 
 
 def open_duties(session: Session, *, actor: Actor, now: datetime) -> Sequence[Assignment]:

@@ -12,6 +12,14 @@ CREATE FUNCTION fleet_actor_id() RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT nullif(current_setting('fleet.actor_id', true), '')::bigint
 $$;
 
+-- What somebody is asked to decide, in their own name or in another's, they may see wherever it belongs.
+CREATE FUNCTION fleet_approval_subjects() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+    SELECT c.subject_id FROM approval_task t JOIN approval_case c ON c.id = t.case_id
+    WHERE t.user_ids && (SELECT array_agg(who) FROM (
+        SELECT fleet_actor_id() AS who UNION SELECT d.delegator_id FROM approval_delegation d
+        WHERE d.delegate_id = fleet_actor_id() AND d.ended_at IS NULL) AS names)
+$$;
+
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO fleet_app;
 REVOKE INSERT, UPDATE ON audit_head, alembic_version, spatial_ref_sys FROM fleet_app;
 REVOKE UPDATE ON audit_entry, order_event, duty_event, finding_event, export_record FROM fleet_app;
@@ -32,7 +40,8 @@ BEGIN
     CALL fleet_scope('vehicle', visible || ' OR id IN (SELECT vehicle_id FROM assignment)');
     CALL fleet_scope('terminal_binding', visible);
     CALL fleet_scope('driver', visible || ' OR user_id = fleet_actor_id() OR id IN (SELECT driver_id FROM assignment)');
-    CALL fleet_scope('travel_order', visible || ' OR serving_org_id IN (SELECT fleet_visible_orgs()) OR applicant_id = fleet_actor_id()');
+    CALL fleet_scope('travel_order', visible || ' OR serving_org_id IN (SELECT fleet_visible_orgs()) OR applicant_id = fleet_actor_id()'
+        ' OR id IN (SELECT fleet_approval_subjects())');
     CALL fleet_scope('order_stop', 'EXISTS (SELECT 1 FROM travel_order o WHERE o.id = order_id)');
     CALL fleet_scope('order_event', 'EXISTS (SELECT 1 FROM travel_order o WHERE o.id = order_id)');
     CALL fleet_scope('assignment', visible || ' OR order_org_id IN (SELECT fleet_visible_orgs())');

@@ -39,6 +39,7 @@ STATES = {
     "orders": OrderState,
     "planning": OrderState,
     "duty": OrderState,
+    "confirmations": OrderState,
     "vehicles": VehicleState,
     "findings": FindingState,
     "indicators": IndicatorState,
@@ -111,7 +112,6 @@ def test_states_of_the_table_exist():
     "action",
     [
         "orders.approve",
-        "orders.reject",
         "planning.assign",
         "findings.review",
         "indicators.approve",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetapp.kit.errors import RuleBroken
-from fleetapp.orders import rules
+from fleetapp.orders import cases, rules
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose, Stop
 
 NOW = datetime(2026, 11, 18, 1, 0, 30, tzinfo=UTC)
@@ -49,9 +49,12 @@ def test_a_window_is_not_reversed_empty_too_long_or_too_far_ahead():
     refused("too_far_ahead", NOW + timedelta(days=367))
 
 
-def test_a_supplementary_order_lies_in_the_past_within_the_limit():
-    check(THIS_MINUTE - timedelta(hours=24), supplementary=True)
-    refused("supplementary_too_late", THIS_MINUTE - timedelta(hours=24, minutes=1), supplementary=True)
+def test_a_supplementary_order_lies_in_the_past_and_is_late_after_the_limit():
+    for hours, is_late in ((24, False), (24.1, True)):
+        start_at = THIS_MINUTE - timedelta(hours=hours)
+        check(start_at, supplementary=True)
+        assert cases.is_late(start_at, supplementary=True, limits=LIMITS, filed_at=NOW) is is_late
+    refused("supplementary_too_late", THIS_MINUTE - timedelta(days=92, minutes=1), supplementary=True)
     refused("not_supplementary", NOW + MINUTE, supplementary=True)
 
 

@@ -15,6 +15,7 @@ from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.planning import bridge, rules, timeline
 from fleetapp.planning.lending import Lending
 from fleetapp.planning.rules import Fault, Figures
+from fleetapp.planning.scene import Scene
 from fleetapp.sharing import rules as sharing
 from fleetapp.sharing.queries import Terms
 from fleetapp.vehicles.models import Vehicle
@@ -120,7 +121,7 @@ def scenes(draw):
             end_at=start + HOUR * draw(st.integers(1, 3)), stops=stops,
         ))  # fmt: skip
     day = Span(START, START + 24 * HOUR)
-    return bridge.Scene(
+    return Scene(
         day,
         orders,
         vehicles,

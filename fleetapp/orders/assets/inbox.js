@@ -1,4 +1,4 @@
-// The approver's keyboard: J and K walk through the cards, A approves the one that has the focus.
+// The approver's keyboard: J and K walk through the cards, A approves the one that has the focus, R asks why it is refused.
 
 const cards = [...document.querySelectorAll("[data-inbox] article")];
 
@@ -16,5 +16,11 @@ document.addEventListener("keydown", (event) => {
   else if (key === "k") move(-1);
   else if (key === "a" && !event.repeat) {
     document.activeElement.closest("[data-inbox] article")?.querySelector("[data-approve]").requestSubmit();
+  } else if (key === "r") {
+    const ask = document.activeElement.closest("[data-inbox] article")?.querySelector("[data-reject] details");
+    if (!ask) return;
+    event.preventDefault(); // the letter must not land in the field
+    ask.open = true;
+    ask.querySelector("textarea").focus();
   }
 });
