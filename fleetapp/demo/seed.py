@@ -17,7 +17,7 @@ from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.approvals import service as approvals
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, files, life, people, seals
+from fleetapp.demo import bridge, emergencies, files, life, people, seals
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -127,6 +127,9 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     answered = people.answer_clues(database, now=now)
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
     life.keep(database, demo.city, demo.story, now=now, stage=stage)
+    stage(
+        f"{emergencies.prepare(database, demo.city, demo.story, now=now)} 辆车参加应急和演练 / vehicles came to a drill and an emergency"
+    )
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip
