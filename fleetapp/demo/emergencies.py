@@ -89,7 +89,10 @@ def prepare(database: Database, city: City, story: Story, *, now: datetime) -> i
             goes=level in {Level.I, Level.II}, calls=calls)  # fmt: skip
     act(cast.office, plans.add_officer, made_at, plan_id=plan.id, user_id=cast.officer.user_id, task="现场车辆调度")
     odometers = {car.plate: car for car in city.vehicles}
-    return sum(_flood(database, act, cast, plan.id, story, odometers, flood) for flood in FLOODS)
+    return sum(
+        _flood(database, act=act, cast=cast, plan_id=plan.id, story=story, odometers=odometers, flood=flood)
+        for flood in FLOODS
+    )
 
 
 def _cast(everybody: dict[str, Actor], top_id: int) -> _Cast:
@@ -108,6 +111,7 @@ def _act(database: Database, actor: Actor, function: Callable[..., Any], at: dat
 
 def _flood(
     database: Database,
+    *,
     act: Callable[..., Any],
     cast: _Cast,
     plan_id: int,
