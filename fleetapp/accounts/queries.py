@@ -107,6 +107,12 @@ def holders(session: Session, *, role: Role, org_path: str, nearest: bool = True
     return sorted({user_id for user_id, path in rows if not nearest or len(path) == lowest})
 
 
+def colleagues(session: Session, *, actor: Actor) -> Sequence[UserAccount]:
+    """Return the open accounts of the actor's own organisation, the actor's too, by name."""
+    rows = select(UserAccount).where(UserAccount.org_id == actor.org_id, UserAccount.closed_at.is_(None))
+    return session.scalars(rows.order_by(UserAccount.name_zh, UserAccount.id)).all()
+
+
 def find_open_sign_in(session: Session, *, token_sha256: str) -> SignIn | None:
     """Return the sign-in of a token's hash, with its account, grants and their organisations."""
     return session.scalar(

@@ -59,10 +59,10 @@ BEGIN
     )
     OR NOT editable AND (
         NEW.org_id, NEW.number, NEW.kind, NEW.purpose, NEW.reason, NEW.applicant_id, NEW.filed_by_id, NEW.supplementary,
-        NEW.created_at, NEW.pooling_ok, NEW.round_trip, NEW.luggage, NEW.series, NEW.occasion_id
+        NEW.created_at, NEW.pooling_ok, NEW.round_trip, NEW.luggage, NEW.series, NEW.occasion_id, NEW.wanted_vehicle_id
     ) IS DISTINCT FROM (
         OLD.org_id, OLD.number, OLD.kind, OLD.purpose, OLD.reason, OLD.applicant_id, OLD.filed_by_id, OLD.supplementary,
-        OLD.created_at, OLD.pooling_ok, OLD.round_trip, OLD.luggage, OLD.series, OLD.occasion_id
+        OLD.created_at, OLD.pooling_ok, OLD.round_trip, OLD.luggage, OLD.series, OLD.occasion_id, OLD.wanted_vehicle_id
     )
     OR NOT editable AND order_columns(NEW) <> order_columns(OLD) AND NOT EXISTS (
         SELECT 1 FROM order_change c WHERE c.order_id = OLD.id AND c.state = 'APPROVED'
