@@ -21,6 +21,7 @@ from fleetapp.demo import (
     applications,
     approving,
     bridge,
+    emergencies,
     files,
     gatherings,
     journeys,
@@ -149,6 +150,9 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     )
     stage(f"{applications.apply(database, now=now)} 个常用行程 / favourite trips")
     stage(f"{approving.decide(database, now=now)} 份申请在审 / orders being decided along a unit's own chain")
+    stage(
+        f"{emergencies.prepare(database, demo.city, demo.story, now=now)} 辆车参加应急和演练 / vehicles came to a drill and an emergency"
+    )
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip
