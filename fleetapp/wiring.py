@@ -3,9 +3,10 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 from flask import Flask
+from sqlalchemy.orm import Session
 
 import fleetapp.accounts.models
 import fleetapp.acquisitions.models
@@ -13,6 +14,7 @@ import fleetapp.applications.models
 import fleetapp.approvals.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
+import fleetapp.confirmations.models
 import fleetapp.costs.models
 import fleetapp.disposal.models
 import fleetapp.dossier.models
@@ -23,6 +25,7 @@ import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.ledgers.models
 import fleetapp.notices.models
+import fleetapp.occasions.models
 import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
@@ -39,12 +42,18 @@ import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
 from fleetapp.accounts import service as accounts_service
 from fleetapp.acquisitions import effects as acquisition_effects
+from fleetapp.costs import queries as cost_queries
 from fleetapp.findings import queries as finding_queries
+from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
+from fleetapp.notices.channels import configured as notice_channels
+from fleetapp.notices.rules import Limits as NoticeLimits
+from fleetapp.occasions import summary as occasion_summary
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.rules import DRIVEN, OrderState
 from fleetapp.policies import preview as policy_preview
+from fleetapp.policies import queries as policy_queries
 from fleetapp.pricing import preview as pricing_preview
 from fleetapp.settings import Settings
 from fleetapp.settlement import queries as settlement_queries
@@ -89,9 +98,26 @@ CONSTRAINT_ERRORS = {
     "ck_assignment_pool": "planning.pool_refused",
     "ck_assignment_seats": "planning.pool_refused",
     "uq_assignment_order_active": "planning.already_assigned",
+    "ck_occasion_released": "occasions.still_keeps",
+    "ck_hold_occasion": "occasions.closed",
+    "ck_occasion_shift_kept": "occasions.not_kept",
+    "uq_occasion_shift_vehicle": "occasions.driver_twice",
+    "uq_occasion_shift_driver": "occasions.driver_twice",
+    "ck_travel_order_occasion": "occasions.not_open",
     "uq_duty_event_idempotency_key": "duty.already_received",
     "uq_trip_expense_idempotency_key": "duty.already_received",
     "ck_trip_expense_open": "duty.expense_closed",
+    "uq_mileage_confirmation_order_id": "confirmations.there",
+    "ck_mileage_confirmation_state": "confirmations.not_now",
+    "ck_mileage_confirmation_open": "confirmations.objection_open",
+    "ck_mileage_confirmation_person": "confirmations.not_yours",
+    "ck_mileage_confirmation_explained": "confirmations.explain",
+    "uq_mileage_remark_order_id_seq": "confirmations.remark_there",
+    "ck_mileage_remark_turn": "confirmations.remark_there",
+    "ck_mileage_remark_person": "confirmations.not_yours",
+    "uq_trip_rating_order_id": "confirmations.rated_now",
+    "ck_trip_rating_person": "confirmations.not_yours",
+    "ck_travel_order_confirmed": "confirmations.row_first",
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
@@ -206,11 +232,16 @@ MENU = (
         "approvals.delegations", "approvals.delegations", "user-check", "approvals.delegate", "web.menu.group.travel"
     ),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("occasions.index", "occasions.title", "flag", "occasions.read", "web.menu.group.travel"),
     MenuItem("pool.index", "pool.title", "refresh", "pool.read", "web.menu.group.travel"),
     MenuItem("emergency.index", "emergency.title", "alert-triangle", "emergency.read", "web.menu.group.travel"),
     MenuItem("reserves.index", "reserves.title", "shield-check", "reserves.read", "web.menu.group.travel"),
     MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
+    MenuItem("confirmations.index", "confirmations.list", "checks", "confirmations.read", "web.menu.group.travel"),
+    MenuItem(
+        "confirmations.results", "confirmations.results", "star", "confirmations.ratings", "web.menu.group.travel"
+    ),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
     MenuItem("settlement.index", "settlement.title", "receipt", "settlement.read", "web.menu.group.travel"),
@@ -246,9 +277,13 @@ MENU = (
     MenuItem("pricing.index", "pricing.title", "receipt", "pricing.read", "web.menu.group.settings"),
     MenuItem("approvals.index", "approvals.title", "sitemap", "approvals.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
+    MenuItem("care.deliveries", "notices.deliveries", "send", "notices.deliveries", "web.menu.group.settings"),
     MenuItem("accounts.index", "web.menu.accounts", "user-cog", "accounts.read", "web.menu.group.settings"),
 )
 
+
+occasion_summary.COSTS.append(cost_queries.all_rows)
+"""What the orders of an event have cost, by the slices above events."""
 
 policy_preview.EFFECTS.update({
     "renewal.min_years": (vehicle_queries.renewable, acquisition_effects.too_young),
@@ -271,9 +306,13 @@ Job = Callable[[Database, datetime], object]
 def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
     import fleetapp.acquisitions.jobs
+    import fleetapp.confirmations.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
+    import fleetapp.notices.jobs
+    import fleetapp.occasions.jobs
     import fleetapp.orders.jobs
+    import fleetapp.planning.jobs
     import fleetapp.pool.jobs
     import fleetapp.seals.jobs
     import fleetapp.settlement.jobs
@@ -282,20 +321,43 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     import fleetapp.upkeep.jobs
 
     return (
+        (
+            "notices",
+            5,
+            functools.partial(
+                fleetapp.notices.jobs.deliver,
+                channels=notice_channels(settings),
+                limits_of=_notice_limits,
+                base_url=settings.public_url.rstrip("/"),
+            ),
+        ),
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("confirmations", 300, fleetapp.confirmations.jobs.confirm_due),
         ("orders_lapse", 600, fleetapp.orders.jobs.lapse),
         ("approvals", 300, fleetapp.orders.jobs.keep_moving),
         ("seals", 60, fleetapp.seals.jobs.move_due),
+        ("occasions", 60, fleetapp.occasions.jobs.move_due),
         ("charges", 60, fleetapp.settlement.jobs.charge),
         ("statements", 3600, fleetapp.settlement.jobs.issue),
         ("closing", 600, fleetapp.settlement.jobs.close),
         ("sharing", 30, fleetapp.sharing.jobs.move_due),
         ("pool", 30, fleetapp.pool.jobs.release_lost),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
+        ("unaccepted", 60, fleetapp.planning.jobs.remind_unaccepted),
     )
+
+
+def _notice_limits(session: Session, now: datetime) -> NoticeLimits:
+    """Return the policy figures of notices: their slice lies below that of policies."""
+    found = policy_queries.values(session, "notices.", clock.local_date(now))
+    return NoticeLimits(
+        quiet_from=time(int(found["notices.quiet_from_h"])), quiet_until=time(int(found["notices.quiet_until_h"])),
+        per_hour=int(found["notices.per_hour"]), digest_from=int(found["notices.digest_from"]),
+        most_attempts=int(found["notices.most_attempts"]),
+    )  # fmt: skip
 
 
 def _resume(settings: Settings, database: Database, **asked: object) -> Actor | None:
@@ -325,6 +387,8 @@ def register(app: Flask) -> None:
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.confirmations.api
+    import fleetapp.confirmations.views
     import fleetapp.costs.api
     import fleetapp.costs.views
     import fleetapp.demo.cli
@@ -345,6 +409,11 @@ def register(app: Flask) -> None:
     import fleetapp.findings.views
     import fleetapp.ledgers.api
     import fleetapp.ledgers.views
+    import fleetapp.notices.api
+    import fleetapp.notices.care
+    import fleetapp.notices.views
+    import fleetapp.occasions.api
+    import fleetapp.occasions.views
     import fleetapp.orders.api
     import fleetapp.orders.desk
     import fleetapp.orders.views
@@ -386,11 +455,12 @@ def register(app: Flask) -> None:
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
-        fleetapp.approvals.views,
         fleetapp.applications.desk,
         fleetapp.applications.views,
+        fleetapp.approvals.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
+        fleetapp.confirmations.views,
         fleetapp.costs.views,
         fleetapp.disposal.views,
         fleetapp.dossier.views,
@@ -401,6 +471,9 @@ def register(app: Flask) -> None:
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
+        fleetapp.occasions.views,
+        fleetapp.notices.care,
+        fleetapp.notices.views,
         fleetapp.orders.desk,
         fleetapp.orders.views,
         fleetapp.places.views,
@@ -426,8 +499,9 @@ def register(app: Flask) -> None:
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
-        fleetapp.approvals.api,
+        fleetapp.confirmations.api,
         fleetapp.applications.api,
+        fleetapp.approvals.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,
@@ -437,6 +511,8 @@ def register(app: Flask) -> None:
         fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.ledgers.api,
+        fleetapp.occasions.api,
+        fleetapp.notices.api,
         fleetapp.orders.api,
         fleetapp.places.api,
         fleetapp.planning.api,
@@ -466,8 +542,9 @@ def register(app: Flask) -> None:
     panel = fleetapp.orders.views.Panel
     fleetapp.orders.views.PANELS[:] = [
         panel("desk.panel", "approvals.chain"),
-        panel("papers.panel", "applications.panel"),
         panel("sharing.order_card", "pool.panel", hidden=frozenset(early)),
+        panel("papers.panel", "applications.panel"),
+        panel("confirmations.panel", "confirmations.title", "orders.read", hidden=NOT_OVER),
         panel("settlement.panel", "settlement.panel", hidden=NOT_OVER),
     ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
