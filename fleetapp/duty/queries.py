@@ -77,6 +77,19 @@ def orders_of_vehicle(session: Session, *, vehicle_id: int, start: datetime, end
     return [_order_of_vehicle(assignment, events) for assignment in assignments]
 
 
+def actuals(session: Session, assignment_ids: Collection[int]) -> dict[int, Actuals]:
+    """Return what drivers reported of journeys as dispatch slips show it, by assignment."""
+    events = _first_events(session, list(assignment_ids))
+    found = {}
+    for assignment_id in assignment_ids:
+        out, back = (events.get((assignment_id, action)) for action in (DutyAction.CHECK_OUT, DutyAction.CHECK_IN))
+        found[assignment_id] = Actuals(
+            out_at=out.at if out else None, out_m=out.odometer_m if out else None,
+            in_at=back.at if back else None, in_m=back.odometer_m if back else None,
+        )  # fmt: skip
+    return found
+
+
 def _first_events(session: Session, assignment_ids: Sequence[int]) -> dict[tuple[int, str], DutyEvent]:
     """Return each assignment's check-out and check-in."""
     if not assignment_ids:
