@@ -14,6 +14,7 @@ import fleetapp.applications.models
 import fleetapp.approvals.models
 import fleetapp.attachments.models
 import fleetapp.audit.models
+import fleetapp.confirmations.models
 import fleetapp.costs.models
 import fleetapp.disposal.models
 import fleetapp.dossier.models
@@ -24,6 +25,7 @@ import fleetapp.energy.models
 import fleetapp.findings.models
 import fleetapp.ledgers.models
 import fleetapp.notices.models
+import fleetapp.occasions.models
 import fleetapp.orders.models
 import fleetapp.places.models
 import fleetapp.planning.models
@@ -32,6 +34,7 @@ import fleetapp.pricing.models
 import fleetapp.renewal.models
 import fleetapp.reserves.models
 import fleetapp.seals.models
+import fleetapp.settlement.models
 import fleetapp.sharing.models
 import fleetapp.trips.models
 import fleetapp.upkeep.models
@@ -39,17 +42,21 @@ import fleetapp.vehicles.models
 import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the metadata
 from fleetapp.accounts import service as accounts_service
 from fleetapp.acquisitions import effects as acquisition_effects
+from fleetapp.costs import queries as cost_queries
 from fleetapp.findings import queries as finding_queries
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.db import Base, Database
 from fleetapp.notices.channels import configured as notice_channels
 from fleetapp.notices.rules import Limits as NoticeLimits
+from fleetapp.occasions import summary as occasion_summary
 from fleetapp.orders import queries as order_queries
-from fleetapp.orders.rules import OrderState
+from fleetapp.orders.rules import DRIVEN, OrderState
 from fleetapp.policies import preview as policy_preview
 from fleetapp.policies import queries as policy_queries
+from fleetapp.pricing import preview as pricing_preview
 from fleetapp.settings import Settings
+from fleetapp.settlement import queries as settlement_queries
 from fleetapp.vehicles import queries as vehicle_queries
 from fleetapp.web import api as web_api
 from fleetapp.web.request import Shell
@@ -62,6 +69,18 @@ CONSTRAINT_ERRORS = {
     "ck_policy_value_same_day": "policies.same_day_now",
     "ck_policy_value_past": "policies.past_now",
     "ck_policy_value_unit": "policies.unit_now",
+    "uq_charge_order_id": "settlement.charged_already",
+    "ck_charge_unconfirmed": "settlement.unconfirmed",
+    "ck_charge_statement": "settlement.statement_closed",
+    "ck_statement_step": "settlement.step_now",
+    "ck_statement_sum": "settlement.sum_now",
+    "ck_statement_no_self_confirm": "kit.own_row",
+    "ck_adjustment_statement": "settlement.statement_closed",
+    "ck_adjustment_below": "settlement.adjust_below_now",
+    "ck_statement_dispute_closed": "settlement.statement_closed",
+    "ck_statement_dispute_no_self_answer": "kit.own_row",
+    "uq_statement_dispute_open": "settlement.disputed_already",
+    "ck_travel_order_settled": "settlement.settled_once",
     "uq_price_book_first_day": "pricing.same_day",
     "uq_price_book_org_id_version_no": "pricing.version_taken",
     "ck_price_book_no_self_approval": "kit.own_row",
@@ -79,9 +98,26 @@ CONSTRAINT_ERRORS = {
     "ck_assignment_pool": "planning.pool_refused",
     "ck_assignment_seats": "planning.pool_refused",
     "uq_assignment_order_active": "planning.already_assigned",
+    "ck_occasion_released": "occasions.still_keeps",
+    "ck_hold_occasion": "occasions.closed",
+    "ck_occasion_shift_kept": "occasions.not_kept",
+    "uq_occasion_shift_vehicle": "occasions.driver_twice",
+    "uq_occasion_shift_driver": "occasions.driver_twice",
+    "ck_travel_order_occasion": "occasions.not_open",
     "uq_duty_event_idempotency_key": "duty.already_received",
     "uq_trip_expense_idempotency_key": "duty.already_received",
     "ck_trip_expense_open": "duty.expense_closed",
+    "uq_mileage_confirmation_order_id": "confirmations.there",
+    "ck_mileage_confirmation_state": "confirmations.not_now",
+    "ck_mileage_confirmation_open": "confirmations.objection_open",
+    "ck_mileage_confirmation_person": "confirmations.not_yours",
+    "ck_mileage_confirmation_explained": "confirmations.explain",
+    "uq_mileage_remark_order_id_seq": "confirmations.remark_there",
+    "ck_mileage_remark_turn": "confirmations.remark_there",
+    "ck_mileage_remark_person": "confirmations.not_yours",
+    "uq_trip_rating_order_id": "confirmations.rated_now",
+    "ck_trip_rating_person": "confirmations.not_yours",
+    "ck_travel_order_confirmed": "confirmations.row_first",
     "uq_gps_terminal_phone": "tracking.phone_taken",
     "uq_user_account_username": "accounts.username_taken_now",
     "uq_travel_order_applicant_id_request_key": "orders.received_already",
@@ -196,13 +232,19 @@ MENU = (
         "approvals.delegations", "approvals.delegations", "user-check", "approvals.delegate", "web.menu.group.travel"
     ),
     MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("occasions.index", "occasions.title", "flag", "occasions.read", "web.menu.group.travel"),
     MenuItem("pool.index", "pool.title", "refresh", "pool.read", "web.menu.group.travel"),
     MenuItem("emergency.index", "emergency.title", "alert-triangle", "emergency.read", "web.menu.group.travel"),
     MenuItem("reserves.index", "reserves.title", "shield-check", "reserves.read", "web.menu.group.travel"),
     MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
+    MenuItem("confirmations.index", "confirmations.list", "checks", "confirmations.read", "web.menu.group.travel"),
+    MenuItem(
+        "confirmations.results", "confirmations.results", "star", "confirmations.ratings", "web.menu.group.travel"
+    ),
     MenuItem("duty.all_expenses", "duty.expenses_all", "receipt", "duty.expenses", "web.menu.group.travel"),
     MenuItem("tracking.live", "web.menu.live", "map-pin", "tracking.live", "web.menu.group.travel"),
+    MenuItem("settlement.index", "settlement.title", "receipt", "settlement.read", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
     MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read", "web.menu.group.watch"),
     MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export", "web.menu.group.watch"),
@@ -240,6 +282,9 @@ MENU = (
 )
 
 
+occasion_summary.COSTS.append(cost_queries.all_rows)
+"""What the orders of an event have cost, by the slices above events."""
+
 policy_preview.EFFECTS.update({
     "renewal.min_years": (vehicle_queries.renewable, acquisition_effects.too_young),
     "scrap.": (vehicle_queries.to_scrap,),
@@ -253,19 +298,24 @@ policy_preview.EFFECTS.update({
 })  # fmt: skip
 """What a new policy figure touches, counted by the slices above policies."""
 
+pricing_preview.SOURCES.append(settlement_queries.past)
+
 Job = Callable[[Database, datetime], object]
 
 
 def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
     import fleetapp.acquisitions.jobs
+    import fleetapp.confirmations.jobs
     import fleetapp.findings.jobs
     import fleetapp.ledgers.jobs
     import fleetapp.notices.jobs
+    import fleetapp.occasions.jobs
     import fleetapp.orders.jobs
     import fleetapp.planning.jobs
     import fleetapp.pool.jobs
     import fleetapp.seals.jobs
+    import fleetapp.settlement.jobs
     import fleetapp.sharing.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
@@ -285,9 +335,14 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("findings", 30, fleetapp.findings.jobs.scan),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
+        ("confirmations", 300, fleetapp.confirmations.jobs.confirm_due),
         ("orders_lapse", 600, fleetapp.orders.jobs.lapse),
         ("approvals", 300, fleetapp.orders.jobs.keep_moving),
         ("seals", 60, fleetapp.seals.jobs.move_due),
+        ("occasions", 60, fleetapp.occasions.jobs.move_due),
+        ("charges", 60, fleetapp.settlement.jobs.charge),
+        ("statements", 3600, fleetapp.settlement.jobs.issue),
+        ("closing", 600, fleetapp.settlement.jobs.close),
         ("sharing", 30, fleetapp.sharing.jobs.move_due),
         ("pool", 30, fleetapp.pool.jobs.release_lost),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
@@ -314,6 +369,10 @@ def shell(database: Database, settings: Settings) -> Shell:
     return Shell(database, settings, functools.partial(_resume, settings), MENU)
 
 
+NOT_OVER = frozenset(OrderState) - DRIVEN - {OrderState.OUTSOURCED}
+"""An order in these states has nothing to be charged for yet."""
+
+
 def register(app: Flask) -> None:
     """Plug the slices' pages, APIs and commands into an application."""
     import fleetapp.accounts.api
@@ -328,6 +387,8 @@ def register(app: Flask) -> None:
     import fleetapp.attachments.views
     import fleetapp.audit.cli
     import fleetapp.audit.views
+    import fleetapp.confirmations.api
+    import fleetapp.confirmations.views
     import fleetapp.costs.api
     import fleetapp.costs.views
     import fleetapp.demo.cli
@@ -351,6 +412,8 @@ def register(app: Flask) -> None:
     import fleetapp.notices.api
     import fleetapp.notices.care
     import fleetapp.notices.views
+    import fleetapp.occasions.api
+    import fleetapp.occasions.views
     import fleetapp.orders.api
     import fleetapp.orders.desk
     import fleetapp.orders.views
@@ -375,6 +438,8 @@ def register(app: Flask) -> None:
     import fleetapp.reserves.views
     import fleetapp.seals.api
     import fleetapp.seals.views
+    import fleetapp.settlement.api
+    import fleetapp.settlement.views
     import fleetapp.sharing.api
     import fleetapp.tracking.api
     import fleetapp.tracking.views
@@ -387,15 +452,15 @@ def register(app: Flask) -> None:
     import fleetapp.vehicles.views
     import fleetapp.workdays.api
 
-    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("papers.panel", "applications.panel")]
     for views in (
         fleetapp.accounts.views,
         fleetapp.acquisitions.views,
-        fleetapp.approvals.views,
         fleetapp.applications.desk,
         fleetapp.applications.views,
+        fleetapp.approvals.views,
         fleetapp.attachments.views,
         fleetapp.audit.views,
+        fleetapp.confirmations.views,
         fleetapp.costs.views,
         fleetapp.disposal.views,
         fleetapp.dossier.views,
@@ -406,6 +471,7 @@ def register(app: Flask) -> None:
         fleetapp.energy.views,
         fleetapp.findings.views,
         fleetapp.ledgers.views,
+        fleetapp.occasions.views,
         fleetapp.notices.care,
         fleetapp.notices.views,
         fleetapp.orders.desk,
@@ -421,6 +487,7 @@ def register(app: Flask) -> None:
         fleetapp.reports.views,
         fleetapp.reserves.views,
         fleetapp.seals.views,
+        fleetapp.settlement.views,
         fleetapp.tracking.views,
         fleetapp.trips.views,
         fleetapp.upkeep.desk,
@@ -428,13 +495,13 @@ def register(app: Flask) -> None:
         fleetapp.vehicles.views,
     ):
         app.register_blueprint(views.blueprint)
-    fleetapp.orders.views.PANELS[:] = [fleetapp.orders.views.Panel("desk.panel", "approvals.chain")]
     api = web_api.init_app(app)
     for endpoints in (
         fleetapp.accounts.api,
         fleetapp.acquisitions.api,
-        fleetapp.approvals.api,
+        fleetapp.confirmations.api,
         fleetapp.applications.api,
+        fleetapp.approvals.api,
         fleetapp.costs.api,
         fleetapp.disposal.api,
         fleetapp.dossier.api,
@@ -444,6 +511,7 @@ def register(app: Flask) -> None:
         fleetapp.energy.api,
         fleetapp.findings.api,
         fleetapp.ledgers.api,
+        fleetapp.occasions.api,
         fleetapp.notices.api,
         fleetapp.orders.api,
         fleetapp.places.api,
@@ -455,6 +523,7 @@ def register(app: Flask) -> None:
         fleetapp.reports.api,
         fleetapp.reserves.api,
         fleetapp.seals.api,
+        fleetapp.settlement.api,
         fleetapp.sharing.api,
         fleetapp.tracking.api,
         fleetapp.trips.api,
@@ -470,8 +539,13 @@ def register(app: Flask) -> None:
         OrderState.REJECTED,
         OrderState.WITHDRAWN,
     }
+    panel = fleetapp.orders.views.Panel
     fleetapp.orders.views.PANELS[:] = [
-        fleetapp.orders.views.Panel("sharing.order_card", "pool.panel", hidden=frozenset(early))
+        panel("desk.panel", "approvals.chain"),
+        panel("sharing.order_card", "pool.panel", hidden=frozenset(early)),
+        panel("papers.panel", "applications.panel"),
+        panel("confirmations.panel", "confirmations.title", "orders.read", hidden=NOT_OVER),
+        panel("settlement.panel", "settlement.panel", hidden=NOT_OVER),
     ]
     for commands in (fleetapp.audit.cli, fleetapp.demo.cli, fleetapp.planning.cli):
         app.cli.add_command(commands.group)

@@ -183,12 +183,12 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
 _CaseOrg = Organisation.__table__.alias("case_org").c
 
 
-def subjects_asked() -> Select[tuple[int]]:
+def subjects_asked() -> Select[int]:
     """Return the ids of what this transaction's actor is or was asked about, also in somebody's stead: they may read it."""
     return select(func.fleet_approval_subjects())
 
 
-def signed_by(user_id: int | None) -> Select[tuple[int]]:
+def signed_by(user_id: int | None) -> Select[int]:
     """Return the ids of what a person agreed to in any name."""
     return (
         select(ApprovalCase.subject_id)

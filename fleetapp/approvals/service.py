@@ -44,10 +44,11 @@ def load_default(session: Session, *, actor: Actor, now: datetime) -> ApprovalCh
     if top is None or queries.last_version(session, org_id=top.id):
         return None
     told = tomllib.loads(DEFAULT.read_text(encoding="utf-8"))
-    levels = [
-        Level(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+    rows: list[dict[str, Any]] = [
+        {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
         for row in told["level"]
     ]
+    levels = [Level(**row) for row in rows]
     return _publish(
         session, org=top, valid_from=told["valid_from"], note=told["source"], levels=levels, actor=actor, now=now
     )

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from marshmallow import EXCLUDE
 from werkzeug import Response as Redirect
 
+from fleetapp.accounts import queries as accounts
 from fleetapp.audit import service as audit
 from fleetapp.emergency import figures, queries, service
 from fleetapp.emergency.models import EmergencyActivation
@@ -129,7 +130,7 @@ def _show(activation_id: int, problem: str | None) -> str:
             "emergency/show.html", activation=activation, may=may, calling=may and calling, lines=lines, effects=effects, problem=problem,
             record=figures.record_of(s, activation=activation, now=now()), done=queries.effects_of(s, activation_id=activation.id),
             events=queries.events_of(s, activation_id=activation.id), at=now(), level=level, levels=DECLARED,
-            features=_features(activation), values=request.form, errors={}, pools=_names(lines),
+            features=_features(activation), values=request.form, errors={}, pools={wish["pool_id"]: accounts.get_org(s, org_id=wish["pool_id"]) for wish in activation.wanted},
         )  # fmt: skip
 
 
@@ -137,10 +138,6 @@ def _ticked() -> set[int] | None:
     """Return the vehicles that the reader ticked to look at again, or None for those proposed."""
     chosen = request.values.getlist("vehicle_ids", type=int)
     return set(chosen) if chosen else None
-
-
-def _names(lines: Any) -> dict[int, Any]:
-    return {line.pool_id: one.vehicle.org for line in lines for one in line.candidates[:1]}
 
 
 def _features(activation: EmergencyActivation) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class ChangeIn(ContentIn):
     @post_load
     def named(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Call the reason as the service does."""
-        return {**data, "reason": data.pop("why")} if "why" in data else data
+        return {("reason" if name == "why" else name): value for name, value in data.items()}
 
 
 class WaitingQuery(StrictSchema):

@@ -17,10 +17,9 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
 from fleetapp.notices.service import notify
-from fleetapp.orders import cases, queries, rules, tell
+from fleetapp.orders import cases, queries, rules, tell, way
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
-from fleetapp.places import areas
 from fleetapp.policies import queries as policies
 from fleetapp.vehicles import queries as vehicles
 
@@ -164,7 +163,6 @@ def submit(
     rules.check_people(kind, passengers, passenger_count)
     rules.check_stops(stops)
     wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
-    places = [(stop.lon, stop.lat) for stop in stops]
     day = f"YC{clock.local_date(now):%Y%m%d}"
     order = TravelOrder(
         org_id=actor.org_id, number=f"{day}-{next_number(session, day):04d}", kind=kind, purpose=purpose, reason=reason,
@@ -172,8 +170,7 @@ def submit(
         start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
         created_at=now, request_key=request_key, filed_by_id=actor.user_id, pooling_ok=pooling_ok,
         round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted,
-        area=areas.area_of(accounts.get_org(session, org_id=actor.org_id).adcode, places),
-        route_m=areas.journey_m(places, round_trip=round_trip),
+        **way.measured(accounts.get_org(session, org_id=actor.org_id), stops, round_trip=round_trip),
     )  # fmt: skip
     order.stops = [
         OrderStop(position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
@@ -184,10 +181,10 @@ def submit(
     session.flush()
     session.refresh(order, ["stops"])  # with the coordinates as the database has them
     record_made(session, order=order, actor=actor, now=now, note=note)
+    cases.open_for(session, order, limits=limits(session, now=now, org_path=order.org.path), actor=actor, now=now)
     if applicant_id != actor.user_id:
         notify(session, to=[applicant_id], code="orders.notice.filed_for", link=f"/orders/{order.id}", now=now,
                params={"number": order.number, "name": actor.name}, key=f"orders.filed_for:{order.id}")  # fmt: skip
-    cases.open_for(session, order, limits=limits(session, now=now, org_path=order.org.path), actor=actor, now=now)
     return order
 
 
@@ -224,6 +221,8 @@ def resubmit(
     if stops is not None:
         rules.check_stops(stops)
         put_stops(session, order=order, stops=stops, now=now)
+        measured = way.measured(order.org, stops, round_trip=order.round_trip)
+        order.area, order.route_m = measured["area"], measured["route_m"]
     session.flush()
     advance(session, order=order, action=OrderAction.RESUBMIT, actor=actor, now=now)
     cases.open_for(session, order, limits=limit, actor=actor, now=now)
@@ -335,14 +334,6 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     if order.state in rules.ASSIGNED:
         raise RuleBroken("orders.release_first", number=order.number)
     return advance(session, order=order, action=OrderAction.CANCEL, actor=actor, now=now, note=reason)
-
-
-def confirm(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
-    """Confirm a finished journey; a second time does nothing."""
-    order = _held(session, order_id=order_id, action="orders.confirm", actor=actor, done=OrderState.MILEAGE_CONFIRMED)
-    if order.state == OrderState.MILEAGE_CONFIRMED:
-        return order
-    return advance(session, order=order, action=OrderAction.CONFIRM, actor=actor, now=now, note=note)
 
 
 def issue_slip(session: Session, *, org_id: int, actor: Actor, now: datetime) -> DispatchSlip:

@@ -52,7 +52,7 @@ def test_everything_told_is_in_the_database(filled):
     assert ask(database, "SELECT count(*) FROM vehicle") == [(300,)]
     assert ask(database, "SELECT count(*) FROM travel_order") == [(len(demo.story.orders),)]
     states = dict(ask(database, "SELECT state, count(*) FROM travel_order GROUP BY 1"))
-    assert {"SUBMITTED", "APPROVED", "DRIVER_ACCEPTED", "EN_ROUTE", "MILEAGE_CONFIRMED"} <= states.keys()
+    assert {"SUBMITTED", "APPROVED", "DRIVER_ACCEPTED", "EN_ROUTE", "MILEAGE_CONFIRMED", "CLOSED"} <= states.keys()
     done = [order for order in demo.story.orders if order.state == "done"]
     matched = "SELECT count(DISTINCT order_id) FROM trip_match WHERE superseded_at IS NULL AND kind = 'matched' AND score >= 0.6"
     assert ask(database, matched)[0][0] >= 0.95 * len(done)
