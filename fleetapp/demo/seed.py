@@ -17,7 +17,7 @@ from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.approvals import service as approvals
 from fleetapp.audit import service as audit
-from fleetapp.demo import applications, bridge, files, journeys, life, people, seals, settlement, sharing
+from fleetapp.demo import applications, bridge, files, journeys, life, notices, people, seals, settlement, sharing
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -133,6 +133,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
         f"{settled['charged']} 单计费，{settled['statements']} 张结算单 / {settled['charged']} orders charged, {settled['statements']} statements"
     )
     stage(f"{applications.apply(database, now=now)} 个常用行程 / favourite trips")
+    stage(f"{notices.tell(database, now=now)} 条消息已发出 / notices went out")
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip

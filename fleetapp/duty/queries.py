@@ -21,6 +21,7 @@ from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.planning import pooling
 from fleetapp.planning import queries as planning
 from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.planning.paper import Actuals
 from fleetapp.vehicles.models import Vehicle
 
 
