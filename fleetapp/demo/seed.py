@@ -26,6 +26,7 @@ from fleetapp.demo import (
     gatherings,
     journeys,
     life,
+    notices,
     people,
     seals,
     settlement,
@@ -153,6 +154,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(
         f"{emergencies.prepare(database, demo.city, demo.story, now=now)} 辆车参加应急和演练 / vehicles came to a drill and an emergency"
     )
+    stage(f"{notices.tell(database, now=now)} 条消息已发出 / notices went out")
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip
