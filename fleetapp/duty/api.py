@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from flask import request
 from flask.views import MethodView
 from flask_smorest import Blueprint
 from geoalchemy2.shape import to_shape
@@ -24,6 +23,7 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.paging import paginate
 from fleetapp.planning.models import Assignment
 from fleetapp.web.api import page_headers
+from fleetapp.web.forms import sent_file
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_duty", __name__, url_prefix="/api/v1", description="Driver's duties")
@@ -81,10 +81,10 @@ class DutyExpenses(MethodView):
     @blueprint.response(201, ExpenseOut)
     def post(self, data: dict[str, Any], assignment_id: int) -> Any:
         """Add what was paid: form fields and a photograph as a file ``photo``; the same key again changes nothing."""
-        file = request.files.get("photo")
-        photo = (file.filename or "", file.read()) if file and file.filename else None
         with transaction() as session:
-            return expenses.add(session, assignment_id=assignment_id, **data, photo=photo, actor=actor(), now=now())
+            return expenses.add(
+                session, assignment_id=assignment_id, **data, photo=sent_file("photo"), actor=actor(), now=now()
+            )
 
     @blueprint.response(200, ExpenseOut(many=True))
     def get(self, assignment_id: int) -> Any:

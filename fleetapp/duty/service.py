@@ -14,6 +14,7 @@ from fleetapp.duty.rules import DutyAction
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, RuleBroken
+from fleetapp.notices import service as notices
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders.rules import OrderState
@@ -89,6 +90,11 @@ def report(
         for one in movers:
             _move(session, one, action=DutyAction.CHECK_OUT, step=step | {"odometer_m": out.odometer_m}, actor=actor,
                   key=f"{idempotency_key}{queries.SIBLING}out{one.id}")  # fmt: skip
+    if action is DutyAction.CHECK_IN:
+        for one in movers:
+            told, number = [one.order.applicant_id, one.order.filed_by_id], one.order.number
+            notices.notify(session, to=told, code="duty.notice.returned", params={"number": number},
+                           link=f"/orders/{one.order_id}/confirmation", key=f"returned-{one.order_id}", now=now)  # fmt: skip
     return events[0]
 
 

@@ -23,7 +23,7 @@ from fleetapp.orders import queries as orders
 from fleetapp.orders.rules import DRIVEN
 from fleetapp.planning.models import Assignment
 from fleetapp.web.display import field_errors
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load, load_form, sent_file
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -113,12 +113,10 @@ FIELD_OF = {
 @blueprint.post("/duty/<int:assignment_id>/expenses")
 def pay(assignment_id: int) -> Response | tuple[str, int]:
     """Add an expense; on a mistake show the same page with what to correct."""
-    file = request.files.get("photo")
-    photo = (file.filename or "", file.read()) if file and file.filename else None
     try:
         data = load_form(ExpenseIn())
         with transaction() as s:
-            expenses.add(s, assignment_id=assignment_id, **data, photo=photo, actor=actor(), now=now())
+            expenses.add(s, assignment_id=assignment_id, **data, photo=sent_file("photo"), actor=actor(), now=now())
     except NotFound:
         raise
     except FleetError as error:

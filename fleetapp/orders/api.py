@@ -160,13 +160,3 @@ class Cancel(MethodView):
         """Cancel an approved order that has no vehicle yet."""
         with transaction() as session:
             return service.cancel(session, order_id=order_id, reason=data["reason"], actor=actor(), now=now())
-
-
-@blueprint.route("/orders/<int:order_id>/confirm")
-class Close(MethodView):
-    @blueprint.arguments(NoteIn)
-    @blueprint.response(200, OrderOut)
-    def post(self, data: dict[str, Any], order_id: int) -> Any:
-        """Confirm a finished journey."""
-        with transaction() as session:
-            return service.confirm(session, order_id=order_id, note=data["note"], actor=actor(), now=now())

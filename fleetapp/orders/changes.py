@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fleetapp.accounts import queries as accounts
@@ -27,6 +27,7 @@ from fleetapp.orders import cases, queries, rules, service, way
 from fleetapp.orders.models import OrderChange, TravelOrder
 from fleetapp.orders.rules import ChangeState, OrderKind, OrderState
 
+CONTENT = text("SELECT order_content(o) FROM travel_order o WHERE o.id = :id")
 MOMENTS = ("start_at", "end_at")
 PLAIN = ("passengers", "passenger_count", "contact", "body", "area", "route_m")
 STATE_OF = {
@@ -169,12 +170,7 @@ def breaks_booking(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 def content_of(session: Session, order: TravelOrder) -> dict[str, Any]:
     """Return what of an order can be changed, as the database writes it."""
     session.flush()
-    return dict(
-        session.scalar(
-            select(func.order_content(TravelOrder.__table__.table_valued())).where(TravelOrder.id == order.id)
-        )
-        or {}
-    )
+    return dict(session.execute(CONTENT, {"id": order.id}).scalar_one())
 
 
 def _apply(session: Session, change: OrderChange, *, actor: Actor, now: datetime) -> OrderChange:
@@ -235,8 +231,8 @@ def _text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _moment(written: str) -> datetime:
+    return datetime.fromisoformat(written)
 
 
 def _record(session: Session, change: OrderChange, what: str, *, actor: Actor, now: datetime, note: str | None) -> None:

@@ -17,7 +17,7 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
 from fleetapp.notices.service import notify
-from fleetapp.orders import cases, queries, rules, way
+from fleetapp.orders import cases, queries, rules, tell, way
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
 from fleetapp.policies import queries as policies
@@ -131,6 +131,7 @@ def submit(
     luggage: str = "",
     series: str | None = None,
     wanted_plate: str = "",
+    occasion_id: int | None = None,
     note: str | None = None,
 ) -> TravelOrder:
     """Apply for a vehicle over ``[start_at, end_at)``; ``stops`` begins with the origin.
@@ -139,7 +140,8 @@ def submit(
     told. How far it goes is worked out here. With a ``request_key`` a repeated request returns the order it made before.
 
     :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit;
-        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``.
+        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``; ``orders.occasion_kind``,
+        ``orders.occasion_over``.
     """
     if actor.user_id is None or actor.org_id is None:
         raise RuleBroken("orders.no_unit")
@@ -162,6 +164,10 @@ def submit(
     )  # fmt: skip
     rules.check_people(kind, passengers, passenger_count)
     rules.check_stops(stops)
+    if occasion_id is not None:
+        rules.check_occasion(
+            kind, occasion_id, {one.id for one in queries.occasions_open(session, actor=actor, at=now)}
+        )
     wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
     day = f"YC{clock.local_date(now):%Y%m%d}"
     order = TravelOrder(
@@ -169,7 +175,7 @@ def submit(
         applicant_id=applicant_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
         start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
         created_at=now, request_key=request_key, filed_by_id=actor.user_id, pooling_ok=pooling_ok,
-        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted,
+        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted, occasion_id=occasion_id,
         **way.measured(accounts.get_org(session, org_id=actor.org_id), stops, round_trip=round_trip),
     )  # fmt: skip
     order.stops = [
@@ -336,14 +342,6 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     return advance(session, order=order, action=OrderAction.CANCEL, actor=actor, now=now, note=reason)
 
 
-def confirm(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
-    """Confirm a finished journey; a second time does nothing."""
-    order = _held(session, order_id=order_id, action="orders.confirm", actor=actor, done=OrderState.MILEAGE_CONFIRMED)
-    if order.state == OrderState.MILEAGE_CONFIRMED:
-        return order
-    return advance(session, order=order, action=OrderAction.CONFIRM, actor=actor, now=now, note=note)
-
-
 def issue_slip(session: Session, *, org_id: int, actor: Actor, now: datetime) -> DispatchSlip:
     """Issue the next slip of a unit and year, ``330106-EDU-2026-00012``, without gaps, safe under concurrency.
 
@@ -417,10 +415,12 @@ def _record(
     now: datetime,
     note: str | None,
 ) -> None:
-    session.add(OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state,
-                           actor_id=actor.user_id, at=now, note=note))  # fmt: skip
+    event = OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state, actor_id=actor.user_id,
+                       at=now, note=note)  # fmt: skip
+    session.add(event)
     session.flush()
     session.expire(order, ["events"])
+    tell.moved(session, order=order, action=action, actor=actor, now=now, event_id=event.id, note=note)
     audit.record(session, actor=actor, now=now, action=f"orders.{PAST_TENSE[action]}", subject_type="travel_order",
                  subject_id=order.id, org_id=order.org_id, number=order.number, before=before, after=order.state,
                  note=note)  # fmt: skip

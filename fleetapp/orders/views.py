@@ -115,15 +115,6 @@ def withdraw(order_id: int) -> Response:
     return _onward(order_id)
 
 
-@blueprint.post("/orders/<int:order_id>/confirm")
-def confirm(order_id: int) -> Response:
-    """Confirm a finished journey."""
-    with transaction() as s:
-        order = service.confirm(s, order_id=order_id, actor=actor(), now=now())
-        flash(t("orders.confirmed_done", number=order.number))
-    return _onward(order_id)
-
-
 def _with_reason(order_id: int, step: Any, done: str) -> Response | tuple[str, int]:
     """Do a step that needs a reason; without one the order's page says so."""
     try:

@@ -39,6 +39,7 @@ STATES = {
     "orders": OrderState,
     "planning": OrderState,
     "duty": OrderState,
+    "confirmations": OrderState,
     "vehicles": VehicleState,
     "findings": FindingState,
     "indicators": IndicatorState,

@@ -45,7 +45,7 @@ def test_the_whole_application_through_the_api_up_to_cancelling(api, made):
     assert (refused.status_code, "reason" in str(refused.json["fields"])) == (422, True)
     cancelled = applicant("POST", f"{path}/cancel", json={"reason": "会议改期"}).json
     assert (cancelled["state"], cancelled["closing_reason"]) == ("CANCELLED", "会议改期")
-    wrong = applicant("POST", f"{path}/confirm", json={})
+    wrong = applicant("POST", f"{path}/withdraw", json={})
     assert (wrong.status_code, wrong.json["code"]) == (403, "kit.wrong_state")
 
 
