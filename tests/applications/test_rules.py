@@ -25,8 +25,7 @@ def codes(area=Area.URBAN, days=WORKDAY, night=False, **changes):
     trip = Trip(**{"kind": OrderKind.ORDINARY, "body": Body.SEDAN, "people": 2, "start_at": NOW + timedelta(hours=2),
                    "end_at": NOW + timedelta(hours=4), **changes})  # fmt: skip
     return [
-        hint.code
-        for hint in rules.hints(trip, area=area, zone="", days=days, night=night, figures=FIGURES, lead=LEAD, now=NOW)
+        hint.code for hint in rules.hints(trip, area=area, days=days, night=night, figures=FIGURES, lead=LEAD, now=NOW)
     ]
 
 
