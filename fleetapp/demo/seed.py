@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
-from fleetapp.approvals import service as approvals
+from fleetapp.approvals import chains
 from fleetapp.audit import service as audit
 from fleetapp.demo import approving, bridge, files, life, people, seals
 from fleetapp.demo.city import City, build
@@ -103,7 +103,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(f"{len(demo.story.orders)} 份用车申请的一个月 / a month of {len(demo.story.orders)} orders told")
     terminals = _found(database, demo, password)
     with database.transaction(SYSTEM) as session:
-        approvals.load_default(session, actor=SYSTEM, now=now)
+        chains.load_default(session, actor=SYSTEM, now=now)
     life.authorise(database, demo.city, at=clock.start_of(demo.story.first_on))
     life.paper(database, demo.city, first_on=demo.story.first_on, now=now)
     files.complete(database, demo.city, seed=SEED, at=clock.start_of(demo.story.first_on))
