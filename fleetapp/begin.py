@@ -14,6 +14,7 @@ from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Role
 from fleetapp.places import service as places
 from fleetapp.policies import service as policies
+from fleetapp.pricing import service as pricing
 from fleetapp.workdays import service as workdays
 
 
@@ -47,6 +48,7 @@ def begin(code: str, name_zh: str, name_en: str, username: str, years: tuple[int
         org = accounts.create_org(session, parent_id=None, code=code, kind=OrgKind.CITY, name_zh=name_zh, name_en=name_en,
                                   adcode=code[:6], actor=SYSTEM, now=now)  # fmt: skip
         session.flush()
+        pricing.load_file(session, actor=SYSTEM, now=now)
         chains.load_default(session, actor=SYSTEM, now=now)
         accounts.create_user(
             session, username=username, name_zh="系统管理员", name_en="System administrator", org_id=org.id, password=password,

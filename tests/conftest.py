@@ -48,7 +48,11 @@ def named(url: str, database: str) -> str:
 def _fingerprint() -> str:
     parts = [*(ROOT / "migrations").rglob("*.sql"), *(ROOT / "migrations").rglob("*.py"), ROOT / "tests" / "world.py"]
     parts += [*(ROOT / "fleetapp").glob("*/models.py"), ROOT / "telematics" / "tables.py"]
-    parts += [ROOT / "config" / "policy.toml", *(ROOT / "config" / "places").glob("*.csv")]
+    parts += [
+        ROOT / "config" / "policy.toml",
+        ROOT / "config" / "price_book.toml",
+        *(ROOT / "config" / "places").glob("*.csv"),
+    ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(parts))).hexdigest()[:12]
 
 

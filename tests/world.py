@@ -22,6 +22,7 @@ from fleetapp.kit.db import Database
 from fleetapp.places import service as places
 from fleetapp.places.models import ParkingArea
 from fleetapp.policies import service as policies
+from fleetapp.pricing import service as pricing
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
 from fleetapp.workdays import service as workdays
 
@@ -139,6 +140,7 @@ def build(database: Database, now: datetime) -> None:
     with database.transaction(SYSTEM) as session:
         policies.load_file(session, actor=SYSTEM, now=now)
         places.load_file(session, actor=SYSTEM, now=now)
+        pricing.load_file(session, actor=SYSTEM, now=now)
         workdays.load_year(session, year=now.year, actor=SYSTEM, now=now)
         chains.load_default(session, actor=SYSTEM, now=now)
 

@@ -49,6 +49,11 @@ def get_org_by_code(session: Session, *, code: str) -> Organisation:
     return org
 
 
+def get_top(session: Session) -> Organisation | None:
+    """Return the organisation above all others; None in an empty database."""
+    return session.scalar(select(Organisation).where(Organisation.parent_id.is_(None)))
+
+
 def list_districts(session: Session) -> Sequence[Organisation]:
     """Return the districts in code order."""
     return session.scalars(
@@ -100,6 +105,12 @@ def holders(session: Session, *, role: Role, org_path: str, nearest: bool = True
     ).all()
     lowest = max((len(path) for _, path in rows), default=0)
     return sorted({user_id for user_id, path in rows if not nearest or len(path) == lowest})
+
+
+def colleagues(session: Session, *, actor: Actor) -> Sequence[UserAccount]:
+    """Return the open accounts of the actor's own organisation, the actor's too, by name."""
+    rows = select(UserAccount).where(UserAccount.org_id == actor.org_id, UserAccount.closed_at.is_(None))
+    return session.scalars(rows.order_by(UserAccount.name_zh, UserAccount.id)).all()
 
 
 def find_open_sign_in(session: Session, *, token_sha256: str) -> SignIn | None:

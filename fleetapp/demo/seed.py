@@ -17,7 +17,21 @@ from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
 from fleetapp.approvals import chains
 from fleetapp.audit import service as audit
-from fleetapp.demo import approving, bridge, files, life, people, seals
+from fleetapp.demo import (
+    applications,
+    approving,
+    bridge,
+    emergencies,
+    files,
+    gatherings,
+    journeys,
+    life,
+    notices,
+    people,
+    seals,
+    settlement,
+    sharing,
+)
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -36,6 +50,7 @@ from fleetapp.places import service as places
 from fleetapp.places.roads import RoadGraph, load_roads
 from fleetapp.planning import service as planning
 from fleetapp.policies import service as policies
+from fleetapp.pricing import service as pricing
 from fleetapp.trips import jobs as trip_jobs
 from fleetapp.vehicles import service as vehicles
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
@@ -49,7 +64,6 @@ CALENDAR_YEARS = (2024, 2025, 2026)
 STEPS_A_COMMIT = 200
 FIXES_A_COMMIT = 20_000
 TELL_EVERY_S = 5.0
-CONFIRM_AFTER = timedelta(hours=3)
 REGISTERED_BEFORE = timedelta(days=180)
 """So long before the story begins, organisations and vehicles are known."""
 SEEDED = "demo.seeded"
@@ -122,11 +136,25 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     while trip_jobs.derive(database, now)["windows"]:
         pass
     stage("行程与匹配 / trips and matches")
+    stage("{} 段行程已确认，{} 条评价 / {} journeys confirmed, {} rated".format(*journeys.end(database, now=now) * 2))
     raised = people.find_clues(database, first_on=demo.story.first_on, now=now)
     answered = people.answer_clues(database, now=now)
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
     life.keep(database, demo.city, demo.story, now=now, stage=stage)
+    stage(f"{sharing.share(database, demo.city, demo.story, now=now)} 项资源共享 / offers, requests and loans")
+    stage(
+        f"{gatherings.gather(database, demo.city, now=now)} 单重大活动和拼车 / orders of an event and on a shared journey"
+    )
+    settled = settlement.settle(database, now=now)
+    stage(
+        f"{settled['charged']} 单计费，{settled['statements']} 张结算单 / {settled['charged']} orders charged, {settled['statements']} statements"
+    )
+    stage(f"{applications.apply(database, now=now)} 个常用行程 / favourite trips")
     stage(f"{approving.decide(database, now=now)} 份申请在审 / orders being decided along a unit's own chain")
+    stage(
+        f"{emergencies.prepare(database, demo.city, demo.story, now=now)} 辆车参加应急和演练 / vehicles came to a drill and an emergency"
+    )
+    stage(f"{notices.tell(database, now=now)} 条消息已发出 / notices went out")
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip
@@ -185,6 +213,7 @@ def _found(database: Database, demo: Demo, password: str) -> dict[str, int]:
             )  # fmt: skip
             session.flush()
             org_ids[org.code] = made.id
+        pricing.load_file(session, actor=SYSTEM, now=at)
         for account in city.accounts:
             user = accounts.create_user(
                 session, username=account.username, name_zh=account.name, name_en=account.name_en, org_id=org_ids[account.org],
@@ -250,9 +279,8 @@ def _live_through(database: Database, demo: Demo, stage: Say) -> int:
             ).all()
         )
         vehicle_ids = dict(session.execute(select(Vehicle.plate, Vehicle.id)).all())
-    confirm_until = demo.story.now - timedelta(hours=12)
     steps = sorted(
-        (step for order in demo.story.orders for step in _Life(order, driver_ids, vehicle_ids, confirm_until).steps()),
+        (step for order in demo.story.orders for step in _Life(order, driver_ids, vehicle_ids).steps()),
         key=lambda step: step[0],
     )
     told = time.monotonic()
@@ -272,11 +300,8 @@ def _live_through(database: Database, demo: Demo, stage: Say) -> int:
 class _Life:
     """The steps of one order; later ones use the ids that earlier ones made."""
 
-    def __init__(
-        self, order: Order, driver_ids: dict[str, int], vehicle_ids: dict[str, int], confirm_until: datetime
-    ) -> None:
+    def __init__(self, order: Order, driver_ids: dict[str, int], vehicle_ids: dict[str, int]) -> None:
         self.order = order
-        self.confirm_until = confirm_until
         self.driver_ids = driver_ids
         self.vehicle_ids = vehicle_ids
         self.order_id = 0
@@ -325,8 +350,6 @@ class _Life:
                     self.report, action=DutyAction.CHECK_IN, at=order.checked_in_at, odometer_m=order.odometer_in_m
                 ),
             )
-        if order.checked_in_at and order.checked_in_at < self.confirm_until:
-            yield order.checked_in_at + CONFIRM_AFTER, order.applicant, self.confirm
 
     def submit(self, session: Session, actor: Actor) -> None:
         """Apply."""
@@ -379,12 +402,6 @@ class _Life:
             session, assignment_id=self.assignment_id, action=action, actor=actor, now=at, odometer_m=odometer_m, note=note,
             idempotency_key=f"demo-{self.assignment_id}-{action}-{int(at.timestamp())}",
         )  # fmt: skip
-
-    def confirm(self, session: Session, actor: Actor) -> None:
-        """Confirm the journey."""
-        orders.confirm(
-            session, order_id=self.order_id, actor=actor, now=_moment(self.order.checked_in_at) + CONFIRM_AFTER
-        )
 
 
 def _moment(at: datetime | None) -> datetime:

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
@@ -218,11 +218,18 @@ def cost_rows(
     What was filled during a task of the vehicle belongs to that task.
     """
     rows = filtered(visible_to(actor), start_on=start, end_on=end - timedelta(days=1), vehicle_id=vehicle_id)
-    on_duty = and_(Assignment.vehicle_id == EnergyEntry.vehicle_id, Assignment.state == AssignmentState.ACTIVE,
-                   Assignment.during.contains(EnergyEntry.at))  # fmt: skip
+    # Of orders that share the vehicle the first one has it: an entry is counted once.
+    first = select(func.min(Assignment.id)).where(
+        Assignment.vehicle_id == EnergyEntry.vehicle_id, Assignment.state == AssignmentState.ACTIVE,
+        Assignment.during.contains(EnergyEntry.at),
+    ).correlate(EnergyEntry).scalar_subquery()  # fmt: skip
     columns = (EnergyEntry.vehicle_id, EnergyEntry.org_id, EnergyEntry.at, EnergyEntry.kind, EnergyEntry.amount, EnergyEntry.id,
                Assignment.order_id, EnergyEntry.station)  # fmt: skip
-    query = rows.where(EnergyEntry.void_at.is_(None)).with_only_columns(*columns).outerjoin(Assignment, on_duty)
+    query = (
+        rows.where(EnergyEntry.void_at.is_(None))
+        .with_only_columns(*columns)
+        .outerjoin(Assignment, Assignment.id == first)
+    )
     found = session.execute(query.order_by(None).order_by(EnergyEntry.at, EnergyEntry.id))
     return [
         CostRow(

@@ -103,6 +103,9 @@ def _scene(
     vehicle = queries.get_vehicle(session, vehicle_id=vehicle_id)
     found = queries.trips_between(session, vehicle_id=vehicle_id, start=start - MARGIN, end=min(end + MARGIN, now))
     orders = duties.orders_of_vehicle(session, vehicle_id=vehicle_id, start=start - MARGIN, end=end + MARGIN)
+    journeys: dict[int, list[OrderOfVehicle]] = {}
+    for order in orders:
+        journeys.setdefault(order.journey, []).append(order)
     # The last trip before the window tells where the vehicle was; it may be long ago, and its day is asked for too.
     earliest_on = min([first_on, *(clock.local_date(trip.start_at) for trip in found)])
     days = workdays.day_kinds(session, earliest_on - timedelta(days=3), last_on + timedelta(days=3))
@@ -111,17 +114,24 @@ def _scene(
         unmatched = [trip.id for trip in found if any(part.kind == "unmatched" for part in trip.matches)]
         away = queries.outside(session, trips=found, parking_id=vehicle.parking_id, whole=unmatched)
     return Scene(
-        vehicle=vehicle, start=start, end=end, now=now, trips=found, orders=[_order_facts(order) for order in orders],
-        slips={order.order_id: order.slip for order in orders}, days={day.on: day for day in days}, away=away,
+        vehicle=vehicle, start=start, end=end, now=now, trips=found, orders=[_order_facts(mates) for mates in journeys.values()],
+        slips={mate.order_id: _slips(mates) for mates in journeys.values() for mate in mates}, days={day.on: day for day in days}, away=away,
         figure_rows=figure_rows,
     )  # fmt: skip
 
 
-def _order_facts(order: OrderOfVehicle) -> OrderFacts:
+def _order_facts(mates: Sequence[OrderOfVehicle]) -> OrderFacts:
+    """Return the facts of a journey: orders that share it are judged once, as the first of them, over all their time."""
+    order = mates[0]
     return OrderFacts(
-        order_id=order.order_id, kind=order.order_kind, slip=order.slip, start_at=order.start_at, end_at=order.end_at,
-        driver_user_id=order.driver_user_id, checked_out_at=order.checked_out_at, returned_at=order.returned_at,
+        order_id=order.order_id, kind=order.order_kind, slip=_slips(mates), start_at=order.start_at,
+        end_at=max(mate.end_at for mate in mates), driver_user_id=order.driver_user_id, checked_out_at=order.checked_out_at,
+        returned_at=order.returned_at,
     )  # fmt: skip
+
+
+def _slips(mates: Sequence[OrderOfVehicle]) -> str:
+    return "、".join(mate.slip for mate in mates)
 
 
 # ---- orders ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from fleetapp.orders.schemas import (
     NoteIn,
     NothingIn,
     OrderDetailOut,
-    OrderIn,
     OrderOut,
     OrderQuery,
     ReasonIn,
@@ -43,13 +42,6 @@ class Orders(MethodView):
             )  # fmt: skip
             page = paginate(session, rows, number=query["page"], size=query["size"])
             return list(page.items), page_headers(page)
-
-    @blueprint.arguments(OrderIn)
-    @blueprint.response(201, OrderOut)
-    def post(self, data: dict[str, Any]) -> Any:
-        """Apply for a vehicle; the same ``request_key`` again returns the same order."""
-        with transaction() as session:
-            return service.submit(session, **data, actor=actor(), now=now())
 
 
 @blueprint.route("/orders/inbox")
@@ -168,13 +160,3 @@ class Cancel(MethodView):
         """Cancel an approved order that has no vehicle yet."""
         with transaction() as session:
             return service.cancel(session, order_id=order_id, reason=data["reason"], actor=actor(), now=now())
-
-
-@blueprint.route("/orders/<int:order_id>/confirm")
-class Close(MethodView):
-    @blueprint.arguments(NoteIn)
-    @blueprint.response(200, OrderOut)
-    def post(self, data: dict[str, Any], order_id: int) -> Any:
-        """Confirm a finished journey."""
-        with transaction() as session:
-            return service.confirm(session, order_id=order_id, note=data["note"], actor=actor(), now=now())

@@ -23,7 +23,7 @@ from fleetapp.audit import service as audit
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import Conflict, RuleBroken
-from fleetapp.orders import cases, queries, rules, service
+from fleetapp.orders import cases, queries, rules, service, way
 from fleetapp.orders.models import OrderChange, TravelOrder
 from fleetapp.orders.rules import ChangeState, OrderKind, OrderState
 
@@ -43,7 +43,7 @@ def request(
 ) -> OrderChange:  # fmt: skip
     """Ask to change an approved order; ``content`` holds any of window, passengers, contact, body, area, route.
 
-    A change that only shortens the window is applied at once. Without ``route_m`` new stops are measured by beeline.
+    A change that only shortens the window is applied at once. Without ``route_m`` the way of new stops is estimated.
 
     :raises NotAllowed: not one's own order or unit, or not in a state that can change.
     :raises RuleBroken: ``orders.change_reason``, ``change_nothing``, ``change_started``, or what an application is refused for.
@@ -65,7 +65,7 @@ def request(
             {"name": stop.name, "lat": stop.lat, "lon": stop.lon, "tolerance_m": stop.tolerance_m} for stop in stops
         ]
         if "route_m" not in content and after["stops"] != before["stops"]:
-            after["route_m"] = None
+            after |= way.measured(order.org, stops, round_trip=order.round_trip)
     if after == before:
         raise RuleBroken("orders.change_nothing")
     _check(order, after, now=now)

@@ -22,6 +22,7 @@ from fleetapp.kit.columns import (
 )
 from fleetapp.kit.db import Base
 from fleetapp.orders.rules import Area, ChangeState, OccasionState, OrderKind, OrderState, Purpose
+from fleetapp.vehicles.models import Vehicle
 
 __all__ = [
     "DispatchSlip",
@@ -56,7 +57,7 @@ class TravelOrder(Base):
     wanted. ``passengers`` are names as the applicant typed them. ``request_key`` is the sender's own name for the
     request: sent again it finds this order. The version guards against lost updates. ``filed_by_id`` typed it, for
     ``applicant_id``. ``route_m`` is the planned road there and back, ``area`` how far it goes; ``series`` joins the
-    orders of a weekly journey, ``occasion_id`` those of an event.
+    orders of a weekly journey, ``occasion_id`` those of an event. A service order may want one vehicle.
     """
 
     __tablename__ = "travel_order"
@@ -76,9 +77,10 @@ class TravelOrder(Base):
             "approver_id IS NULL OR (approver_id <> applicant_id AND approver_id <> filed_by_id)",
             name="no_self_approval",
         ),
+        CheckConstraint("wanted_vehicle_id IS NULL OR kind = 'service'", name="wanted_vehicle"),
         UniqueConstraint("applicant_id", "request_key"),
-        Index("ix_travel_order_start_at", "start_at"),
-        Index("ix_travel_order_state", "state"),
+        Index("ix_travel_order_start_at", "start_at", "id"),
+        Index("ix_travel_order_state", "state", "start_at"),
         Index(
             "ix_travel_order_unfinished",
             "start_at",
@@ -108,7 +110,7 @@ class TravelOrder(Base):
     created_at: Mapped[Moment]
     approved_at: Mapped[OptionalMoment]
     request_key: Mapped[OptionalStr]
-    filed_by_id: Mapped[UserId] = mapped_column(default=_applicant)
+    filed_by_id: Mapped[UserId] = mapped_column(default=_applicant, index=True)
     pooling_ok: Mapped[bool] = mapped_column(default=False)
     round_trip: Mapped[bool] = mapped_column(default=True)
     area: Mapped[OptionalStr]
@@ -117,6 +119,7 @@ class TravelOrder(Base):
     series: Mapped[OptionalStr] = mapped_column(index=True)
     occasion_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("occasion.id"), index=True)
     approval_case_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("approval_case.id"), index=True)
+    wanted_vehicle_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("vehicle.id"))
     version: Mapped[int] = mapped_column(Integer)
 
     org: Mapped[Organisation] = relationship(foreign_keys="TravelOrder.org_id")
@@ -125,6 +128,7 @@ class TravelOrder(Base):
     filed_by: Mapped[UserAccount] = relationship(foreign_keys="TravelOrder.filed_by_id")
     occasion: Mapped["Occasion | None"] = relationship()
     case: Mapped[ApprovalCase | None] = relationship()
+    wanted_vehicle: Mapped[Vehicle | None] = relationship()
     stops: Mapped[list["OrderStop"]] = relationship(
         primaryjoin="and_(OrderStop.order_id == TravelOrder.id, OrderStop.ended_at.is_(None))", order_by="OrderStop.position",
         cascade="save-update, merge",
@@ -247,6 +251,7 @@ class DispatchSlip(Base):
     issued_at: Mapped[Moment]
     issued_by: Mapped[OptionalUserId]
     void_at: Mapped[OptionalMoment]
+    void_by: Mapped[OptionalUserId]
     void_reason: Mapped[OptionalStr]
 
 

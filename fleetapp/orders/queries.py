@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Interval, Select, and_, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Interval, Select, and_, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, UserAccount
@@ -14,8 +14,8 @@ from fleetapp.kit import permits
 from fleetapp.kit.actor import SYSTEM, Actor, Role
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders import cases, rules
-from fleetapp.orders.models import DispatchSlip, OrderChange, OrderEvent, OrderStop, TravelOrder
-from fleetapp.orders.rules import OrderKind
+from fleetapp.orders.models import DispatchSlip, Occasion, OrderChange, OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.rules import OccasionState, OrderKind
 from fleetapp.policies import queries as policies
 from fleetapp.policies.preview import Measure
 
@@ -23,15 +23,24 @@ Orders = Select[TravelOrder]
 
 
 def _reach(action: str, actor: Actor) -> ColumnElement[bool]:
-    """Return the condition under which the permission table opens a row to the actor for ``action``."""
+    """Return the condition under which the permission table opens a row to the actor for ``action``.
+
+    Confidential orders open to fewer; the database decides the same (policy ``confidential``).
+    """
     if actor.has(Role.SYSTEM):
         return TravelOrder.id.is_not(None)
+    mine = or_(TravelOrder.applicant_id == actor.user_id, TravelOrder.filed_by_id == actor.user_id)
+    return and_(_granted(action, actor, mine), or_(TravelOrder.kind != OrderKind.CONFIDENTIAL, mine,
+                                                   _granted("orders.read_confidential", actor, mine)))  # fmt: skip
+
+
+def _granted(action: str, actor: Actor, mine: ColumnElement[bool]) -> ColumnElement[bool]:
     scopes = permits.table()[action].roles
     parts: list[ColumnElement[bool]] = [TravelOrder.id.is_(None)]
     for grant in actor.grants:
         match scopes.get(grant.role):
             case "own":
-                parts.append(TravelOrder.applicant_id == actor.user_id)
+                parts.append(mine)
             case "unit":
                 parts.append(TravelOrder.org_id == grant.org_id)
             case "subtree":
@@ -50,7 +59,8 @@ def _readable(actor: Actor) -> ColumnElement[bool]:
 def visible_to(actor: Actor) -> Orders:
     """Return the orders that the permission table opens to the actor, newest journey first, with what lists show.
 
-    A sub-tree reaches orders of its units and orders that its vehicles serve. Drivers find theirs through duty.
+    A sub-tree reaches orders of its units and orders that its vehicles serve. Drivers find theirs through duty. One's
+    own are those asked for and those filed for a colleague.
     """
     return (
         select(TravelOrder)
@@ -295,6 +305,20 @@ def recent_stops(session: Session, *, actor: Actor, limit: int = 8) -> list[dict
         .limit(limit)
     )
     return [{"name": name, "lat": lat, "lon": lon} for name, lat, lon in rows]
+
+
+def occasions_open(session: Session, *, actor: Actor, at: datetime) -> Sequence[Occasion]:
+    """Return the events that an applicant may name in an order: not over at a moment, of the own unit or one above it."""
+    query = (
+        select(Occasion)
+        .join(Occasion.org)
+        .where(
+            Occasion.state.in_([OccasionState.PLANNED, OccasionState.ACTIVE]), Occasion.end_at > at,
+            literal(actor.org_path or "").startswith(Organisation.path),
+        )
+        .order_by(Occasion.start_at, Occasion.id)
+    )  # fmt: skip
+    return session.scalars(query).all()
 
 
 def get_slip(session: Session, *, slip_id: int) -> DispatchSlip:

@@ -61,6 +61,12 @@ class OrderIn(StrictSchema):
     supplementary = fields.Boolean(load_default=False)
     stops = fields.List(fields.Nested(StopIn), required=True)
     request_key = Text(load_default=None, allow_none=True, validate=filled(80))
+    applicant_id = fields.Integer(load_default=None, allow_none=True)
+    pooling_ok = fields.Boolean(load_default=False)
+    round_trip = fields.Boolean(load_default=True)
+    luggage = Text(load_default="", validate=validate.Length(max=120))
+    wanted_plate = Text(load_default="", validate=validate.Length(max=20))
+    occasion_id = fields.Integer(load_default=None, allow_none=True)
 
     @post_load
     def typed(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -203,6 +209,14 @@ class OrderOut(StrictSchema):
     closing_reason = fields.String(allow_none=True)
     created_at = Moment()
     approved_at = Moment(allow_none=True)
+    filed_by_id = fields.Integer()
+    pooling_ok = fields.Boolean()
+    round_trip = fields.Boolean()
+    luggage = fields.String()
+    occasion_id = fields.Integer(allow_none=True)
+    area = fields.String(allow_none=True)
+    route_m = fields.Integer(allow_none=True)
+    series = fields.String(allow_none=True)
     stops = fields.List(fields.Nested(StopOut))
 
 

@@ -16,10 +16,12 @@ from fleetapp.audit import service as audit
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
-from fleetapp.orders import cases, queries, rules
+from fleetapp.notices.service import notify
+from fleetapp.orders import cases, queries, rules, tell, way
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
 from fleetapp.policies import queries as policies
+from fleetapp.vehicles import queries as vehicles
 
 NEXT_NUMBER = text(
     "INSERT INTO number_series (key, last) VALUES (:key, 1)"
@@ -123,18 +125,36 @@ def submit(
     now: datetime,
     supplementary: bool = False,
     request_key: str | None = None,
+    applicant_id: int | None = None,
+    pooling_ok: bool = False,
+    round_trip: bool = True,
+    luggage: str = "",
+    series: str | None = None,
+    wanted_plate: str = "",
+    occasion_id: int | None = None,
+    note: str | None = None,
 ) -> TravelOrder:
     """Apply for a vehicle over ``[start_at, end_at)``; ``stops`` begins with the origin.
 
-    The order is for the actor's own unit. With a ``request_key`` a repeated request returns the order it made before.
+    The order is for the actor's own unit, and for the colleague ``applicant_id`` of it where one is named, who is then
+    told. How far it goes is worked out here. With a ``request_key`` a repeated request returns the order it made before.
 
-    :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit.
+    :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit;
+        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``; ``orders.occasion_kind``,
+        ``orders.occasion_over``.
     """
     if actor.user_id is None or actor.org_id is None:
         raise RuleBroken("orders.no_unit")
-    permits.require("orders.create", actor, org_path=actor.org_path)
+    applicant_id = applicant_id or actor.user_id
+    permits.require(
+        "orders.create_service" if kind is OrderKind.SERVICE else "orders.create", actor, org_path=actor.org_path
+    )
+    if applicant_id != actor.user_id:
+        permits.require("orders.file_for", actor, org_path=actor.org_path)
+        if applicant_id not in {colleague.id for colleague in accounts.colleagues(session, actor=actor)}:
+            raise RuleBroken("orders.no_colleague")
     if request_key and (
-        made := queries.find_by_request_key(session, applicant_id=actor.user_id, request_key=request_key)
+        made := queries.find_by_request_key(session, applicant_id=applicant_id, request_key=request_key)
     ):
         return made
     rules.check_purpose(kind, purpose)
@@ -144,12 +164,19 @@ def submit(
     )  # fmt: skip
     rules.check_people(kind, passengers, passenger_count)
     rules.check_stops(stops)
+    if occasion_id is not None:
+        rules.check_occasion(
+            kind, occasion_id, {one.id for one in queries.occasions_open(session, actor=actor, at=now)}
+        )
+    wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
     day = f"YC{clock.local_date(now):%Y%m%d}"
     order = TravelOrder(
         org_id=actor.org_id, number=f"{day}-{next_number(session, day):04d}", kind=kind, purpose=purpose, reason=reason,
-        applicant_id=actor.user_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
+        applicant_id=applicant_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
         start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
-        created_at=now, request_key=request_key, filed_by_id=actor.user_id,
+        created_at=now, request_key=request_key, filed_by_id=actor.user_id, pooling_ok=pooling_ok,
+        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted, occasion_id=occasion_id,
+        **way.measured(accounts.get_org(session, org_id=actor.org_id), stops, round_trip=round_trip),
     )  # fmt: skip
     order.stops = [
         OrderStop(position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
@@ -159,9 +186,17 @@ def submit(
     session.add(order)
     session.flush()
     session.refresh(order, ["stops"])  # with the coordinates as the database has them
-    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=None)
+    record_made(session, order=order, actor=actor, now=now, note=note)
     cases.open_for(session, order, limits=limits(session, now=now, org_path=order.org.path), actor=actor, now=now)
+    if applicant_id != actor.user_id:
+        notify(session, to=[applicant_id], code="orders.notice.filed_for", link=f"/orders/{order.id}", now=now,
+               params={"number": order.number, "name": actor.name}, key=f"orders.filed_for:{order.id}")  # fmt: skip
     return order
+
+
+def record_made(session: Session, *, order: TravelOrder, actor: Actor, now: datetime, note: str | None = None) -> None:
+    """Write the first event of an order and its audit entry."""
+    _record(session, order=order, action=OrderAction.SUBMIT, before=None, actor=actor, now=now, note=note)
 
 
 def resubmit(
@@ -192,6 +227,8 @@ def resubmit(
     if stops is not None:
         rules.check_stops(stops)
         put_stops(session, order=order, stops=stops, now=now)
+        measured = way.measured(order.org, stops, round_trip=order.round_trip)
+        order.area, order.route_m = measured["area"], measured["route_m"]
     session.flush()
     advance(session, order=order, action=OrderAction.RESUBMIT, actor=actor, now=now)
     cases.open_for(session, order, limits=limit, actor=actor, now=now)
@@ -305,14 +342,6 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     return advance(session, order=order, action=OrderAction.CANCEL, actor=actor, now=now, note=reason)
 
 
-def confirm(session: Session, *, order_id: int, actor: Actor, now: datetime, note: str | None = None) -> TravelOrder:
-    """Confirm a finished journey; a second time does nothing."""
-    order = _held(session, order_id=order_id, action="orders.confirm", actor=actor, done=OrderState.MILEAGE_CONFIRMED)
-    if order.state == OrderState.MILEAGE_CONFIRMED:
-        return order
-    return advance(session, order=order, action=OrderAction.CONFIRM, actor=actor, now=now, note=note)
-
-
 def issue_slip(session: Session, *, org_id: int, actor: Actor, now: datetime) -> DispatchSlip:
     """Issue the next slip of a unit and year, ``330106-EDU-2026-00012``, without gaps, safe under concurrency.
 
@@ -338,17 +367,29 @@ def void_slip(session: Session, *, slip: DispatchSlip, reason: str, actor: Actor
     if slip.void_at is not None:
         return slip
     rules.check_reason(OrderAction.CANCEL, reason)
-    slip.void_at, slip.void_reason = now, reason
+    slip.void_at, slip.void_by, slip.void_reason = now, actor.user_id, reason
     audit.record(session, actor=actor, now=now, action="orders.slip_voided", subject_type="dispatch_slip",
                  subject_id=slip.id, org_id=slip.org_id, number=slip.number, reason=reason)  # fmt: skip
     return slip
+
+
+def _wanted_vehicle(session: Session, *, kind: OrderKind, plate: str) -> int | None:
+    """Return the vehicle that a service order is for, as far as row-level security shows it."""
+    if not plate:
+        return None
+    if kind is not OrderKind.SERVICE:
+        raise RuleBroken("orders.plate_for_service")
+    found = vehicles.by_plate(session, plate=plate)
+    if found is None:
+        raise RuleBroken("orders.plate_unknown", plate=plate)
+    return found.id
 
 
 def _held(session: Session, *, order_id: int, action: str, actor: Actor, done: OrderState) -> TravelOrder:
     """Lock an order for an action; already being ``done`` is no reason to refuse."""
     order = queries.lock_order(session, order_id=order_id, actor=actor)
     state = None if order.state == done else order.state
-    permits.require(action, actor, org_path=order.org.path, owner_id=order.applicant_id, state=state)
+    permits.require(action, actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=state)
     return order
 
 
@@ -374,10 +415,12 @@ def _record(
     now: datetime,
     note: str | None,
 ) -> None:
-    session.add(OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state,
-                           actor_id=actor.user_id, at=now, note=note))  # fmt: skip
+    event = OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state, actor_id=actor.user_id,
+                       at=now, note=note)  # fmt: skip
+    session.add(event)
     session.flush()
     session.expire(order, ["events"])
+    tell.moved(session, order=order, action=action, actor=actor, now=now, event_id=event.id, note=note)
     audit.record(session, actor=actor, now=now, action=f"orders.{PAST_TENSE[action]}", subject_type="travel_order",
                  subject_id=order.id, org_id=order.org_id, number=order.number, before=before, after=order.state,
                  note=note)  # fmt: skip

@@ -1,26 +1,19 @@
-"""Pages of applicants and approvers: list, form, one order, inbox."""
+"""Pages of applicants and approvers: list, one order, inbox."""
 
-import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from marshmallow import EXCLUDE
 from sqlalchemy.orm import Session
 from werkzeug import Response
-from werkzeug.datastructures import MultiDict
 
-from fleetapp.accounts import queries as accounts
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
-from fleetapp.kit.paging import paginate
-from fleetapp.orders import desk, queries, rules, service
+from fleetapp.orders import desk, lists, queries, rules, service
 from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.schemas import NoteIn, OrderIn, OrderQuery, ReasonIn
-from fleetapp.places import queries as places
-from fleetapp.vehicles.rules import Body
-from fleetapp.web.display import input_moment, km
+from fleetapp.orders.schemas import NoteIn, OrderQuery, ReasonIn
+from fleetapp.web.display import km
 from fleetapp.web.forms import load, load_form
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
@@ -56,22 +49,6 @@ ICONS = {
 }  # fmt: skip
 COLOURS = {"approve": "green", "close": "green", "confirm": "green", "send_back": "orange", "lapse": "red", "reject": "red", "cancel": "red", "withdraw": "secondary",
            "release": "orange", "no_show": "orange"}  # fmt: skip
-FIELD_OF = {
-    "orders.purpose_not_for_kind": "purpose",
-    "orders.window_reversed": "end_at",
-    "orders.window_too_long": "end_at",
-    "orders.too_far_ahead": "start_at",
-    "orders.in_the_past": "start_at",
-    "orders.too_short_notice": "start_at",
-    "orders.not_supplementary": "supplementary",
-    "orders.supplementary_too_late": "supplementary",
-    "orders.nobody": "passenger_count",
-    "orders.passengers_unnamed": "passengers",
-    "orders.no_destination": "stops",
-    "orders.too_many_stops": "stops",
-    "orders.stop_outside": "stops",
-}
-"""Where a form shows what a rule said; anything else is told above the form."""
 
 
 @blueprint.get("/orders")
@@ -82,61 +59,22 @@ def index() -> str:
     start = clock.day_span(query["start_on"])[0] if query["start_on"] else None
     end = clock.day_span(query["end_on"])[1] if query["end_on"] else None
     with transaction() as s:
-        rows = queries.filtered(queries.visible_to(actor()), state=query["state"], kind=query["kind"], q=query["q"],
-                                start=start, end=end)  # fmt: skip
-        counts = queries.count_by_group(s, rows)
-        page = paginate(s, queries.filtered(rows, group=query["group"]), number=query["page"], size=query["size"])
+        rows = queries.filtered(
+            queries.visible_to(actor()), state=query["state"], kind=query["kind"], start=start, end=end
+        )
+        if query["q"]:
+            rows = lists.with_text(s, rows, q=query["q"], start=start, end=end)
+        counts = lists.counts(s, rows)
+        page = lists.page(s, queries.filtered(rows, group=query["group"]), number=query["page"], size=query["size"],
+                          total=counts[query["group"]])  # fmt: skip
         kept = {name: value for name, value in request.args.items() if name not in {"group", "page"} and value}
-        return render_template("orders/index.html", page=page, query=query, counts=counts, kept=kept)
+        return render_template("orders/index.html", page=page, query=query, counts=counts, kept=kept, most=lists.MOST)
 
 
 @blueprint.get("/orders/inbox")
 def inbox() -> str:
     """Show the applications that wait for this approver."""
     return desk.inbox_page()
-
-
-@blueprint.get("/orders/new")
-def new() -> str:
-    """Show the application form."""
-    permits.require("orders.create", actor())
-    with transaction() as s:
-        start = _half_hour(now() + service.limits(s, now=now(), org_path=actor().org_path).lead_time)
-        user = accounts.get_user(s, user_id=actor().user_id or 0, actor=actor())
-        values = {
-            "kind": "ordinary", "body": "sedan", "passenger_count": "1", "contact": user.phone or "",
-            "start_at": input_moment(start), "end_at": input_moment(start + timedelta(hours=3)),
-            "request_key": secrets.token_urlsafe(12),
-        }  # fmt: skip
-        return _form(s, values, [{}, {}], {})
-
-
-@blueprint.post("/orders/new")
-def create() -> Response | str | tuple[str, int]:
-    """Apply; faults come back next to their fields with everything that was typed."""
-    permits.require("orders.create", actor())
-    rows = _stop_rows(request.form)
-    values = {name: value for name, value in request.form.items() if not name.startswith("stop_")}
-    if "add_stop" in values:
-        with transaction() as s:
-            return _form(s, values, [*rows, {}][: rules.MOST_STOPS + 1], {})
-    try:
-        with transaction() as s:
-            given = {name: value for name, value in values.items() if value and name != "csrf_token"}
-            data = load(
-                OrderIn(), {**given, "stops": [_located(s, position, row) for position, row in enumerate(rows)]}
-            )
-            order = service.submit(s, **data, actor=actor(), now=now())
-            order_id, number = order.id, order.number
-    except Invalid as error:
-        errors = error.fields
-    except RuleBroken as error:
-        errors = {FIELD_OF.get(error.code, "form"): [t(error.code, **error.params)]}
-    else:
-        flash(t("orders.submitted_done", number=number))
-        return redirect(url_for("orders.show", order_id=order_id))
-    with transaction() as s:
-        return _form(s, values, rows, errors), 422
 
 
 @blueprint.get("/orders/<int:order_id>")
@@ -174,15 +112,6 @@ def withdraw(order_id: int) -> Response:
     with transaction() as s:
         order = service.withdraw(s, order_id=order_id, actor=actor(), now=now())
         flash(t("orders.withdrawn_done", number=order.number))
-    return _onward(order_id)
-
-
-@blueprint.post("/orders/<int:order_id>/confirm")
-def confirm(order_id: int) -> Response:
-    """Confirm a finished journey."""
-    with transaction() as s:
-        order = service.confirm(s, order_id=order_id, actor=actor(), now=now())
-        flash(t("orders.confirmed_done", number=order.number))
     return _onward(order_id)
 
 
@@ -251,42 +180,3 @@ def _features(order: TravelOrder) -> dict[str, Any]:
         "geometry": {"type": "LineString", "coordinates": line},
     }
     return {"type": "FeatureCollection", "features": [journey, *points]}
-
-
-def _form(s: Session, values: dict[str, str], rows: list[dict[str, str]], errors: dict[str, Any]) -> str:
-    purposes = [
-        (purpose, " ".join(kind for kind, allowed in rules.PURPOSES.items() if purpose in allowed))
-        for purpose in rules.Purpose
-    ]
-    return render_template(
-        "orders/new.html", values=values, errors=errors, rows=[*rows, {}, {}][: max(2, len(rows))], purposes=purposes,
-        kinds=list(rules.OrderKind), bodies=[body for body in Body if body is not Body.SPECIAL],
-        most_stops=rules.MOST_STOPS, recent=queries.recent_stops(s, actor=actor()),
-    )  # fmt: skip
-
-
-def _stop_rows(form: MultiDict[str, str]) -> list[dict[str, str]]:
-    """Return the rows of the route as typed, ``{name, lat, lon}`` without empty inputs; empty rows only as origin."""
-    columns = [[text.strip() for text in form.getlist(f"stop_{name}")] for name in ("name", "lat", "lon")]
-    longest = max(len(column) for column in columns)
-    padded = [column + [""] * (longest - len(column)) for column in columns]
-    names = ("name", "lat", "lon")
-    rows = [{key: text for key, text in zip(names, row, strict=True) if text} for row in zip(*padded, strict=True)]
-    return [*rows[:1], *(row for row in rows[1:] if row)]
-
-
-def _located(s: Session, position: int, row: dict[str, str]) -> dict[str, str]:
-    """Return the row with coordinates: its own, else those of the place that bears exactly this name."""
-    if "name" not in row or "lat" in row or "lon" in row:
-        return row
-    wanted = row["name"].casefold()
-    for place in places.search(s, row["name"], 20):
-        if wanted in {place.name_zh.casefold(), place.name_en.casefold()}:
-            return {**row, "lat": str(place.lat), "lon": str(place.lon)}
-    raise Invalid(fields={"stops": {position: {"name": [t("orders.place_unknown", name=row["name"])]}}})
-
-
-def _half_hour(at: datetime) -> datetime:
-    """Return the next full half hour."""
-    step = timedelta(minutes=30)
-    return at + (-(at - datetime.min.replace(tzinfo=at.tzinfo)) % step)

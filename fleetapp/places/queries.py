@@ -1,6 +1,6 @@
 """Reading of the gazetteer and of parking areas. Distances in metres, coordinates WGS-84 degrees."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,22 +60,38 @@ def _rank(token: str) -> ColumnElement[int]:
     )
 
 
-def search(session: Session, text: str, limit: int = SEARCH_LIMIT) -> list[Found]:
+def search(
+    session: Session, text: str, limit: int = SEARCH_LIMIT, *, first: Collection[str] = (), adcode: str | None = None
+) -> list[Found]:
     """Return places by Chinese name, pinyin, pinyin initials or English name, the best first.
 
-    Letters may be left out ("浙大紫金港" finds 浙江大学紫金港校区); several words must all fit.
+    Letters may be left out ("浙大紫金港" finds 浙江大学紫金港校区); several words must all fit. Where nothing fits, what
+    sounds or is spelt nearly so is offered ("紫金岗", "zijngang"). Of equally good ones those named ``first`` (used
+    lately) come before those of the district ``adcode``, and these before the rest.
     """
-    tokens = text.split()[:5]
+    tokens = [token[:40] for token in text.split()[:5]]
     if not tokens:
         return []
-    ranks = [_rank(token[:40]) for token in tokens]
+    ranks = [_rank(token) for token in tokens]
     total = sum(ranks[1:], start=ranks[0])
+    near = case((Place.name_zh.in_(first), 0), (Place.adcode == adcode, 1), else_=2)
     query = (
         select(*_columns())
         .where(and_(*(rank < 9 for rank in ranks)))
-        .order_by(total, func.length(Place.name_zh), Place.name_zh)
+        .order_by(total, near, func.length(Place.name_zh), Place.name_zh)
         .limit(limit)
     )
+    found = [Found(*row) for row in session.execute(query)]
+    return found or _alike(session, "".join(tokens), limit, near)
+
+
+def _alike(session: Session, text: str, limit: int, near: ColumnElement[int]) -> list[Found]:
+    """Return places whose pinyin or English name is nearly the text, misheard or misspelt, the most alike first."""
+    key = rules.sound(text)
+    if len(key) < rules.SHORTEST_ALIKE:
+        return []
+    alike = func.greatest(func.word_similarity(key, Place.pinyin), func.word_similarity(key, func.lower(Place.name_en)))
+    query = select(*_columns()).where(alike >= rules.ALIKE).order_by(alike.desc(), near, Place.name_zh).limit(limit)
     return [Found(*row) for row in session.execute(query)]
 
 

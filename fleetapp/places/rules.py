@@ -15,6 +15,11 @@ MOST_CORNERS = 200
 CHINA = (73.0, 3.0, 136.0, 54.0)
 """West, south, east, north of everything inland: catches latitude and longitude given in the wrong order."""
 
+ALIKE = 0.37
+"""Share of letter triples that a misspelt name must have in common with a place."""
+SHORTEST_ALIKE = 4
+"""A shorter text is like too many."""
+
 Ring = list[tuple[float, float]]
 
 
@@ -22,6 +27,16 @@ def search_key(syllables: list[str]) -> str:
     """Return the pinyin of a name as it is searched: all syllables joined, a blank, their initials; lower case."""
     words = [word for word in (re.sub(r"[^a-z0-9]", "", syllable.lower()) for syllable in syllables) if word]
     return f"{''.join(words)} {''.join(word[0] for word in words)}"
+
+
+def sound(text: str) -> str:
+    """Return a text as it sounds, in letters of pinyin without tones: Chinese typed by ear keeps its sound."""
+    if text.isascii():
+        return text.lower()
+    # A late import: the pronunciation tables are large, and most searches find what they want without them.
+    from pypinyin import lazy_pinyin
+
+    return "".join(lazy_pinyin(text)).lower()
 
 
 def like_parts(token: str) -> tuple[str, str, str]:

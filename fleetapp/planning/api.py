@@ -10,13 +10,15 @@ from fleetapp.kit.paging import paginate
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.schemas import OrderOut
-from fleetapp.planning import queries, service
+from fleetapp.planning import journeys, queries, service
 from fleetapp.planning.schemas import (
     AssignIn,
     AssignmentOut,
     CandidateOut,
     ConfirmIn,
     DayQuery,
+    JoinIn,
+    JourneyOut,
     OutcomeOut,
     PlanIn,
     ReasonIn,
@@ -78,6 +80,24 @@ class OrderAssignment(MethodView):
         """Take the vehicle back; the order waits again and its slip is void."""
         with transaction() as session:
             return service.release(session, order_id=order_id, reason=data["reason"], actor=actor(), now=now())
+
+
+@blueprint.route("/orders/<int:order_id>/journey")
+class OrderJourney(MethodView):
+    @blueprint.response(200, JourneyOut(many=True))
+    def get(self, order_id: int) -> Any:
+        """List the journeys at the time of an order, those it can join first."""
+        with transaction() as session:
+            order = order_queries.get_order(session, order_id=order_id, actor=actor())
+            permits.require("planning.assign", actor(), org_path=order.org.path, owner_id=order.applicant_id)
+            return journeys.options(session, order=order, actor=actor(), now=now())
+
+    @blueprint.arguments(JoinIn)
+    @blueprint.response(201, AssignmentOut)
+    def post(self, data: dict[str, Any], order_id: int) -> Any:
+        """Give an approved order a place in another one's journey."""
+        with transaction() as session:
+            return journeys.join(session, order_id=order_id, **data, actor=actor(), now=now())
 
 
 @blueprint.route("/orders/<int:order_id>/candidates")

@@ -1,13 +1,11 @@
 """Rows and the optimizer: orders, vehicles and drivers become an instance, a plan becomes proposals and reasons."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from geoalchemy2.shape import to_shape
 
 import dispatch
 from dispatch.costs import vehicle_cost
@@ -15,18 +13,15 @@ from dispatch.model import LICENCES, VEHICLE_CLASSES
 from dispatch.route import Index, by_vehicle, walk
 from fleetapp.drivers.models import Driver
 from fleetapp.drivers.rules import Licence, may_drive
-from fleetapp.kit import clock
 from fleetapp.kit.spans import Span
 from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderKind, Purpose
 from fleetapp.places.models import ParkingArea
 from fleetapp.planning import rules
 from fleetapp.planning.rules import Fault, Figures
+from fleetapp.planning.scene import Point, Scene, centre, duty_spans
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Body, Energy
-
-Point = tuple[float, float]
-"""Latitude and longitude, WGS-84 degrees."""
 
 CLASSES = {body.value: body.value for body in Body} | {Body.OFFROAD.value: "suv"}
 ENERGIES = {energy.value: energy.value for energy in Energy} | {Energy.HEV.value: "petrol", Energy.FCEV.value: "phev"}
@@ -40,31 +35,6 @@ DETOUR = 1.35
 TRAVEL_SOURCE = "beeline x 1.35, 32 km/h up to 10 km rising to 70 km/h at 60 km"
 ANOTHER_HOLDER_S = 2 * 86_400
 """Way of a driver to another holder's yard: longer than any shift, for drivers stay with their own vehicles."""
-
-DUTY_DAY_START = timedelta(hours=4)
-"""A driver's day runs from four to four, so that an evening's journey past midnight is one shift."""
-SLACK = timedelta(days=2)
-"""Vehicles and drivers are looked at so long before and after a window, for journeys and ways that stick out of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What a plan is made from. ``yards`` are by organisation; ``busy_*`` spans already taken by row id."""
-
-    window: Span
-    orders: Sequence[TravelOrder]
-    vehicles: Sequence[Vehicle]
-    drivers: Sequence[Driver]
-    figures: Figures
-    yards: Mapping[int, Point]
-    districts: Sequence[str]
-    busy_vehicles: Mapping[int, Sequence[Span]]
-    busy_drivers: Mapping[int, Sequence[Span]]
-
-    @property
-    def horizon(self) -> Span:
-        """The window with slack around it."""
-        return self.window.widened(SLACK, SLACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +84,22 @@ def instance_of(scene: Scene) -> dispatch.Instance:
         return place(f"yard {org_id} ", point)
 
     routes = {order.id: _route([place("", _point(stop)) for stop in order.stops]) for order in scene.orders}
-    vehicles = [_vehicle(scene, vehicle, yard(vehicle.org_id, vehicle.parking)) for vehicle in scene.vehicles]
-    holders = {vehicle.org_id for vehicle in scene.vehicles}
-    drivers = [_driver(scene, row, yard(row.org_id)) for row in scene.drivers if row.org_id in holders]
+    owners, borrowers, pairs = scene.lending.grouped(scene.vehicles, scene.orders)
+    vehicles = [
+        _vehicle(scene, vehicle, yard(scene.home(vehicle), vehicle.parking), owners[vehicle.id])
+        for vehicle in scene.vehicles
+    ]
+    holders = {scene.home(vehicle) for vehicle in scene.vehicles}
+    drivers = [_driver(scene, row, yard(scene.home(row))) for row in scene.drivers if scene.home(row) in holders]
     travel = _travel(tuple(places.values()))
-    requests = [_request(order, routes[order.id], travel, epoch=epoch) for order in scene.orders]
+    requests = [_request(order, routes[order.id], travel, borrowers[order.id], epoch=epoch) for order in scene.orders]
     return dispatch.Instance(
         epoch=epoch,
         travel=travel,
         requests=tuple(requests),
         vehicles=tuple(vehicle for vehicle in vehicles if vehicle is not None),
         drivers=tuple(driver for driver in drivers if driver is not None),
-        lending=_lending(scene),
+        lending=tuple(dispatch.Lending(*pair) for pair in pairs),
         before_s=round(scene.figures.before.total_seconds()),
         after_s=round(scene.figures.after.total_seconds()),
     )
@@ -140,10 +114,10 @@ def params_of(figures: Figures) -> dispatch.Params:
     )
 
 
-def centre(parking: ParkingArea) -> Point:
-    """Return the middle of a parking area."""
-    middle = to_shape(parking.area).centroid
-    return middle.y, middle.x
+def leg_between(points: Iterable[Point]) -> Callable[[Point, Point], tuple[float, float]]:
+    """Return the estimate of a way between two of the points: seconds and metres."""
+    travel = _travel(tuple(dispatch.Place(str(point), *point) for point in set(points)))
+    return lambda a, b: travel.leg(str(a), str(b))
 
 
 def _point(stop: OrderStop) -> Point:
@@ -167,7 +141,9 @@ def _travel(places: tuple[dispatch.Place, ...]) -> dispatch.Travel:
     return dispatch.Travel(places, time_s, road_m, TRAVEL_SOURCE)
 
 
-def _request(order: TravelOrder, route: list[str], travel: dispatch.Travel, *, epoch: Any) -> dispatch.Request:
+def _request(
+    order: TravelOrder, route: list[str], travel: dispatch.Travel, borrower: str, *, epoch: Any
+) -> dispatch.Request:
     start_s = round((order.start_at - epoch).total_seconds())
     length_s = round((order.end_at - order.start_at).total_seconds())
     drive_s = sum(travel.leg(a, b)[0] for a, b in pairwise(route))
@@ -184,13 +160,13 @@ def _request(order: TravelOrder, route: list[str], travel: dispatch.Travel, *, e
         passengers=order.passenger_count,
         vehicle_class=CLASSES[order.body],
         purpose=rules.purpose_served(order.kind, order.purpose),
-        owner_org=str(order.org_id),
+        owner_org=borrower,
         priority=4 if order.kind == OrderKind.EMERGENCY else 1,
         rentable=order.kind == OrderKind.ORDINARY and order.purpose != Purpose.DOCUMENTS,
     )
 
 
-def _vehicle(scene: Scene, vehicle: Vehicle, yard: str) -> dispatch.Vehicle | None:
+def _vehicle(scene: Scene, vehicle: Vehicle, yard: str, owner: str) -> dispatch.Vehicle | None:
     """Return the vehicle, or None when it is taken over the whole horizon."""
     available = _seconds(rules.free(scene.horizon, scene.busy_vehicles.get(vehicle.id, ())), scene)
     if not available:
@@ -199,7 +175,7 @@ def _vehicle(scene: Scene, vehicle: Vehicle, yard: str) -> dispatch.Vehicle | No
     return dispatch.Vehicle(
         id=str(vehicle.id),
         yard=yard,
-        owner_org=str(vehicle.org_id),
+        owner_org=owner,
         vehicle_class=CLASSES[vehicle.body],
         seats=max(1, vehicle.seats - 1),  # ours count the driver's
         available=available,
@@ -211,10 +187,10 @@ def _vehicle(scene: Scene, vehicle: Vehicle, yard: str) -> dispatch.Vehicle | No
 
 def _driver(scene: Scene, driver: Driver, yard: str) -> dispatch.Driver | None:
     """Return the driver, on duty every day whenever not taken, or None when there is no such time."""
-    on_duty = _seconds(_duty_spans(scene.horizon, scene.busy_drivers.get(driver.id, ())), scene)
+    on_duty = _seconds(duty_spans(scene.horizon, scene.busy_drivers.get(driver.id, ())), scene)
     if not on_duty:
         return None
-    special = [v.seats for v in scene.vehicles if v.org_id == driver.org_id and v.body == Body.SPECIAL]
+    special = [v.seats for v in scene.vehicles if scene.home(v) == scene.home(driver) and v.body == Body.SPECIAL]
     drives_special = bool(special) and may_drive(Licence(driver.licence), max(special))
     return dispatch.Driver(
         id=str(driver.id),
@@ -227,37 +203,10 @@ def _driver(scene: Scene, driver: Driver, yard: str) -> dispatch.Driver | None:
     )
 
 
-def _duty_spans(horizon: Span, busy: Iterable[Span]) -> list[Span]:
-    """Return the free time of a driver, cut into duty days that do not touch."""
-    found = []
-    day = clock.local_date(horizon.start) - timedelta(days=1)
-    taken = list(busy)
-    while (start := clock.start_of(day) + DUTY_DAY_START) < horizon.end:
-        found += rules.free(Span(start, start + timedelta(days=1, seconds=-1)), taken)
-        day += timedelta(days=1)
-    return found
-
-
 def _seconds(spans: Iterable[Span], scene: Scene) -> tuple[dispatch.Span, ...]:
     epoch = scene.horizon.start
     pairs = [(round((s.start - epoch).total_seconds()), round((s.end - epoch).total_seconds())) for s in spans]
     return tuple(dispatch.Span(start_s, end_s) for start_s, end_s in pairs if start_s < end_s)
-
-
-def _lending(scene: Scene) -> tuple[dispatch.Lending, ...]:
-    """Return who lends to whom among the organisations of the scene."""
-    holders = {vehicle.org_id: vehicle.org for vehicle in scene.vehicles}
-    units = {order.org_id: order.org for order in scene.orders}
-    return tuple(
-        dispatch.Lending(str(holder.id), str(unit.id))
-        for holder in holders.values()
-        for unit in units.values()
-        if holder.id != unit.id
-        and rules.lends(
-            holder_path=holder.path, holder_is_operator=holder.kind == "operator", unit_path=unit.path,
-            districts=scene.districts,
-        )
-    )  # fmt: skip
 
 
 # ---- planning -------------------------------------------------------------------------------------------------------
@@ -346,9 +295,9 @@ def options(scene: Scene) -> list[Option]:
     """
     order = scene.orders[0]
     found: list[Option] = []
-    for org_id in {vehicle.org_id for vehicle in scene.vehicles}:
-        vehicles = [vehicle for vehicle in scene.vehicles if vehicle.org_id == org_id]
-        drivers = [driver for driver in scene.drivers if driver.org_id == org_id]
+    for org_id in {scene.home(vehicle) for vehicle in scene.vehicles}:
+        vehicles = [vehicle for vehicle in scene.vehicles if scene.home(vehicle) == org_id]
+        drivers = [driver for driver in scene.drivers if scene.home(driver) == org_id]
         part = replace(scene, vehicles=vehicles, drivers=drivers)
         instance = instance_of(part)
         if not instance.drivers:
@@ -363,6 +312,13 @@ def options(scene: Scene) -> list[Option]:
             found.append(Option(int(option.vehicle_id), driver_id, cost_fen, _fault(option.code, option.detail)))
         known = {option.vehicle_id for option in found}
         found += [Option(v.id, None, None, Fault("vehicle_overlap")) for v in vehicles if v.id not in known]
+    cars = {vehicle.id: vehicle for vehicle in scene.vehicles}
+    found = [
+        replace(option, fault=scene.lending.fault(cars[option.vehicle_id], order), driver_id=None, cost_fen=None)
+        if option.fault is not None and option.fault.code == "lending"
+        else option
+        for option in found
+    ]
     return sorted(found, key=lambda o: (o.fault is not None, o.fault is not None and o.fault.refuses, o.cost_fen or 0))
 
 
@@ -377,7 +333,8 @@ def faults(scene: Scene) -> list[Fault]:
     busy_s = Index(instance, params_of(scene.figures)).services[request.id].busy_s
     tried = dispatch.Assignment(request.id, vehicle.id, driver.id, request.earliest_s, request.earliest_s + busy_s)
     judged = dispatch.check(instance, dispatch.Plan((tried,), {}, (), 0), params=params_of(scene.figures))
-    found = [_fault(v.code, v.detail) for v in judged if v.code != "cost_mismatch"]
+    found = [_fault(v.code, v.detail) for v in judged if v.code not in {"cost_mismatch", "lending"}]
+    found.append(scene.lending.fault(scene.vehicles[0], scene.orders[0]))
     return [fault for fault in found if fault is not None]
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Sequence, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -22,7 +22,7 @@ from fleetapp.kit.columns import (
     one_of,
 )
 from fleetapp.kit.db import Base
-from fleetapp.orders.models import DispatchSlip, TravelOrder
+from fleetapp.orders.models import DispatchSlip, OrderStop, TravelOrder
 from fleetapp.vehicles.models import Vehicle
 
 
@@ -35,26 +35,32 @@ class AssignmentState(StrEnum):
 
 IS_ACTIVE = text("state = 'ACTIVE'")
 IS_HELD = text("released_at IS NULL")
+JOURNEYS = Sequence("journey_seq", metadata=Base.metadata)
+"""Numbers of journeys: every assignment has one of its own, those that share a vehicle (拼车) have the same."""
 
 
 class Assignment(Base):
     """Vehicle and driver of an order; ``during`` is the order's window with its buffers and blocks both.
 
-    ``org_id`` is the holder of the vehicle (and so of the driver), ``order_org_id`` the applicant's unit.
+    ``org_id`` is the holder of the vehicle (and so of the driver), ``order_org_id`` the applicant's unit. ``pool_key``
+    names the journey: bookings of two journeys exclude each other, those of one share vehicle and driver. ``consent``
+    is how an applicant who had not ticked pooling agreed to it.
     """
 
     __tablename__ = "assignment"
     __table_args__ = (
         one_of("state", AssignmentState),
-        ExcludeConstraint(
-            ("vehicle_id", "="), ("during", "&&"), where=IS_ACTIVE, name="ex_assignment_vehicle", using="gist"
-        ),
-        ExcludeConstraint(
-            ("driver_id", "="), ("during", "&&"), where=IS_ACTIVE, name="ex_assignment_driver", using="gist"
-        ),
+        ExcludeConstraint(("vehicle_id", "="), ("during", "&&"), ("pool_key", "<>"), where=IS_ACTIVE,
+                          name="ex_assignment_vehicle", using="gist"),
+        ExcludeConstraint(("driver_id", "="), ("during", "&&"), ("pool_key", "<>"), where=IS_ACTIVE,
+                          name="ex_assignment_driver", using="gist"),
+        ExcludeConstraint(("pool_key", "="), ("vehicle_id", "<>"), where=IS_ACTIVE, name="ex_assignment_pool_vehicle",
+                          using="gist"),
+        ExcludeConstraint(("pool_key", "="), ("driver_id", "<>"), where=IS_ACTIVE, name="ex_assignment_pool_driver",
+                          using="gist"),
         Index("uq_assignment_order_active", "order_id", unique=True, postgresql_where=IS_ACTIVE),
         CheckConstraint("state = 'ACTIVE' OR released_at IS NOT NULL", name="released"),
-    )
+    )  # fmt: skip
 
     id: Mapped[Id]
     org_id: Mapped[OrgId]
@@ -64,6 +70,8 @@ class Assignment(Base):
     driver_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("driver.id"), index=True)
     slip_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("dispatch_slip.id"))
     during: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    pool_key: Mapped[int] = mapped_column(BigInteger, server_default=JOURNEYS.next_value(), index=True)
+    consent: Mapped[OptionalStr]
     state: Mapped[Str]
     assigned_at: Mapped[Moment]
     assigned_by: Mapped[OptionalUserId]
@@ -76,6 +84,24 @@ class Assignment(Base):
     driver: Mapped[Driver] = relationship()
     slip: Mapped[DispatchSlip] = relationship()
     assigner: Mapped[UserAccount | None] = relationship()
+
+
+class JourneyStop(Base):
+    """One order's stop in the turn of a shared journey; ``planned_at`` is when the car is estimated to be there."""
+
+    __tablename__ = "journey_stop"
+    __table_args__ = (
+        UniqueConstraint("assignment_id", "order_stop_id"),
+        CheckConstraint("turn >= 0", name="turn"),
+    )
+
+    id: Mapped[Id]
+    assignment_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("assignment.id"))
+    order_stop_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("order_stop.id"))
+    turn: Mapped[int] = mapped_column(Integer)
+    planned_at: Mapped[Moment]
+
+    stop: Mapped[OrderStop] = relationship()
 
 
 class HoldCause(StrEnum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, or_, select, text
 from sqlalchemy.dialects.postgresql import Range
@@ -14,19 +14,23 @@ from fleetapp.accounts.queries import within_reach
 from fleetapp.drivers import queries as drivers
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
-from fleetapp.kit.actor import Actor
+from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
-from fleetapp.orders.models import DispatchSlip, TravelOrder
-from fleetapp.orders.rules import OrderKind, OrderState
+from fleetapp.orders import rules as order_rules
+from fleetapp.orders.models import DispatchSlip, OrderEvent, TravelOrder
+from fleetapp.orders.rules import OrderAction, OrderKind, OrderState
 from fleetapp.places.models import ParkingArea
-from fleetapp.planning.models import Assignment, AssignmentState, Hold, HoldCause, PlanRun
+from fleetapp.planning import bridge
+from fleetapp.planning.models import Assignment, AssignmentState, Hold, HoldCause, JourneyStop, PlanRun
 from fleetapp.planning.rules import Figures
 from fleetapp.policies import queries as policies
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 
+SHARED = frozenset({OrderState.DISPATCHED, OrderState.DRIVER_ACCEPTED, OrderState.CHECKED_OUT, OrderState.EN_ROUTE})
+"""States in which a journey can still take others in."""
 ONE_WRITER = text("SELECT pg_advisory_xact_lock(hashtext('planning'))")
 
 
@@ -86,6 +90,67 @@ def lock_orders(session: Session, order_ids: Iterable[int]) -> None:
     session.execute(rows.with_for_update())
 
 
+class Share(NamedTuple):
+    """One order's part in a journey: its own way out and back, in metres, and the people on it."""
+
+    assignment: Assignment
+    direct_m: int
+    passengers: int
+
+
+def journey_of(session: Session, *, order_id: int) -> list[Share]:
+    """Return the orders that share an order's journey, itself too, by start; none without a vehicle.
+
+    As far as row-level security shows them: who splits a fee reads as the system.
+    """
+    key = select(Assignment.pool_key).where(Assignment.order_id == order_id, Assignment.state == AssignmentState.ACTIVE)
+    return [
+        Share(row, row.order.route_m or _direct_m(row.order), row.order.passenger_count)
+        for row in journeys(session, pool_keys=session.scalars(key).all())
+    ]
+
+
+def _direct_m(order: TravelOrder) -> int:
+    return round(order_rules.round_trip_m([(stop.lat, stop.lon) for stop in order.stops]) * bridge.DETOUR)
+
+
+def journeys(session: Session, *, pool_keys: Collection[int]) -> Sequence[Assignment]:
+    """Return the active assignments of journeys, by journey and start."""
+    query = visible_to(SYSTEM).where(Assignment.pool_key.in_(pool_keys)).order_by(None)
+    return session.scalars(query.order_by(Assignment.pool_key, TravelOrder.start_at, Assignment.id)).unique().all()
+
+
+def journeys_at(session: Session, *, span: Span, actor: Actor) -> dict[int, list[Assignment]]:
+    """Return the journeys at the time of a span, not over yet, of vehicles within a dispatcher's reach, by key."""
+    query = between(visible_to(actor), span).where(TravelOrder.state.in_(SHARED)).order_by(None)
+    keys = session.scalars(query.with_only_columns(Assignment.pool_key).distinct()).all()
+    found: dict[int, list[Assignment]] = {}
+    for row in journeys(session, pool_keys=keys):
+        found.setdefault(row.pool_key, []).append(row)
+    return {
+        key: rows
+        for key, rows in found.items()
+        if permits.may("planning.assign", actor, org_path=rows[0].vehicle.org.path)
+        and {row.order.state for row in rows} <= SHARED
+    }
+
+
+def turns(session: Session, *, assignment_ids: Collection[int]) -> Sequence[JourneyStop]:
+    """Return the stops of shared journeys in their turn."""
+    query = (
+        select(JourneyStop).where(JourneyStop.assignment_id.in_(assignment_ids)).options(joinedload(JourneyStop.stop))
+    )
+    return session.scalars(query.order_by(JourneyStop.turn, JourneyStop.id)).all()
+
+
+def arrivals(session: Session, *, order_ids: Collection[int]) -> int:
+    """Return how many places the car has left or reached: the start, and every arrival reported, at once for several."""
+    done = select(OrderEvent.action, OrderEvent.at).where(OrderEvent.order_id.in_(order_ids)).distinct()
+    arrived = session.execute(done.where(OrderEvent.action == OrderAction.ARRIVE)).all()
+    is_out = session.execute(done.where(OrderEvent.action == OrderAction.CHECK_OUT)).first() is not None
+    return is_out + len(arrived)
+
+
 def active_of(session: Session, *, order_id: int) -> Assignment | None:
     """Return the active assignment of an order as far as row-level security shows it."""
     return session.scalar(_whole().where(Assignment.order_id == order_id, Assignment.state == AssignmentState.ACTIVE))
@@ -106,11 +171,21 @@ def _whole() -> Select[Assignment]:
 
 
 def booking(
-    session: Session, *, span: Span, vehicle_id: int | None = None, driver_id: int | None = None
+    session: Session,
+    *,
+    span: Span,
+    vehicle_id: int | None = None,
+    driver_id: int | None = None,
+    besides: int | None = None,
 ) -> Assignment | None:
-    """Return an active assignment that holds the vehicle or the driver during any of the span, if there is one."""
+    """Return an active assignment that holds the vehicle or the driver during any of the span, if there is one.
+
+    Those of the journey ``besides`` are left out.
+    """
     wanted = Assignment.vehicle_id == vehicle_id if vehicle_id is not None else Assignment.driver_id == driver_id
     query = select(Assignment).where(wanted, Assignment.state == AssignmentState.ACTIVE)
+    if besides is not None:
+        query = query.where(Assignment.pool_key != besides)
     return session.scalars(between(query, span).options(joinedload(Assignment.order)).limit(1)).first()
 
 
@@ -226,11 +301,6 @@ def parking_of(session: Session, org_ids: Collection[int]) -> dict[int, ParkingA
     """Return one parking area, the oldest, of each organisation that has one."""
     query = select(ParkingArea).where(ParkingArea.org_id.in_(org_ids)).order_by(ParkingArea.id.desc())
     return {area.org_id: area for area in session.scalars(query)}
-
-
-def district_paths(session: Session) -> list[str]:
-    """Return the tree paths of the districts."""
-    return [district.path for district in accounts.list_districts(session)]
 
 
 def waiting_by_day(session: Session, *, actor: Actor, now: datetime) -> dict[date, int]:

@@ -1,9 +1,6 @@
-"""Who may serve whom, when a vehicle is taken, and what a slip's code says: values in, values or ``RuleBroken`` out."""
+"""Who may serve whom and when a vehicle is taken: values in, values or ``RuleBroken`` out."""
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +23,7 @@ PURPOSES_OF: Mapping[str, frozenset[str]] = {
 }
 """Vehicles of these classes serve these purposes only (中办发〔2017〕71号: no diverting of dispatch and enforcement cars)."""
 
-SOFT = frozenset({"lending", "vehicle_class", "driver_shift", "driver_rest", "driver_off_duty"})
+SOFT = frozenset({"lending", "offer_notice", "vehicle_class", "driver_shift", "driver_rest", "driver_off_duty"})
 """What a dispatcher may decide against: shown and kept in the log, never refused. Everything else refuses."""
 
 TIGHT = frozenset({"vehicle_unavailable", "driver_overlap"})
@@ -91,26 +88,6 @@ def free(horizon: Span, busy: Iterable[Span]) -> list[Span]:
     return found
 
 
-def pool_of(path: str, districts: Collection[str]) -> str:
-    """Return the tree path of the level an organisation belongs to: its district, else the city.
-
-    >>> pool_of("/1/4/17/", ["/1/4/"]), pool_of("/1/3/", ["/1/4/"])
-    ('/1/4/', '/1/')
-    """
-    above = [district for district in districts if path.startswith(district)]
-    return max(above, key=len) if above else f"/{path.split('/')[1]}/"
-
-
-def lends(*, holder_path: str, holder_is_operator: bool, unit_path: str, districts: Collection[str]) -> bool:
-    """Tell whether a plan may give a holder's vehicle to a unit.
-
-    Units of one district lend to each other, so do the city's own units; an operator serves everybody of its level
-    and below. Anything farther is a dispatcher's decision.
-    """
-    pool = pool_of(holder_path, districts)
-    return pool_of(unit_path, districts) == pool or (holder_is_operator and unit_path.startswith(pool))
-
-
 def purposes_of(category: str) -> frozenset[str] | None:
     """Return what a vehicle's class may be used for, or None for anything; upkeep of the vehicle itself always."""
     found = PURPOSES_OF.get(category)
@@ -148,51 +125,3 @@ def check_still_ahead(end_at: datetime, *, supplementary: bool, now: datetime) -
 def first_refusal(faults: Sequence[Fault]) -> Fault | None:
     """Return the first fault that no dispatcher may decide against."""
     return next((fault for fault in faults if not fault.is_soft), None)
-
-
-# ---- the code on a slip ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SlipCode:
-    """What the code on a printed slip says: slip and order numbers, plate, approved window in UTC."""
-
-    slip: str
-    order: str
-    plate: str
-    start_at: datetime
-    end_at: datetime
-
-
-def sign(code: SlipCode, secret: str) -> str:
-    """Return the code as text for a QR symbol: its fields and their HMAC-SHA-256 (first 16 bytes), base64url."""
-    fields = [code.slip, code.order, code.plate, code.start_at.isoformat(), code.end_at.isoformat()]
-    payload = "|".join(fields).encode()
-    return f"{_text(payload)}.{_text(_mac(payload, secret))}"
-
-
-def read_signed(text: str, secret: str) -> SlipCode | None:
-    """Return what a code says, or None when it was not signed by this system."""
-    body, _, mac = text.partition(".")
-    try:
-        payload = _bytes(body)
-        if not hmac.compare_digest(_bytes(mac), _mac(payload, secret)):
-            return None
-        slip, order, plate, start_at, end_at = payload.decode().split("|")
-        return SlipCode(slip, order, plate, datetime.fromisoformat(start_at), datetime.fromisoformat(end_at))
-    except ValueError:
-        return None
-
-
-def _mac(payload: bytes, secret: str) -> bytes:
-    # A key of its own, so that no other signature of the application can pass for a slip's.
-    key = hmac.digest(secret.encode(), b"dispatch slip", hashlib.sha256)
-    return hmac.digest(key, payload, hashlib.sha256)[:16]
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -46,6 +46,13 @@ class AssignIn(StrictSchema):
     driver_id = fields.Integer(required=True)
 
 
+class JoinIn(StrictSchema):
+    """The journey to join, and how those who had not agreed to share were asked."""
+
+    pool_key = fields.Integer(required=True)
+    consent = Text(load_default=None, allow_none=True, validate=validate.Length(max=300))
+
+
 class ReasonIn(StrictSchema):
     """A reason that must be given."""
 
@@ -60,6 +67,40 @@ class DayQuery(StrictSchema):
     page = fields.Integer(load_default=1, validate=validate.Range(1, 10_000))
 
 
+SIZES = ("a5", "a4")
+
+
+class SlipQuery(StrictSchema):
+    """The paper a slip is drawn for."""
+
+    size = fields.String(load_default="a5", validate=validate.OneOf(SIZES))
+
+
+class PrintIn(SlipQuery):
+    """Slips to print together."""
+
+    slip_ids = fields.List(fields.Integer(), required=True, validate=validate.Length(1, 60))
+
+
+class RegisterQuery(StrictSchema):
+    """Year, unit and filters of the register of slips."""
+
+    year = fields.Integer(load_default=None, validate=validate.Range(2000, 2999))
+    unit = fields.Integer(load_default=None)
+    void = fields.Boolean(load_default=None)
+    q = Text(load_default="", validate=validate.Length(max=60))
+    page = fields.Integer(load_default=1, validate=validate.Range(1, 10_000))
+    size = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+
+
+class RegisterExportIn(StrictSchema):
+    """Which part of the register leaves, and why."""
+
+    year = fields.Integer(required=True, validate=validate.Range(2000, 2999))
+    org_id = fields.Integer(load_default=None)
+    reason = Text(required=True, validate=validate.Length(2, 300))
+
+
 class AssignmentOut(StrictSchema):
     """An assignment; ``[held_from, held_until)`` is the order's window with its buffers."""
 
@@ -71,9 +112,22 @@ class AssignmentOut(StrictSchema):
     slip = fields.String(attribute="slip.number")
     held_from = Moment(attribute="during.lower")
     held_until = Moment(attribute="during.upper")
+    journey = fields.Integer(attribute="pool_key")
     state = fields.String()
     assigned_at = Moment()
     run_id = fields.Integer(allow_none=True)
+
+
+class JourneyOut(StrictSchema):
+    """A journey an order could join: ``code`` null when it can, else the first reason against it."""
+
+    pool_key = fields.Integer()
+    plate = fields.String(attribute="vehicle.plate")
+    orders = fields.Function(lambda option: [row.order.number for row in option.members])
+    saved_m = fields.Function(lambda option: round(option.saved_m))
+    consent_of = fields.List(fields.String())
+    code = fields.String(attribute="fault.code", dump_default=None)
+    params = fields.Dict(attribute="fault.params")
 
 
 class RunOut(StrictSchema):

@@ -2,16 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import Range
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fleetapp.approvals import queries as approvals
 from fleetapp.audit import service as audit
-from fleetapp.drivers import queries as drivers
 from fleetapp.drivers import rules as driver_rules
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
@@ -23,9 +21,10 @@ from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderState
-from fleetapp.planning import bridge, queries, rules
+from fleetapp.planning import bookings, bridge, floors, lending, queries, rules, tell
 from fleetapp.planning.models import Assignment, AssignmentState, PlanRun, RunState
 from fleetapp.planning.rules import Fault, Figures
+from fleetapp.planning.scene import SLACK, Point, Scene, centre
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import VehicleState
@@ -141,11 +140,14 @@ def assign(
     actor: Actor,
     now: datetime,
     run_id: int | None = None,
+    pool_key: int | None = None,
+    consent: str | None = None,
 ) -> Assignment:
     """Give an approved order a vehicle and a driver of the vehicle's holder: a slip is issued, the order DISPATCHED.
 
     Holds vehicle and driver for the order's window with the policy's buffers. The same assignment again changes
-    nothing. What ``rules.SOFT`` names does not refuse; it is kept in the audit entry.
+    nothing. What ``rules.SOFT`` names does not refuse; it is kept in the audit entry. ``pool_key`` is the journey to
+    share, which ``journeys.join`` has looked at; ``consent`` how the applicant agreed to share it.
 
     :raises NotFound: order, vehicle or driver out of reach.
     :raises NotAllowed: not a dispatcher of both unit and holder, own order, or the order is not APPROVED.
@@ -158,37 +160,39 @@ def assign(
     held = queries.active_of(session, order_id=order_id)
     if held is not None:
         permits.require("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id)
-        if (held.vehicle_id, held.driver_id) == (vehicle_id, driver_id):
+        if (held.vehicle_id, held.driver_id) == (vehicle_id, driver_id) and pool_key in {None, held.pool_key}:
             return held
         raise Conflict("planning.already_assigned")
     permits.require("planning.assign", actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
     queries.lock_vehicles(session, [vehicle_id])
-    vehicle = vehicles.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
-    driver = drivers.get_driver(session, driver_id=driver_id, actor=actor)
-    permits.require("planning.assign", actor, org_path=vehicle.org.path)
+    limits = queries.figures(session, now=now, org_path=order.org.path)
+    during = rules.taken(order.start_at, order.end_at, limits)
+    vehicle, driver = lending.pair(session, vehicle_id=vehicle_id, driver_id=driver_id, span=during, actor=actor)
     for approver_id in {order.approver_id, *approvals.signers(session, subject_id=order.id)}:
         rules.check_separation(actor_id=actor.user_id, approver_id=approver_id, driver_user_id=driver.user_id)
     rules.check_still_ahead(order.end_at, supplementary=order.supplementary, now=now)
-    limits = queries.figures(session, now=now, org_path=order.org.path)
-    reasons = faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits)
+    said = lending.of_holder(session, vehicle=vehicle, order=order, figures=limits, now=now)
+    reasons = faults(session, order=order, vehicle=vehicle, driver=driver, limits=limits, said=said)
     refused = rules.first_refusal(reasons)
     if refused:
         raise RuleBroken(f"planning.why.{refused.code}", **refused.params)
-    during = rules.taken(order.start_at, order.end_at, limits)
-    _check_bookings(session, vehicle=vehicle, driver=driver, during=during)
-    slip = orders.issue_slip(session, org_id=vehicle.org_id, actor=actor, now=now)
+    bookings.check(session, vehicle=vehicle, driver=driver, during=during, besides=pool_key)
+    slip = orders.issue_slip(session, org_id=said.slip_org(vehicle, order), actor=actor, now=now)
     assignment = Assignment(
         org_id=vehicle.org_id, order_org_id=order.org_id, order=order, vehicle=vehicle, driver=driver, slip=slip,
         during=Range(during.start, during.end), state=AssignmentState.ACTIVE, assigned_at=now,
-        assigned_by=actor.user_id, run_id=run_id,
+        assigned_by=actor.user_id, run_id=run_id, consent=consent,
     )  # fmt: skip
+    if pool_key is not None:
+        assignment.pool_key = pool_key
     order.serving_org_id = vehicle.org_id
-    _flush(session, assignment)
+    bookings.keep(session, assignment)
     orders.advance(session, order=order, action=OrderAction.DISPATCH, actor=actor, now=now,
                    note=f"{vehicle.plate} {slip.number}")  # fmt: skip
+    tell.assigned(session, held=assignment, now=now)
     audit.record(session, actor=actor, now=now, action="planning.assigned", subject_type="assignment",
                  subject_id=assignment.id, org_id=vehicle.org_id, order=order.number, plate=vehicle.plate,
-                 driver_id=driver.id, slip=slip.number, run_id=run_id,
+                 driver_id=driver.id, slip=slip.number, run_id=run_id, journey=pool_key, consent=consent,
                  decided_against=[fault.code for fault in reasons])  # fmt: skip
     return assignment
 
@@ -206,7 +210,7 @@ def release(session: Session, *, order_id: int, reason: str, actor: Actor, now: 
         permits.require("planning.release", actor, **where)
         return order
     permits.require("planning.release", actor, **where, state=order.state)
-    return _give_back(session, order=order, action=OrderAction.RELEASE, reason=reason, actor=actor, now=now)
+    return give_back(session, order=order, action=OrderAction.RELEASE, reason=reason, actor=actor, now=now)
 
 
 def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: datetime) -> TravelOrder:
@@ -226,10 +230,12 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     if order.state == OrderState.APPROVED:
         return orders.cancel(session, order_id=order_id, reason=reason, actor=actor, now=now)
     permits.require("orders.cancel", actor, **where, state=order.state)
-    return _give_back(session, order=order, action=OrderAction.CANCEL, reason=reason, actor=actor, now=now)
+    return give_back(session, order=order, action=OrderAction.CANCEL, reason=reason, actor=actor, now=now)
 
 
-def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Driver, limits: Figures) -> list[Fault]:
+def faults(
+    session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Driver, limits: Figures, said: lending.Lending
+) -> list[Fault]:
     """Return everything against a vehicle and driver for an order, except that they are booked."""
     found = []
     if vehicle.state != VehicleState.IN_SERVICE:
@@ -238,7 +244,8 @@ def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Dr
     if vehicle.id in ended:
         kind, first_without_on = ended[vehicle.id]
         found.append(Fault("papers_ended", {"kind": kind, "on": first_without_on.isoformat()}))
-    if driver.org_id != vehicle.org_id:
+    fits = said.may_drive(driver, vehicle, order)
+    if not fits:
         found.append(Fault("driver_holder"))
     if driver.left_at is not None:
         found.append(Fault("driver_left"))
@@ -249,15 +256,16 @@ def faults(session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Dr
         found.append(Fault("licence_expired", {"on": driver.licence_valid_to.isoformat()}))
     if order.passenger_count > vehicle.seats - 1:
         found.append(Fault("seats", {"passengers": order.passenger_count, "seats": vehicle.seats - 1}))
-    scene = bridge.Scene(
+    scene = Scene(
         window=Span(order.start_at, order.end_at), orders=[order], vehicles=[vehicle], drivers=[driver],
-        figures=limits, yards=_yards(session, {vehicle.org_id, driver.org_id}),
-        districts=queries.district_paths(session), busy_vehicles={}, busy_drivers={},
+        figures=limits, yards=_yards(session, {vehicle.org_id, driver.org_id, said.crew_home(vehicle)}), lending=said,
+        busy_vehicles={}, busy_drivers={}, hired={driver.id: said.crew_home(vehicle)},
     )  # fmt: skip
-    if driver.org_id == vehicle.org_id:
+    if fits:
         known = {fault.code for fault in found}
         found += [fault for fault in bridge.faults(scene) if fault.code not in known]
-    return found
+    held = rules.taken(order.start_at, order.end_at, limits)
+    return [*found, *floors.faults(session, order=order, vehicles=[vehicle], span=held).values()]
 
 
 def candidates(
@@ -266,9 +274,11 @@ def candidates(
     """Return every vehicle's case for an approved order with the vehicles and the drivers free over its window."""
     limits = queries.figures(session, now=now, org_path=order.org.path)
     window = Span(order.start_at, order.end_at)
-    cars, people = queries.fleet(session, actor=actor, until_on=clock.local_date(order.end_at))
-    scene = _furnished(session, window=window, found=[order], cars=cars, people=people, limits=limits, order=order)
-    held = rules.taken(order.start_at, order.end_at, limits)
+    cars, people = _fleet(session, actor=actor, span=window, until_on=clock.local_date(order.end_at))
+    scene = _furnished(
+        session, window=window, found=[order], cars=cars, people=people, limits=limits, now=now, order=order
+    )
+    held, cars_by_id = rules.taken(order.start_at, order.end_at, limits), {car.id: car for car in cars}
 
     def is_taken(spans: Collection[Span]) -> bool:
         return any(span.overlaps(held) for span in spans)
@@ -279,9 +289,12 @@ def candidates(
         else option
         for option in (bridge.options(scene) if cars else [])
     ]
+    able = [cars_by_id[option.vehicle_id] for option in found if option.fault is None or not option.fault.refuses]
+    short = floors.faults(session, order=order, vehicles=able, span=held)
+    found = [replace(option, fault=short.get(option.vehicle_id, option.fault)) for option in found]
     found.sort(key=lambda option: option.fault is not None and option.fault.refuses)  # keeps the order by cost
     ready = [driver for driver in people if not is_taken(scene.busy_drivers.get(driver.id, ()))]
-    return found, {car.id: car for car in cars}, ready
+    return found, cars_by_id, ready
 
 
 def _seat(actor: Actor) -> tuple[int, str]:
@@ -293,7 +306,7 @@ def _seat(actor: Actor) -> tuple[int, str]:
     return top.org_id, top.org_path
 
 
-def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_path: str) -> bridge.Scene:
+def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_path: str) -> Scene:
     waiting = order_queries.approved_waiting(
         session, actor=actor, start=window.start, end=window.end, limit=rules.MOST_ORDERS
     )
@@ -310,11 +323,19 @@ def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_p
     if not found:
         raise RuleBroken("planning.nothing_to_plan")
     last_on = clock.local_date(max(order.end_at for order in found))
-    cars, people = queries.fleet(session, actor=actor, until_on=last_on)
+    span = Span(window.start, max(window.end, *(order.end_at for order in found)))
+    cars, people = _fleet(session, actor=actor, span=span, until_on=last_on)
     people = [driver for driver in people if driver.user_id != actor.user_id]
     limits = queries.figures(session, now=now, org_path=org_path)
-    span = Span(window.start, max(window.end, *(order.end_at for order in found)))
-    return _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits)
+    scene = _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits, now=now)
+    return floors.kept_back(session, scene=scene)
+
+
+def _fleet(session: Session, *, actor: Actor, span: Span, until_on: date) -> tuple[list[Vehicle], list[Driver]]:
+    """Return the vehicles and drivers of a dispatcher's part of the tree, and those lent to it over the span."""
+    cars, people = queries.fleet(session, actor=actor, until_on=until_on)
+    lent, along = lending.borrowed(session, actor=actor, span=span, until_on=until_on, known={car.id for car in cars})
+    return [*cars, *lent], [*people, *along]
 
 
 def _furnished(
@@ -325,61 +346,28 @@ def _furnished(
     cars: list[Vehicle],
     people: list[Driver],
     limits: Figures,
+    now: datetime,
     order: TravelOrder | None = None,
-) -> bridge.Scene:
+) -> Scene:
     of_vehicle, of_driver = queries.busy(
-        session, span=window.widened(bridge.SLACK, bridge.SLACK), vehicle_ids=[car.id for car in cars],
+        session, span=window.widened(SLACK, SLACK), vehicle_ids=[car.id for car in cars],
         driver_ids=[driver.id for driver in people], order=order,
     )  # fmt: skip
-    return bridge.Scene(
+    return Scene(
         window=window, orders=found, vehicles=cars, drivers=people, figures=limits,
-        yards=_yards(session, {car.org_id for car in cars} | {driver.org_id for driver in people}), districts=queries.district_paths(session),
-        busy_vehicles=of_vehicle, busy_drivers=of_driver,
+        yards=_yards(session, {car.org_id for car in cars} | {driver.org_id for driver in people}),
+        lending=lending.look(session, span=window, cars=cars, busy=of_vehicle, figures=limits, now=now), busy_vehicles=of_vehicle, busy_drivers=of_driver,
     )  # fmt: skip
 
 
-def _yards(session: Session, org_ids: Collection[int]) -> dict[int, bridge.Point]:
-    return {org_id: bridge.centre(area) for org_id, area in queries.parking_of(session, org_ids).items()}
+def _yards(session: Session, org_ids: Collection[int]) -> dict[int, Point]:
+    return {org_id: centre(area) for org_id, area in queries.parking_of(session, org_ids).items()}
 
 
-def _check_bookings(session: Session, *, vehicle: Vehicle, driver: Driver, during: Span) -> None:
-    """Refuse what is taken, naming the order that has it; the database's constraints stand behind this."""
-    taken = queries.booking(session, span=during, vehicle_id=vehicle.id)
-    if taken is not None:
-        raise Conflict("planning.vehicle_taken", plate=vehicle.plate, number=taken.order.number, **_hours(taken))
-    taken = queries.booking(session, span=during, driver_id=driver.id)
-    if taken is not None:
-        raise Conflict("planning.driver_taken", number=taken.order.number, **_hours(taken))
-
-
-def _hours(assignment: Assignment) -> dict[str, str]:
-    form = "%m-%d %H:%M"
-    lower, upper = assignment.during.lower, assignment.during.upper
-    if lower is None or upper is None:
-        return {"start": "", "end": ""}
-    return {"start": clock.local(lower).strftime(form), "end": clock.local(upper).strftime(form)}
-
-
-def _flush(session: Session, assignment: Assignment) -> None:
-    """Write the row; a constraint that refuses it is a conflict, also inside somebody's savepoint."""
-    session.add(assignment)
-    try:
-        session.flush()
-    except IntegrityError as error:
-        name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-        codes = {
-            "ex_assignment_vehicle": "planning.vehicle_booked",
-            "ex_assignment_driver": "planning.driver_booked",
-            "uq_assignment_order_active": "planning.already_assigned",
-        }
-        if name in codes:
-            raise Conflict(codes[name]) from error
-        raise
-
-
-def _give_back(
+def give_back(
     session: Session, *, order: TravelOrder, action: OrderAction, reason: str, actor: Actor, now: datetime
 ) -> TravelOrder:
+    """Take the vehicle back from a held order by RELEASE or CANCEL, permission checked; its slip becomes void."""
     assignment = queries.active_of(session, order_id=order.id)
     if assignment is not None:
         orders.void_slip(session, slip=assignment.slip, reason=reason, actor=actor, now=now)
@@ -387,6 +375,7 @@ def _give_back(
         order.serving_org_id = None
     orders.advance(session, order=order, action=action, actor=actor, now=now, note=reason)
     if assignment is not None:
+        tell.taken_back(session, held=assignment, reason=reason, now=now)
         audit.record(session, actor=actor, now=now, action="planning.released", subject_type="assignment",
                      subject_id=assignment.id, org_id=assignment.org_id, order=order.number,
                      plate=assignment.vehicle.plate, slip=assignment.slip.number, reason=reason)  # fmt: skip

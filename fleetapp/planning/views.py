@@ -1,29 +1,26 @@
-"""Pages of dispatchers: time board, runs, assignment by hand, slip."""
+"""Pages of dispatchers: time board, runs, assignment by hand."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-import segno
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from markupsafe import Markup
 from marshmallow import EXCLUDE
-from sqlalchemy.orm import Session
 from werkzeug import Response
 
 from fleetapp.drivers.rules import Licence, may_drive
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import SYSTEM
-from fleetapp.kit.errors import Conflict, FleetError, Invalid, NotFound, RuleBroken
+from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
-from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.rules import ASSIGNED, DRIVEN, OrderState
-from fleetapp.planning import bridge, queries, rules, service, timeline
-from fleetapp.planning.models import Assignment, AssignmentState
-from fleetapp.planning.schemas import AssignIn, ConfirmIn, DayQuery, PlanIn, ReasonIn
+from fleetapp.orders.rules import ASSIGNED, OrderState
+from fleetapp.planning import bridge, journeys, lending, paper, queries, service, timeline
+from fleetapp.planning.models import Assignment, AssignmentState, Hold
+from fleetapp.planning.paper import MOST_AT_ONCE
+from fleetapp.planning.schemas import AssignIn, ConfirmIn, DayQuery, JoinIn, PlanIn, ReasonIn
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import VehicleState
@@ -58,14 +55,21 @@ def _board_page(problem: str | None) -> str:
         here = {car.id for car in page.items}
         held = s.scalars(queries.between(queries.visible_to(actor()), day)).unique().all()
         mine = [row for row in held if row.vehicle_id in here]
+        kept = queries.holds(s, span=day, vehicle_ids=here, driver_ids=())
         hours = timeline.shown(day, [_during(row) for row in mine])
-        bars = {car_id: [_bar(row, hours) for row in mine if row.vehicle_id == car_id] for car_id in here}
+        journeys: dict[int, list[Assignment]] = {}
+        for row in mine:
+            journeys.setdefault(row.pool_key, []).append(row)
+        bars: dict[int, list[dict[str, Any]]] = {car_id: [] for car_id in here}
+        for rows in journeys.values():
+            bars[rows[0].vehicle_id].append(_bar(rows, hours))
+        kept_of = {car_id: [_kept(row, hours) for row in kept if row.vehicle_id == car_id] for car_id in here}
         waiting = orders.approved_waiting(s, actor=actor(), start=day.start, end=day.end, limit=100)
         start = max(day.start, now())
         return render_template(
-            "planning/board.html", page=page, query=query, on=on, today=clock.local_date(now()), bars=bars,
+            "planning/board.html", page=page, query=query, on=on, today=clock.local_date(now()), bars=bars, kept=kept_of,
             groups=[(org, list(rows)) for org, rows in groupby(page.items, key=lambda car: car.org)],
-            ticks=timeline.ticks(hours), now_x=timeline.mark(now(), hours), waiting=waiting, held=len(held),
+            ticks=timeline.ticks(hours), now_x=timeline.mark(now(), hours), waiting=waiting, held=len(held), slip_ids=[row.slip_id for row in held[:MOST_AT_ONCE]],
             days=queries.waiting_by_day(s, actor=actor(), now=now()), before=on - timedelta(days=1),
             after=on + timedelta(days=1), runs=queries.recent_runs(s, actor=actor()), states=_legend(mine),
             plan_from=request.form.get("start_at") or input_moment(start), ahead=day.end > now(), problem=problem,
@@ -128,6 +132,19 @@ def assign(order_id: int) -> Response | tuple[str, int]:
     return redirect(url_for("orders.show", order_id=order_id))
 
 
+@blueprint.post("/orders/<int:order_id>/join")
+def join(order_id: int) -> Response | tuple[str, int]:
+    """Give the order a place in a journey."""
+    try:
+        data = load_form(JoinIn())
+        with transaction() as s:
+            made = journeys.join(s, order_id=order_id, **data, actor=actor(), now=now())
+            flash(t("planning.pooled_done", plate=made.vehicle.plate, slip=made.slip.number))
+    except (Conflict, RuleBroken, Invalid) as error:
+        return _assign_page(order_id, error), 409 if isinstance(error, Conflict) else 422
+    return redirect(url_for("orders.show", order_id=order_id))
+
+
 @blueprint.post("/orders/<int:order_id>/release")
 def release(order_id: int) -> Response:
     """Take the vehicle back from an order."""
@@ -157,77 +174,50 @@ def assignment_fragment(order_id: int) -> str:
         active = next((row for row in history if row.state == AssignmentState.ACTIVE), None)
         return render_template(
             "planning/_assignment.html", order=order, active=active, assigned=order.state in ASSIGNED,
-            released=[row for row in history if row.state == AssignmentState.RELEASED],
+            released=[row for row in history if row.state == AssignmentState.RELEASED], mates=_mates(active),
         )  # fmt: skip
 
 
-@blueprint.get("/orders/<int:order_id>/slip")
-def slip(order_id: int) -> str:
-    """Show the dispatch slip for printing."""
-    with transaction() as s:
-        held, order = _slip_of(s, order_id)
-        code = rules.sign(
-            rules.SlipCode(held.slip.number, order.number, held.vehicle.plate, order.start_at, order.end_at),
-            shell().settings.secret_key,
-        )
-        address = url_for("planning.verify", code=code, _external=True)
-        symbol = segno.make(address, error="m", micro=False)
-        path = Markup(symbol.svg_inline(scale=1, border=2, omitsize=True, svgclass="slip-qr", lineclass=None))  # noqa: S704 -- made here
-        done = {event.action: event.at for event in reversed(order.events)}
-        return render_template("planning/slip.html", order=order, held=held, qr=path, done=done)
-
-
-@blueprint.get("/slips/verify")
-def verify() -> str:
-    """Tell whoever scans a slip whether it was issued here and still counts; shows no more than the paper does.
-
-    Reads as the system: the signature on the paper in hand, not the reader's part of the tree, opens it.
-    """
-    said = rules.read_signed(request.args.get("code", ""), shell().settings.secret_key)
+def _mates(active: Assignment | None) -> paper.Mates | None:
+    """Return who else is on board, read as the system: who may open one of its orders may know, though not open theirs."""
+    if active is None:
+        return None
     with shell().database.transaction(SYSTEM) as s:
-        found = queries.slip_status(s, number=said.slip) if said else None
-        state = "unknown"
-        if said and found:
-            issued, held = found
-            over = held is not None and held.order.state in DRIVEN
-            state = "void" if issued.void_at else "over" if over or now() >= said.end_at else "valid"
-        return render_template("planning/verify.html", said=said if found else None, state=state)
+        return paper.mates(s, active)
 
 
-def _slip_of(s: Session, order_id: int) -> tuple[Assignment, TravelOrder]:
-    """Return the slip to print: of whoever may read the order, or of its driver.
-
-    :raises NotFound: no such order, none of the caller's, or never assigned.
-    """
-    history = queries.history_of(s, order_id=order_id)
-    held = next((row for row in history if row.state == AssignmentState.ACTIVE), history[0] if history else None)
-    if held is None:
-        raise NotFound("planning.no_slip")
-    drives = held.driver.user_id == actor().user_id and held.state == AssignmentState.ACTIVE
-    return held, orders.get_order(s, order_id=order_id, actor=SYSTEM if drives else actor())
-
-
-def _during(row: Assignment) -> Span:
+def _during(row: Assignment | Hold) -> Span:
     during: Any = row.during  # none has an open end, which the type of a range allows
     return Span(during.lower, during.upper)
 
 
-def _bar(row: Assignment, hours: Span) -> dict[str, Any]:
-    """Return one order on the board: the thin bar with its buffers, the thick one of its window."""
-    order = row.order
-    words = t(
-        "planning.bar_title", number=order.number, unit=name(order.org), start=hour(order.start_at),
-        end=hour(order.end_at), purpose=t(f"orders.purpose.{order.purpose}"), driver=name(row.driver.user),
-        state=t(f"orders.state.{order.state}"), to=order.stops[-1].name if order.stops else "",
-    )  # fmt: skip
+def _bar(rows: Sequence[Assignment], hours: Span) -> dict[str, Any]:
+    """Return one journey on the board: the thin bar with its buffers, the thick one of its window, all its orders in words."""
+    words = [
+        t(
+            "planning.bar_title", number=row.order.number, unit=name(row.order.org), start=hour(row.order.start_at),
+            end=hour(row.order.end_at), purpose=t(f"orders.purpose.{row.order.purpose}"), driver=name(row.driver.user),
+            state=t(f"orders.state.{row.order.state}"), to=row.order.stops[-1].name if row.order.stops else "",
+        )
+        for row in rows
+    ]  # fmt: skip
+    order, spans = rows[0].order, [_during(row) for row in rows]
+    end_at = max(row.order.end_at for row in rows)
+    pooled = t("planning.pool_of", n=len(rows)) if len(rows) > 1 else ""
     return {
-        "held": timeline.box(_during(row), hours),
-        "window": timeline.box(Span(order.start_at, order.end_at), hours),
+        "held": timeline.box(Span(min(spans).start, max(span.end for span in spans)), hours),
+        "window": timeline.box(Span(order.start_at, end_at), hours),
         "state": order.state,
+        "pooled": pooled,
         "href": url_for("orders.show", order_id=order.id),
-        "text": f"{hour(order.start_at)} {order.stops[-1].name if order.stops else order.number}",
-        "title": words,
+        "text": f"{pooled} {hour(order.start_at)} {order.stops[-1].name if order.stops else order.number}".strip(),
+        "title": "\n".join([pooled, *words] if pooled else words),
     }
+
+
+def _kept(row: Hold, hours: Span) -> dict[str, Any]:
+    """Return how long a vehicle is kept for a cause, on the board."""
+    return {"box": timeline.box(_during(row), hours), "cause": t(f"planning.hold.{row.cause}")}
 
 
 def _legend(rows: Sequence[Assignment]) -> list[str]:
@@ -261,14 +251,19 @@ def _assign_page(order_id: int, error: FleetError | None) -> str:
         permits.require("planning.assign", actor(), org_path=order.org.path, owner_id=order.applicant_id)
         problem = t("kit.invalid") if isinstance(error, Invalid) else t(error.code, **error.params) if error else None
         if order.state != OrderState.APPROVED:
-            return render_template("planning/assign.html", order=order, problem=problem, options=[], cars={}, people={})
+            return render_template("planning/assign.html", order=order, problem=problem, options=[], cars={}, people={},
+                                   joins=[])  # fmt: skip
         options, cars, ready = service.candidates(s, order=order, actor=actor(), now=now())
         apart = {actor().user_id, order.approver_id}
+        said = lending.look(
+            s, span=Span(order.start_at, order.end_at), cars=list(cars.values()), busy={}, now=now(),
+            figures=queries.figures(s, now=now(), org_path=order.org.path),
+        )  # fmt: skip
         people = {
             car.id: [
                 driver
                 for driver in ready
-                if driver.org_id == car.org_id
+                if said.may_drive(driver, car, order)
                 and driver.user_id not in apart
                 and may_drive(Licence(driver.licence), car.seats)
             ]
@@ -278,5 +273,6 @@ def _assign_page(order_id: int, error: FleetError | None) -> str:
         out = s.scalars(vehicles.visible_to(actor()).where(Vehicle.state.in_(idle)).limit(20)).all()
         return render_template(
             "planning/assign.html", order=order, problem=problem, options=options[:CANDIDATES], cars=cars,
-            people=people, total=len(options), out=out,
+            people=people, total=len(options), out=out, joins=journeys.options(s, order=order, actor=actor(), now=now()),
+            ways={car.id: said.answer(car, order).way for car in cars.values()},
         )  # fmt: skip

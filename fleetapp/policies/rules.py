@@ -37,7 +37,7 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "nev": ("nev.",),
     "renewal": ("renewal.", "plan.", "idle.", "rental."),
     "upkeep": ("inspection.", "scrap.", "insurance.", "reminder."),
-    "travel": ("order.", "dispatch.", "driver."),
+    "travel": ("order.", "dispatch.", "driver.", "expense.", "confirm.", "rating.", "sharing."),
     "supervision": ("A-", "B-", "E-", "match.", "finding."),
 }
 """What the pages group figures by, with the beginnings of their codes; whatever fits none is ``other``."""

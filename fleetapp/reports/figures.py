@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Date, Select, cast, func
 from sqlalchemy.orm import Session
 
+from fleetapp.confirmations import queries as confirmations
 from fleetapp.duty import queries as duties
 from fleetapp.findings import queries as findings
 from fleetapp.findings.models import Finding
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.paging import paginate
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderState
@@ -36,6 +38,10 @@ class DayCount:
     on: date
     orders: int | None
     distance_m: float | None
+
+
+MOST_ENDS = 3
+"""So many journeys to confirm are named on the first screen."""
 
 
 def summary(session: Session, *, actor: Actor, now: datetime) -> dict[str, float]:
@@ -128,6 +134,28 @@ def queue(session: Session, *, actor: Actor, now: datetime) -> tuple[str, Sequen
         return "mine", session.scalars(orders.visible_to(actor).limit(QUEUE_ROWS)).all()
     under_way = orders.filtered(ahead, group="under_way").where(TravelOrder.end_at > now)
     return "ahead", session.scalars(under_way.limit(QUEUE_ROWS)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class EndsHere:
+    """Journeys that wait for this person at their end, the first of each, with how many there are."""
+
+    to_confirm: Sequence[TravelOrder]
+    to_confirm_number: int
+    to_rate: Sequence[TravelOrder]
+    objected_number: int
+
+
+def ends(session: Session, *, actor: Actor, now: datetime) -> EndsHere:
+    """Return what the person still has to confirm, rate or answer."""
+    waiting = (
+        session.scalars(confirmations.to_confirm(actor)).all() if permits.may("confirmations.confirm", actor) else []
+    )
+    ratable = confirmations.to_rate(session, actor=actor, now=now) if permits.may("confirmations.rate", actor) else []
+    objected = 0
+    if permits.may("confirmations.answer", actor):
+        objected = paginate(session, confirmations.listed(actor, "objected"), size=1).total
+    return EndsHere(waiting[:MOST_ENDS], len(waiting), ratable, objected)
 
 
 def open_duties(session: Session, *, actor: Actor, now: datetime) -> Sequence[Assignment]:

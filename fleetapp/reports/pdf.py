@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 from flask import render_template
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from fleetapp.places.roads import as_geojson
 from fleetapp.reports.case import Case
 from fleetapp.reports.drawing import SPEED_STEPS, Bar, LonLat, Mark, Point, strip_svg, track_svg
 from fleetapp.tracking.bridge import Fix
+from fleetapp.web import pdf
 from fleetapp.web.display import km, moment, percent
 from fleetapp.web.texts import catalogue, language, t, t_or
 
@@ -27,17 +28,9 @@ MOVING_COLOUR, STAY_COLOUR, ORDER_COLOUR, CLUE_COLOUR, DUTY_COLOUR = (
 NUMBER_UNITS = {"m": "m", "min": "min", "count": "", "score": ""}
 
 
-def refuse(url: str, *_: Any, **__: Any) -> NoReturn:
-    """Fetch nothing: an evidence file must not depend on, or tell anything to, another machine."""
-    raise ValueError(f"{url[:60]} is not fetched: the file stands alone")
-
-
 def write_case(case: Case, file: BinaryIO) -> None:
     """Write the evidence file of a case as PDF in the page's language."""
-    import weasyprint  # heavy: loaded by the first file, not at start
-
-    html = render_template("reports/case.html", **facts(case))
-    weasyprint.HTML(string=html, url_fetcher=refuse).write_pdf(file)
+    pdf.write(render_template("reports/case.html", **facts(case)), file)
 
 
 def facts(case: Case) -> dict[str, Any]:

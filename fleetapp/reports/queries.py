@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from fleetapp.accounts import queries as accounts
@@ -113,14 +113,18 @@ def _inside(org_path: str) -> ColumnElement[bool]:
 
 
 def parts(session: Session, *, actor: Actor, org_path: str, period: Period) -> list[Part]:
-    """Return the current trip parts that start in the period, of vehicles held in the sub-tree, in time order."""
+    """Return the current trip parts that start in the period, of vehicles held in the sub-tree, in time order.
+
+    What several orders share (拼车) is a part of each and has its metres once.
+    """
+    number = func.row_number().over(partition_by=(TripMatch.trip_id, TripMatch.start_at), order_by=TripMatch.id)
     columns = (
         TripMatch.id,
         TripMatch.trip_id,
         Trip.org_id,
         Trip.vehicle_id,
         TripMatch.kind,
-        TripMatch.distance_m,
+        case((number == 1, TripMatch.distance_m), else_=0.0),
         Trip.coverage,
     )
     query = (

@@ -86,7 +86,7 @@ def home() -> str | BaseResponse:
         # Columns say something about a fleet, not about one person's journeys.
         days = figures.last_days(s, actor=who, now=now()) if permits.may("vehicles.read", who) else []
         return render_template(
-            "reports/home.html", who=who, tiles=tiles[:MOST_TILES], queue=kind, orders=orders, duties=duties,
+            "reports/home.html", who=who, ends=figures.ends(s, actor=who, now=now()), tiles=tiles[:MOST_TILES], queue=kind, orders=orders, duties=duties,
             queue_href=link(endpoint, **args) if endpoint else None, clues=clues, days=days, charts=charts(days),
             clue_href=lambda clue: link("findings.show", finding_id=clue.id), clues_href=link("findings.index", group="open"),
             rule_name=files.page_words().rule,

@@ -74,17 +74,19 @@ def _outside(parking: shapely.Polygon) -> Any:
 
 def match(trips: Sequence[Trip], orders: Sequence[OrderOfVehicle], *, params: MatchParams) -> list[tuple[Match, float]]:
     """Return the parts of each trip with the order each belongs to and its distance in metres."""
-    windows = [_window(order) for order in orders]
+    windows = [_window(order, orders) for order in orders]
     drivers = {index: _driver(trip, orders) for index, trip in enumerate(trips)}
     found = matching.match(trips, windows, trip_drivers=drivers, params=params)
     return [(part, part_m(trips[part.trip_index], part.start_at, part.end_at)) for part in found]
 
 
-def _window(order: OrderOfVehicle) -> OrderWindow:
-    places = [Place(stop.lat, stop.lon, float(stop.tolerance_m)) for stop in order.stops]
+def _window(order: OrderOfVehicle, orders: Sequence[OrderOfVehicle]) -> OrderWindow:
+    """Return an order as the matcher sees it: those that share the journey have one window and all its stops."""
+    mates = [other for other in orders if other.journey == order.journey]
+    places = [Place(stop.lat, stop.lon, float(stop.tolerance_m)) for mate in mates for stop in mate.stops]
     return OrderWindow(
-        order_id=order.order_id, slip=order.slip, start_at=order.start_at, end_at=order.end_at,
-        origin=places[0] if places else None, stops=tuple(places[1:]), driver_id=order.driver_id,
+        order_id=order.order_id, slip=str(order.journey), start_at=min(mate.start_at for mate in mates),
+        end_at=max(mate.end_at for mate in mates), origin=places[0] if places else None, stops=tuple(places[1:]), driver_id=order.driver_id,
         checked_out_at=order.checked_out_at, returned_at=order.returned_at,
     )  # fmt: skip
 

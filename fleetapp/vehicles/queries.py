@@ -76,6 +76,12 @@ def find_vehicle(session: Session, *, vehicle_id: int) -> Vehicle | None:
     return session.get(Vehicle, vehicle_id, options=[joinedload(Vehicle.org)])
 
 
+def by_plate(session: Session, *, plate: str) -> Vehicle | None:
+    """Return the living vehicle of a plate as far as row-level security shows it."""
+    living = Vehicle.state != VehicleState.RETIRED
+    return session.scalar(select(Vehicle).where(Vehicle.plate == plate.strip().upper(), living))
+
+
 def active_by_vin(session: Session, *, vins: Collection[str], actor: Actor) -> dict[str, Vehicle]:
     """Return the vehicles within reach that are not retired, by VIN."""
     query = visible_to(actor).where(Vehicle.state != VehicleState.RETIRED, Vehicle.vin == func.any(list(vins)))

@@ -51,6 +51,12 @@ def load(schema: Schema, data: Any) -> dict[str, Any]:
     return loaded
 
 
+def sent_file(field: str) -> tuple[str, bytes] | None:
+    """Return a file that may come with a form as (name, bytes), None if none came."""
+    file = request.files.get(field)
+    return (file.filename, file.read()) if file and file.filename else None
+
+
 @contextmanager
 def received_file(field: str) -> Iterator[tuple[Path, str]]:
     """Yield an uploaded file as a path that is gone afterwards, and the name its sender gave it.

@@ -9,6 +9,7 @@ import re
 import string
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,19 @@ def language() -> str:
 def t(key: str, /, lang: str | None = None, **params: Any) -> str:
     """Return the words of a key in a language, placeholders filled in.
 
+    A parameter may itself be said in the language: ``{"zh": .., "en": ..}``, or ``{"text": key}``.
+
     :raises KeyError: no such key; the catalogue check finds these before a person does.
     """
-    words = catalogue()[key][lang or language()]
-    return words.format(**params) if params else words
+    lang = lang or language()
+    words = catalogue()[key][lang]
+    return words.format(**{name: _said(value, lang) for name, value in params.items()}) if params else words
+
+
+def _said(value: Any, lang: str) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return t(value["text"], lang) if "text" in value else value[lang]
 
 
 def t_or(key: str, fallback: str, **params: Any) -> str:

@@ -59,10 +59,10 @@ BEGIN
     )
     OR NOT editable AND (
         NEW.org_id, NEW.number, NEW.kind, NEW.purpose, NEW.reason, NEW.applicant_id, NEW.filed_by_id, NEW.supplementary,
-        NEW.created_at, NEW.pooling_ok, NEW.round_trip, NEW.luggage, NEW.series, NEW.occasion_id
+        NEW.created_at, NEW.pooling_ok, NEW.round_trip, NEW.luggage, NEW.series, NEW.occasion_id, NEW.wanted_vehicle_id
     ) IS DISTINCT FROM (
         OLD.org_id, OLD.number, OLD.kind, OLD.purpose, OLD.reason, OLD.applicant_id, OLD.filed_by_id, OLD.supplementary,
-        OLD.created_at, OLD.pooling_ok, OLD.round_trip, OLD.luggage, OLD.series, OLD.occasion_id
+        OLD.created_at, OLD.pooling_ok, OLD.round_trip, OLD.luggage, OLD.series, OLD.occasion_id, OLD.wanted_vehicle_id
     )
     OR NOT editable AND order_columns(NEW) <> order_columns(OLD) AND NOT EXISTS (
         SELECT 1 FROM order_change c WHERE c.order_id = OLD.id AND c.state = 'APPROVED'
@@ -95,8 +95,8 @@ CREATE TRIGGER frozen BEFORE INSERT OR UPDATE ON order_stop FOR EACH ROW EXECUTE
 -- A slip's number never changes; it can be made void once.
 CREATE FUNCTION dispatch_slip_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.void_at IS NOT NULL OR (NEW.org_id, NEW.year, NEW.seq, NEW.number, NEW.issued_at)
-        IS DISTINCT FROM (OLD.org_id, OLD.year, OLD.seq, OLD.number, OLD.issued_at) THEN
+    IF OLD.void_at IS NOT NULL OR (NEW.org_id, NEW.year, NEW.seq, NEW.number, NEW.issued_at, NEW.issued_by)
+        IS DISTINCT FROM (OLD.org_id, OLD.year, OLD.seq, OLD.number, OLD.issued_at, OLD.issued_by) THEN
         RAISE EXCEPTION 'slip % is issued: it can only be made void, once', OLD.number USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;

@@ -29,7 +29,7 @@ OWN_ROUTINES = """
 
 
 def upgrade() -> None:
-    for extension in ("postgis", "btree_gist"):
+    for extension in ("postgis", "btree_gist", "pg_trgm"):
         op.execute(text(f"CREATE EXTENSION IF NOT EXISTS {extension}"))
     run_sql("roles.sql")
     gps_tables.create_all(op.get_bind())

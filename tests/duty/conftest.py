@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import Range
 
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.actor import SYSTEM
-from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.models import OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.service import issue_slip
 from fleetapp.planning.models import Assignment
 from fleetapp.vehicles.models import Vehicle
 from tests import world
@@ -44,9 +45,7 @@ def dispatched(database, now):
         session.flush()
         order.state = "DISPATCHED"
         session.add(OrderEvent(order_id=order.id, action="dispatch", to_state="DISPATCHED", at=now))
-        slip = DispatchSlip(org_id=vehicle.org_id, year=2026, seq=90001, number="T-2026-90001", issued_at=now)
-        session.add(slip)
-        session.flush()
+        slip = issue_slip(session, org_id=vehicle.org_id, actor=SYSTEM, now=now)
         duty = Assignment(org_id=vehicle.org_id, order_org_id=order.org_id, order_id=order.id, vehicle_id=vehicle.id, driver_id=driver.id,
                           slip_id=slip.id, during=Range(start, end), state="ACTIVE", assigned_at=now)  # fmt: skip
         session.add(duty)

@@ -8,6 +8,7 @@ somebody else's row in that unit, ``below`` one of a sub-unit, ``outside`` one o
 """
 
 import csv
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from fleetapp.kit.actor import SYSTEM, Actor, Grant, Role
 from fleetapp.kit.errors import NotAllowed
 from fleetapp.orders.models import OrderState
 from fleetapp.seals.rules import RecordState
+from fleetapp.sharing.rules import LoanState, RequestState
 from fleetapp.upkeep.models import WorkState
 from fleetapp.vehicles.models import VehicleState
 
@@ -37,6 +39,7 @@ STATES = {
     "orders": OrderState,
     "planning": OrderState,
     "duty": OrderState,
+    "confirmations": OrderState,
     "vehicles": VehicleState,
     "findings": FindingState,
     "indicators": IndicatorState,
@@ -44,6 +47,9 @@ STATES = {
     "dossier": VehicleState,
     "seals": RecordState,
     "upkeep": WorkState,
+    "sharing": StrEnum(
+        "SharingState", {state.name: state.value for kind in (RequestState, LoanState, OrderState) for state in kind}
+    ),
 }
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 
@@ -111,6 +117,8 @@ def test_states_of_the_table_exist():
         "indicators.approve",
         "disposal.decide",
         "upkeep.approve",
+        "sharing.answer",
+        "sharing.outsource",
     ],
 )
 def test_nobody_decides_on_an_own_row_with_all_roles_together(action):

@@ -1,6 +1,6 @@
 """Row-level security: what the application's role sees and may write, with raw SQL, whatever the code above forgets."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     Text,
+    Time,
     insert,
     select,
     text,
@@ -28,12 +29,13 @@ from fleetapp.kit.db import Database, make_engine
 from fleetapp.wiring import metadata
 from telematics import tables as gps
 from tests import world
+from tests.migrations import rows_of_emergencies, rows_of_journeys, rows_of_sharing, rows_of_upkeep, settled
 
 NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 POINT, LINE = "SRID=4326;POINT(120.1 30.2)", "SRID=4326;LINESTRING(120.1 30.2, 120.2 30.3)"
 DUMMY = {
     BigInteger: 1, Integer: 1, Float: 0.5, Numeric: Decimal(1), Boolean: False, Date: date(2026, 1, 1), DateTime: NOW,
-    LargeBinary: b"", JSONB: {}, Text: "test",
+    LargeBinary: b"", JSONB: {}, Text: "test", Time: time(0),
 }  # fmt: skip
 FOREIGN, OWN = "xhedu", "bjwater"
 HIDDEN = [
@@ -41,12 +43,13 @@ HIDDEN = [
     "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
-    "vehicle_fact",
+    "vehicle_fact", *settled.TABLES,
     "seal_campaign", "seal_record", "seal_exception", "seal_event",
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident",
+    "work_line", "work_event", "vehicle_incident", "trip_expense", "mileage_confirmation", "mileage_remark", "trip_rating",
+    *rows_of_emergencies.INSERTS, *rows_of_journeys.INSERTS,
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -92,7 +95,9 @@ def seed_unit(session, unit, number):
     )  # fmt: skip
     keys["order_stop"] = add(session, "order_stop", order_id=order_id, position=0, point=POINT)
     keys["order_event"] = add(session, "order_event", order_id=order_id)
-    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"S-{number}")
+    code = next(code for key, _, _, code, *_ in world.ORGS if key == unit)
+    session.execute(text("INSERT INTO number_series (key, last) VALUES (:key, 1)"), {"key": f"{code}-1"})
+    keys["dispatch_slip"] = slip_id = add(session, "dispatch_slip", org_id=org_id, number=f"{code}-1-00001")
     keys["assignment"] = assignment_id = add(
         session, "assignment", org_id=org_id, order_org_id=org_id, order_id=order_id, vehicle_id=vehicle_id,
         driver_id=keys["driver"], slip_id=slip_id, during=Range(NOW, NOW + timedelta(hours=2)), state="ACTIVE",
@@ -100,6 +105,19 @@ def seed_unit(session, unit, number):
     keys["plan_run"] = add(session, "plan_run", org_id=org_id, requested_by=applicant_id, state="DONE", **window)
     keys["duty_event"] = add(session, "duty_event", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"],
                              action="ACCEPT", idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'CHECKED_OUT' WHERE id = :id"), {"id": order_id})
+    keys["trip_expense"] = add(session, "trip_expense", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"], kind="TOLL",
+                               idempotency_key=f"k{number}")  # fmt: skip
+    session.execute(text("UPDATE travel_order SET state = 'RETURNED' WHERE id = :id"), {"id": order_id})
+    keys["mileage_remark"] = add(
+        session, "mileage_remark", org_id=org_id, order_id=order_id, seq=1, said_by=applicant_id
+    )
+    keys["mileage_confirmation"] = add(session, "mileage_confirmation", org_id=org_id, order_id=order_id, source="ODOMETER",
+                                       confirmed_by=applicant_id)  # fmt: skip
+    keys["trip_rating"] = add(
+        session, "trip_rating", org_id=org_id, order_id=order_id, driver_id=keys["driver"], rated_by=applicant_id
+    )
+    session.execute(text("UPDATE travel_order SET state = 'SUBMITTED' WHERE id = :id"), {"id": order_id})
     keys["trip"] = trip_id = add(session, "trip", org_id=org_id, vehicle_id=vehicle_id, path=LINE, **window)
     keys["trip_match"] = add(session, "trip_match", org_id=org_id, trip_id=trip_id, kind="unmatched", **window)
     keys["finding"] = finding_id = add(
@@ -136,6 +154,7 @@ def seed_unit(session, unit, number):
     keys["disposal_case"] = add(session, "disposal_case", org_id=org_id, number=f"CZ-{number}", vehicle_id=vehicle_id, mode="scrap",
                                 state="REQUESTED", applicant_id=applicant_id)  # fmt: skip
     keys["disposal_event"] = add(session, "disposal_event", case_id=keys["disposal_case"])
+    keys |= settled.rows(session, add, org_id=org_id, applicant_id=applicant_id, number=number)
     keys["vehicle_fact"] = add(session, "vehicle_fact", org_id=org_id, vehicle_id=vehicle_id)
     days = Range(NOW.date(), NOW.date() + timedelta(days=3))
     keys["seal_campaign"] = campaign_id = add(
@@ -155,7 +174,10 @@ def seed_unit(session, unit, number):
     keys["energy_import"] = add(session, "energy_import", org_id=org_id, state="CHECKED")
     keys["cost_entry"] = add(session, "cost_entry", org_id=org_id, vehicle_id=vehicle_id, kind="wash")
     keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
-    keys |= seed_upkeep(session, keys, applicant_id, number)
+    keys |= rows_of_sharing.seed(add, session, keys, applicant_id, number)
+    keys |= rows_of_upkeep.seed(session, add, keys, applicant_id, number)
+    keys |= rows_of_journeys.seed(session, add, keys, number)
+    keys |= rows_of_emergencies.seed(session, add, keys, applicant_id, number)
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
     session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
     keys["attachment"] = add(session, "attachment", org_id=org_id, sha256=sha256, created_by=None)
@@ -168,39 +190,6 @@ def seed_unit(session, unit, number):
     )
     keys["audit_entry"] = session.scalar(text("SELECT max(seq) FROM audit_entry"))
     return keys
-
-
-def seed_upkeep(session, keys, applicant_id, number):
-    """Give a unit its rows of upkeep; the work order is in the shop, because lines belong there, and the vehicle is back at once."""
-    org_id, vehicle_id = keys["org_id"], keys["vehicle"]
-    made = {
-        "supplier": add(session, "supplier", org_id=org_id, kind="repair", contract_no=f"DD-{number}"),
-        "upkeep_plan": add(session, "upkeep_plan", org_id=org_id, item="general", every_km=1000),
-        "upkeep_done": add(session, "upkeep_done", org_id=org_id, vehicle_id=vehicle_id, item="general"),
-        "upkeep_reminder": add(session, "upkeep_reminder", org_id=org_id, vehicle_id=vehicle_id, kind="inspection"),
-        "vehicle_incident": add(session, "vehicle_incident", org_id=org_id, vehicle_id=vehicle_id, kind="violation", state="OPEN"),
-        "work_order": add(session, "work_order", org_id=org_id, number=f"WX-{number}", vehicle_id=vehicle_id, kind="repair",
-                          state="REPORTED", requester_id=applicant_id, items=[]),
-    }  # fmt: skip
-    order_id = made["work_order"]
-    made["work_quote"] = add(session, "work_quote", order_id=order_id, supplier_id=made["supplier"])
-    made["work_event"] = add(session, "work_event", order_id=order_id)
-    for statement in (
-        "UPDATE vehicle SET state = 'MAINTENANCE' WHERE id = :vehicle",
-        "UPDATE work_order SET state = 'QUOTED', single_reason = 'only one', supplier_id = :supplier, quoted_by = :user WHERE id = :order",
-        "UPDATE work_order SET state = 'APPROVED', approved_by = :driver, approved_limit = 1, over_share = 0 WHERE id = :order",
-        "UPDATE work_order SET state = 'IN_WORK', during = tstzrange(:now, NULL), entry_m = 0 WHERE id = :order",
-    ):
-        session.execute(text(statement), {"vehicle": vehicle_id, "supplier": made["supplier"], "user": applicant_id,
-                                          "driver": keys["user_id"], "order": order_id, "now": NOW})  # fmt: skip
-    made["work_line"] = add(session, "work_line", order_id=order_id, kind="part")
-    later = NOW + timedelta(hours=1)
-    made["odometer_reading"] = add(session, "odometer_reading", org_id=org_id, vehicle_id=vehicle_id, meter=1, at=later, reading_m=10_000_000,
-                                   source="manual")  # fmt: skip
-    made["meter_change"] = add(
-        session, "meter_change", org_id=org_id, vehicle_id=vehicle_id, meter=2, at=later, end_m=10_000_000, start_m=0
-    )
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +253,10 @@ INSERTS = {
                    "slip_id": "dispatch_slip", "during": Range(NOW + timedelta(days=9), NOW + timedelta(days=10)), "state": "ACTIVE"},
     "plan_run": {"state": "DONE", "requested_by": "user_id"},
     "duty_event": {"assignment_id": "assignment", "driver_id": "driver", "action": "ACCEPT", "idempotency_key": "k9"},
+    "mileage_confirmation": {"order_id": "travel_order", "source": "ODOMETER", "confirmed_by": 1},
+    "mileage_remark": {"order_id": "travel_order", "seq": 2, "said_by": 1},
+    "trip_rating": {"order_id": "travel_order", "driver_id": "driver", "rated_by": 1},
+    "trip_expense": {"assignment_id": "assignment", "driver_id": "driver", "kind": "TOLL", "idempotency_key": "k9"},
     "trip": {"vehicle_id": "vehicle", "path": LINE, "start_at": NOW + timedelta(days=9), "end_at": NOW + timedelta(days=10)},
     "trip_match": {"trip_id": "trip", "kind": "unmatched"},
     "finding": {"number": "F-9", "dedupe_key": "d9", "vehicle_id": "vehicle", "severity": "red", "state": "NOTIFIED"},
@@ -297,7 +290,10 @@ INSERTS = {
     "work_event": {"order_id": "work_order"},
     "work_line": {"order_id": "work_order", "kind": "part"},
     "vehicle_incident": {"vehicle_id": "vehicle", "kind": "violation", "state": "OPEN"},
+    **rows_of_sharing.INSERTS,
+    **rows_of_emergencies.INSERTS,
     "vehicle_document": {"vehicle_id": "vehicle", "kind": "etc", "number": "E9"},
+    **rows_of_journeys.INSERTS,
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
     "gps_last": {"terminal_id": "terminal_id"},
 }  # fmt: skip

@@ -45,13 +45,13 @@ def test_the_whole_application_through_the_api_up_to_cancelling(api, made):
     assert (refused.status_code, "reason" in str(refused.json["fields"])) == (422, True)
     cancelled = applicant("POST", f"{path}/cancel", json={"reason": "会议改期"}).json
     assert (cancelled["state"], cancelled["closing_reason"]) == ("CANCELLED", "会议改期")
-    wrong = applicant("POST", f"{path}/confirm", json={})
+    wrong = applicant("POST", f"{path}/withdraw", json={})
     assert (wrong.status_code, wrong.json["code"]) == (403, "kit.wrong_state")
 
 
 def test_refusing_and_withdrawing(api, made):
     path = f"/orders/{made['id']}"
-    other = api("applicant.xhedu")("POST", "/orders", json=body()).json
+    other = api("applicant.xhedu")("POST", "/orders", json=body(overlap_reason="分两地参会")).json
     assert api("approver.xhedu")("POST", f"{path}/reject", json={"reason": "可乘坐地铁"}).json["state"] == "REJECTED"
     assert api("applicant.xhedu")("POST", f"/orders/{other['id']}/withdraw", json={}).json["state"] == "WITHDRAWN"
 

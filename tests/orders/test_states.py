@@ -18,7 +18,6 @@ EXPECTED = {
     ("SUBMITTED", "approve"): ({APPROVER}, "APPROVED"),
     ("SUBMITTED", "reject"): ({APPROVER}, "REJECTED"),
     ("APPROVED", "cancel"): ({APPLICANT, ADMIN, DISPATCHER}, "CANCELLED"),
-    ("RETURNED", "confirm"): ({APPLICANT, ADMIN, DISPATCHER}, "MILEAGE_CONFIRMED"),
 }
 # What higher slices do after checking permissions of their own; here by the dispatcher's hand.
 EXPECTED_ADVANCE = {
@@ -32,10 +31,9 @@ SAME_AGAIN = {
     ("APPROVED", "approve"),
     ("REJECTED", "reject"),
     ("CANCELLED", "cancel"),
-    ("MILEAGE_CONFIRMED", "confirm"),
 }
 PEOPLE = [ADMIN, APPLICANT, APPROVER, DISPATCHER, "auditor.city", "applicant.bjwater", "driver.xhedu"]
-LIKELY = ["approve", "dispatch", "accept", "check_out", "arrive", "check_in", "confirm"]
+LIKELY = ["approve", "dispatch", "accept", "check_out", "arrive", "check_in"]
 ADVANCED = sorted({action for _, action in EXPECTED_ADVANCE})
 
 moves = st.lists(

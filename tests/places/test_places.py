@@ -31,6 +31,11 @@ def gazetteer(database, now):
         ("LINGYIN", "灵隐寺"),
         ("zhejiang university yuquan", "浙江大学玉泉校区"),
         ("  断桥 ", "西湖断桥"),
+        ("紫金岗", "浙江大学紫金港校区"),
+        ("杭洲东站", "杭州东站"),
+        ("zijngang", "浙江大学紫金港校区"),
+        ("xiuhu", "西湖"),
+        ("airprot", "机场"),
     ],
 )
 def test_a_place_is_found_by_chinese_pinyin_initials_and_english(database, gazetteer, text, best):
@@ -44,6 +49,13 @@ def test_a_place_is_found_by_chinese_pinyin_initials_and_english(database, gazet
 def test_a_search_that_fits_nothing_returns_nothing(database, gazetteer, text):
     with database.transaction(SYSTEM) as session:
         assert queries.search(session, text) == []
+
+
+def test_of_equal_places_the_lately_used_then_those_of_the_own_district_come_first(database, gazetteer):
+    with database.transaction(SYSTEM) as session:
+        assert queries.search(session, "第一人民医院", adcode="330109")[0].name_zh == "萧山区第一人民医院"
+        lately = queries.search(session, "第一人民医院", first=["临平区第一人民医院"], adcode="330109")
+    assert [place.name_zh for place in lately[:2]] == ["临平区第一人民医院", "萧山区第一人民医院"]
 
 
 def test_loading_again_keeps_one_row_per_place(database, gazetteer, now):

@@ -16,7 +16,8 @@ from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
 from fleetapp.orders import service as orders
 from fleetapp.orders.rules import OrderKind, Purpose, Stop
-from fleetapp.planning import service
+from fleetapp.planning import journeys, service
+from fleetapp.planning.models import Assignment
 from fleetapp.policies import service as policies
 from fleetapp.vehicles.models import Vehicle
 from tests import world
@@ -24,6 +25,8 @@ from tests import world
 ORIGIN = Stop("西湖区教育局", 30.2640, 120.1260)
 LAKE = Stop("西湖国宾馆", 30.2300, 120.1290)
 EAST = Stop("杭州东站", 30.2905, 120.2125)
+NEAR_EAST = Stop("艮山西路", 30.2880, 120.2010)
+ASKED = "已电话征得双方同意"
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +39,15 @@ def policy_figures(request, now):
 
 
 def approve_one(
-    database: Database, now: datetime, *, unit: str = "xhedu", start_h: float = 4, end_h: float = 7, **changes: Any
-) -> int:
-    """Submit and approve an order of a unit; hours count from ``now``. Returns its id."""
+    database: Database, now: datetime, *, unit: str = "xhedu", start_h: float = 4, end_h: float = 7,
+    occasion_id: int | None = None, **changes: Any,
+) -> int:  # fmt: skip
+    """Submit and approve an order of a unit, of an event if named; hours count from ``now``. Returns its id."""
     applicant, approver = world.actor(database, f"applicant.{unit}"), world.actor(database, f"approver.{unit}")
     application = {
         "kind": OrderKind.ORDINARY, "purpose": Purpose.MEETING, "reason": "参加全市教育工作会议", "passengers": "科室 2 人",
         "passenger_count": 2, "contact": "0571-87000000", "body": "sedan", "start_at": now + timedelta(hours=start_h),
-        "end_at": now + timedelta(hours=end_h), "stops": [ORIGIN, LAKE], **changes,
+        "end_at": now + timedelta(hours=end_h), "stops": [ORIGIN, LAKE], "occasion_id": occasion_id, **changes,
     }  # fmt: skip
     with database.transaction(applicant) as session:
         order_id = orders.submit(session, **application, actor=applicant, now=now).id
@@ -85,5 +89,30 @@ def assign(database, acting, known, now) -> Callable[..., int]:
                 session, order_id=order_id, vehicle_id=known[plate], driver_id=known[driver], actor=actor, now=at
             )
             return made.id
+
+    return run
+
+
+@pytest.fixture
+def row(database):
+    """Return a row by its class and id, as the system sees it."""
+
+    def get(kind, row_id):
+        with database.transaction(SYSTEM) as session:
+            return session.get_one(kind, row_id)
+
+    return get
+
+
+@pytest.fixture
+def join(database, acting, now):
+    """Let an order join the journey of an assignment as a dispatcher; returns the new assignment's id."""
+
+    def run(order_id, into, *, by="dispatcher.xihu", consent=ASKED):
+        actor = acting(by)
+        with database.transaction(SYSTEM) as session:
+            key = session.get_one(Assignment, into).pool_key
+        with database.transaction(actor) as session:
+            return journeys.join(session, order_id=order_id, pool_key=key, actor=actor, now=now, consent=consent).id
 
     return run

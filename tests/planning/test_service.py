@@ -21,17 +21,6 @@ from tests import world
 
 
 @pytest.fixture
-def row(database):
-    """Return a row by its class and id, as the system sees it."""
-
-    def get(kind, row_id):
-        with database.transaction(SYSTEM) as session:
-            return session.get_one(kind, row_id)
-
-    return get
-
-
-@pytest.fixture
 def change(database):
     """Change rows as the system."""
 

@@ -11,7 +11,8 @@ from fleetapp.drivers.models import Driver
 from fleetapp.duty.models import DutyEvent
 from fleetapp.findings.models import Finding, FindingEvent
 from fleetapp.kit.actor import SYSTEM
-from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.models import OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.service import issue_slip
 from fleetapp.planning.models import Assignment
 from fleetapp.trips.models import Trip, TripMatch
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
@@ -33,11 +34,11 @@ class Made:
     loose_trip: int
     binjiang_trip: int
     finding_id: int
-    slip: str = "T-2026-90001"
+    slip: str = "330106-EDU-2026-00001"
     reason: str = DANGEROUS
 
 
-def make_order(session, vehicle, applicant, number, start, end, slip):
+def make_order(session, vehicle, applicant, number, start, end):
     driver = session.scalars(select(Driver).where(Driver.org_id == vehicle.org_id).order_by(Driver.id)).first()
     order = TravelOrder(
         org_id=vehicle.org_id, serving_org_id=vehicle.org_id, number=number, kind="ordinary", purpose="meeting", reason=DANGEROUS,
@@ -55,9 +56,7 @@ def make_order(session, vehicle, applicant, number, start, end, slip):
     session.flush()
     order.state = "CLOSED"
     session.add(OrderEvent(order_id=order.id, action="close", to_state="CLOSED", at=end))
-    made_slip = DispatchSlip(org_id=vehicle.org_id, year=2026, seq=int(slip[-5:]), number=slip, issued_at=start)
-    session.add(made_slip)
-    session.flush()
+    made_slip = issue_slip(session, org_id=vehicle.org_id, actor=SYSTEM, now=start)
     duty = Assignment(org_id=vehicle.org_id, order_org_id=order.org_id, order_id=order.id, vehicle_id=vehicle.id, driver_id=driver.id,
                       slip_id=made_slip.id, during=Range(start, end), state="ACTIVE", assigned_at=start)  # fmt: skip
     session.add(duty)
@@ -118,7 +117,7 @@ def build(database, now) -> Made:
         cars = {car.plate: car for car in session.scalars(select(Vehicle))}
         car, water = cars["浙A10001"], cars["浙A10005"]
         order, duty = make_order(
-            session, car, people["applicant.xhedu"], "YC20261117-0001", morning, morning + timedelta(hours=3), Made.slip
+            session, car, people["applicant.xhedu"], "YC20261117-0001", morning, morning + timedelta(hours=3)
         )
         for action, at, odometer_m in (
             ("CHECK_OUT", morning, 10_000_000),
@@ -133,7 +132,6 @@ def build(database, now) -> Made:
             "YC20261117-0002",
             morning + timedelta(hours=4),
             morning + timedelta(hours=5),
-            "T-2026-90002",
         )
         matched = make_trip(session, car, morning + timedelta(minutes=10), 40, 12_345.6, "matched", order.id, 0.92)
         loose = make_trip(session, car, morning + timedelta(hours=12), 30, 8_000.0, "unmatched")

@@ -15,6 +15,7 @@ from fleetapp.kit.errors import NotAllowed, NotFound, RuleBroken
 from fleetapp.reports import pdf, service
 from fleetapp.reports.case import manifest_of
 from fleetapp.tracking.bridge import RawHash
+from fleetapp.web import pdf as web_pdf
 
 
 def write_nothing(_case, file):
@@ -78,7 +79,7 @@ def test_the_file_says_everything_and_can_be_verified_and_fetches_nothing(
 
 def test_nothing_is_ever_fetched():
     with pytest.raises(ValueError, match="not fetched"):
-        pdf.refuse("https://example.invalid/font.woff2")
+        web_pdf.refuse("https://example.invalid/font.woff2")
 
 
 def test_it_is_recorded_and_reading_the_track_is_logged(case_file, database):

@@ -186,8 +186,9 @@ def test_a_sealed_vehicle_is_dispatched_neither_by_the_service_nor_by_sql(publis
     refused("planning.why.vehicle_state", steps.dispatched, published.database, plate=PLATE, **JOURNEY)
     order = steps.asked(published.database, approve=True, **JOURNEY)
     insert = (
-        "WITH slip AS (INSERT INTO dispatch_slip (org_id, year, seq, number, issued_at)"
-        " VALUES (:org, 2026, 1, 'P-1', now()) RETURNING id)"
+        "WITH series AS (INSERT INTO number_series (key, last) VALUES ('330106-EDU-2026', 1)),"
+        " slip AS (INSERT INTO dispatch_slip (org_id, year, seq, number, issued_at)"
+        " VALUES (:org, 2026, 1, '330106-EDU-2026-00001', now()) RETURNING id)"
         " INSERT INTO assignment (org_id, order_org_id, order_id, vehicle_id, driver_id, slip_id, during, state, assigned_at, assigned_by)"
         " SELECT :org, :org, :order, :car, d.id, slip.id, tstzrange(:start, :end), 'ACTIVE', now(), d.user_id FROM slip, driver d"
         " WHERE d.org_id = :org LIMIT 1"

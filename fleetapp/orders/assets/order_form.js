@@ -1,4 +1,4 @@
-// The application form: places found while typing, stops added and removed, purposes that go with the kind of order.
+// Forms of orders: places found while typing, stops added and removed, purposes that go with the kind of order.
 // Without this script the form still works: a stop is added by the server, a place is given by its full name.
 
 const form = document.querySelector("[data-order-form]");
@@ -17,6 +17,7 @@ function setPlace(row, place) {
   inputOf(row, "lat").value = place ? place.lat.toFixed(6) : "";
   inputOf(row, "lon").value = place ? place.lon.toFixed(6) : "";
   showLocated(row);
+  if (place) inputOf(row, "lat").dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 function showLocated(row) {

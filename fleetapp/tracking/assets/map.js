@@ -2,6 +2,7 @@
 // screen. A <div class="fleet-map"> says what to show in data attributes:
 //   data-features   GeoJSON FeatureCollection; properties: kind (point|stop|start|end|order|parking|track|vehicle), label, text
 //   data-live       address to poll for positions, every data-every seconds (default 5)
+//   data-pick       a tap is told to the page (_pick.js)
 //   data-draw       selector of a text area that holds the corners of an area to draw (_draw.js)
 //   data-track      address of a track {fixes: [{at, lat, lon, speed_kmh}]} for playback, with #track-time and friends
 import "ol/ol.css";
@@ -20,6 +21,7 @@ import VectorSource from "ol/source/Vector.js";
 import { Circle, Fill, RegularShape, Stroke, Style, Text } from "ol/style.js";
 import View from "ol/View.js";
 import { drawArea } from "./_draw.js";
+import { pickPlaces } from "./_pick.js";
 
 const HANGZHOU = fromLonLat([120.16, 30.26]);
 const PROJECTION = { dataProjection: "EPSG:4326", featureProjection: "EPSG:3857" };
@@ -351,4 +353,5 @@ for (const element of document.querySelectorAll(".fleet-map")) {
   if (element.dataset.live) followLive(element, map, data);
   if (element.dataset.fixes) playback(element, map, data);
   if (element.dataset.draw) drawArea(element, map);
+  if ("pick" in element.dataset) pickPlaces(element, map, data);
 }

@@ -36,3 +36,36 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER assignment BEFORE INSERT OR UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION hold_assignment();
+
+-- Orders of one journey (拼车): none that goes alone, everybody agreed, all at one time, never more people than seats.
+CREATE FUNCTION assignment_pool() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE journey record;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.pool_key <> OLD.pool_key THEN
+        RAISE EXCEPTION 'assignment % stays in its journey', NEW.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF NEW.state <> 'ACTIVE' THEN
+        RETURN NULL;
+    END IF;
+    SELECT count(*) AS orders, bool_or(o.kind IN ('confidential', 'emergency', 'service')) AS alone,
+           bool_and(o.pooling_ok OR coalesce(length(a.consent), 0) > 0) AS agreed, max(o.start_at) < min(o.end_at) AS together,
+           max((SELECT sum(p.passenger_count) FROM assignment b JOIN travel_order p ON p.id = b.order_id
+                WHERE b.pool_key = NEW.pool_key AND b.state = 'ACTIVE' AND p.start_at <= o.start_at AND o.start_at < p.end_at)) AS peak
+    INTO journey FROM assignment a JOIN travel_order o ON o.id = a.order_id WHERE a.pool_key = NEW.pool_key AND a.state = 'ACTIVE';
+    IF journey.orders < 2 THEN
+        RETURN NULL;
+    END IF;
+    IF journey.alone OR NOT journey.agreed OR NOT journey.together THEN
+        RAISE EXCEPTION 'order % cannot share journey %', NEW.order_id, NEW.pool_key
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_assignment_pool';
+    END IF;
+    IF journey.peak > (SELECT v.seats - 1 FROM vehicle v WHERE v.id = NEW.vehicle_id) THEN
+        RAISE EXCEPTION 'journey % has more people than seats', NEW.pool_key
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_assignment_seats';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER pool AFTER INSERT OR UPDATE ON assignment FOR EACH ROW EXECUTE FUNCTION assignment_pool();
+
+CALL fleet_keep('journey_stop');
+CALL fleet_scope('journey_stop', 'EXISTS (SELECT 1 FROM assignment a WHERE a.id = assignment_id)');

@@ -1,6 +1,7 @@
 -- Papers of a vehicle: a wrong one is made void, once; nothing else of it changes.
 CALL fleet_keep('vehicle_document');
 CALL fleet_scope('vehicle_document', 'EXISTS (SELECT 1 FROM vehicle v WHERE v.id = vehicle_id)');
+ALTER POLICY scope ON vehicle_document WITH CHECK (org_id IN (SELECT fleet_visible_orgs()));
 
 CREATE FUNCTION vehicle_document_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -65,6 +66,7 @@ CALL fleet_append_only('odometer_reading', 'meter_change');
 REVOKE UPDATE ON odometer_reading, meter_change FROM fleet_app;
 CALL fleet_scope('odometer_reading', 'EXISTS (SELECT 1 FROM vehicle v WHERE v.id = vehicle_id)');
 CALL fleet_scope('meter_change', 'EXISTS (SELECT 1 FROM vehicle v WHERE v.id = vehicle_id)');
+ALTER POLICY scope ON meter_change WITH CHECK (org_id IN (SELECT fleet_visible_orgs()));
 
 CREATE FUNCTION odometer_reading_fits() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE before_m bigint; after_m bigint; earliest integer; latest integer;
