@@ -21,36 +21,11 @@ from fleetapp.orders import cases, queries, rules, tell, way
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
 from fleetapp.policies import queries as policies
-from fleetapp.vehicles import queries as vehicles
 
 NEXT_NUMBER = text(
     "INSERT INTO number_series (key, last) VALUES (:key, 1)"
     " ON CONFLICT (key) DO UPDATE SET last = number_series.last + 1 RETURNING last"
 )
-
-PAST_TENSE = {
-    OrderAction.SUBMIT: "submitted",
-    OrderAction.RESUBMIT: "resubmitted",
-    OrderAction.WITHDRAW: "withdrawn",
-    OrderAction.PASS: "passed",
-    OrderAction.APPROVE: "approved",
-    OrderAction.REJECT: "rejected",
-    OrderAction.SEND_BACK: "sent_back",
-    OrderAction.LAPSE: "lapsed",
-    OrderAction.CANCEL: "cancelled",
-    OrderAction.OUTSOURCE: "outsourced",
-    OrderAction.CONFIRM: "confirmed",
-    OrderAction.SETTLE: "settled",
-    OrderAction.CLOSE: "closed",
-    OrderAction.DISPATCH: "dispatched",
-    OrderAction.RELEASE: "released",
-    OrderAction.NO_SHOW: "no_show",
-    OrderAction.ACCEPT: "driver_accepted",
-    OrderAction.CHECK_OUT: "checked_out",
-    OrderAction.ARRIVE: "arrived",
-    OrderAction.CHECK_IN: "checked_in",
-}
-"""What the audit log calls each action, after ``orders.``."""
 
 ACTION_OF = {
     CaseState.AGREED: OrderAction.APPROVE,
@@ -168,7 +143,7 @@ def submit(
         rules.check_occasion(
             kind, occasion_id, {one.id for one in queries.occasions_open(session, actor=actor, at=now)}
         )
-    wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
+    wanted = way.wanted_vehicle(session, kind=kind, plate=wanted_plate)
     day = f"YC{clock.local_date(now):%Y%m%d}"
     order = TravelOrder(
         org_id=actor.org_id, number=f"{day}-{next_number(session, day):04d}", kind=kind, purpose=purpose, reason=reason,
@@ -359,18 +334,6 @@ def void_slip(session: Session, *, slip: DispatchSlip, reason: str, actor: Actor
     return slip
 
 
-def _wanted_vehicle(session: Session, *, kind: OrderKind, plate: str) -> int | None:
-    """Return the vehicle that a service order is for, as far as row-level security shows it."""
-    if not plate:
-        return None
-    if kind is not OrderKind.SERVICE:
-        raise RuleBroken("orders.plate_for_service")
-    found = vehicles.by_plate(session, plate=plate)
-    if found is None:
-        raise RuleBroken("orders.plate_unknown", plate=plate)
-    return found.id
-
-
 def _held(session: Session, *, order_id: int, action: str, actor: Actor, done: OrderState) -> TravelOrder:
     """Lock an order for an action; already being ``done`` is no reason to refuse."""
     order = queries.lock_order(session, order_id=order_id, actor=actor)
@@ -395,6 +358,6 @@ def _record(
     session.flush()
     session.expire(order, ["events"])
     tell.moved(session, order=order, action=action, actor=actor, now=now, event_id=event.id, note=note)
-    audit.record(session, actor=actor, now=now, action=f"orders.{PAST_TENSE[action]}", subject_type="travel_order",
+    audit.record(session, actor=actor, now=now, action=f"orders.{rules.PAST_TENSE[action]}", subject_type="travel_order",
                  subject_id=order.id, org_id=order.org_id, number=order.number, before=before, after=order.state,
                  note=note)  # fmt: skip
