@@ -123,6 +123,15 @@ def test_districts_and_the_city_have_figures_of_their_own(filled):
     assert [code for _, code, withdrawn in rows if withdrawn] == ["idle.max_trips"]
 
 
+def test_vehicles_are_shared(filled):
+    database, _ = filled
+    assert ask(database, "SELECT count(*) FROM share_offer WHERE withdrawn_at IS NULL") == [(4,)]
+    assert ask(database, "SELECT state FROM share_request ORDER BY id") == [("ACCEPTED",), ("PENDING",)]
+    assert ask(database, "SELECT state, during @> CAST(:now AS timestamptz) FROM share_loan", now=FRIDAY_MORNING) == [
+        ("AGREED", True)
+    ]
+
+
 def test_ledgers_were_sent_in_one_committed_one_waiting_one_with_faults(filled):
     database, _ = filled
     found = ask(database, "SELECT state, changed_rows > 0, rejected_rows > 0 FROM ledger_import ORDER BY id")
