@@ -153,7 +153,7 @@ def test_the_trigger_agrees_with_counting(database, now):
     world_ = prepare(connection, orders) | {"slip": slip.id}
     seen: set[bool] = set()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(floors, min_size=1, max_size=4, unique_by=lambda f: (f.body, f.level)), spans, st.sampled_from(["IV", "III", "II", "I"]),
            st.lists(bookings, min_size=3, max_size=10))  # fmt: skip
     def agree(floors, span, level, wanted):
