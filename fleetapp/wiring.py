@@ -43,6 +43,7 @@ import fleetapp.workdays.models  # noqa: F401 -- importing the models fills the 
 from fleetapp.accounts import service as accounts_service
 from fleetapp.acquisitions import effects as acquisition_effects
 from fleetapp.costs import queries as cost_queries
+from fleetapp.duty import queries as duty_queries
 from fleetapp.findings import queries as finding_queries
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
@@ -52,6 +53,7 @@ from fleetapp.notices.rules import Limits as NoticeLimits
 from fleetapp.occasions import summary as occasion_summary
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.rules import DRIVEN, OrderState
+from fleetapp.planning import paper as slip_paper
 from fleetapp.policies import preview as policy_preview
 from fleetapp.policies import queries as policy_queries
 from fleetapp.pricing import preview as pricing_preview
@@ -153,6 +155,12 @@ CONSTRAINT_ERRORS = {
     "uq_order_change_open": "orders.change_open",
     "ex_approval_delegation_once": "approvals.delegated_already",
     "ck_assignment_hold": "planning.kept_for_other",
+    "ck_assignment_fit_state": "planning.why.vehicle_state",
+    "ck_assignment_fit_purpose": "planning.why.purpose",
+    "ck_assignment_fit_seats": "planning.unfit_seats",
+    "ck_assignment_fit_range": "planning.unfit_range",
+    "ck_assignment_fit_licence": "planning.unfit_licence",
+    "ck_assignment_fit_rest": "planning.rest_short",
     "ck_hold_assignment": "planning.has_orders",
     "ex_hold_vehicle": "planning.kept_already",
     "ex_hold_driver": "planning.kept_already",
@@ -299,6 +307,9 @@ policy_preview.EFFECTS.update({
 """What a new policy figure touches, counted by the slices above policies."""
 
 pricing_preview.SOURCES.append(settlement_queries.past)
+
+slip_paper.ACTUALS[:] = [duty_queries.actuals]
+"""What slips show of a journey that is over."""
 
 Job = Callable[[Database, datetime], object]
 
