@@ -14,6 +14,7 @@ from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import OrderEvent, TravelOrder
 from fleetapp.orders.rules import OrderAction
+from fleetapp.pricing import preview
 from fleetapp.pricing import service as pricing
 from fleetapp.pricing.models import PriceBook
 from fleetapp.pricing.rules import Rate, Share, Terms, Use
@@ -174,6 +175,20 @@ def test_a_shared_journey_waits_for_all_its_orders_and_is_charged_whole(database
         assert charges[first].statement_id != charges[second].statement_id
 
 
+def test_paid_journeys_are_what_a_new_book_is_tried_on(session_as, acting, charged):
+    one, own = charged(toll="18.50"), charged(unit="xhedu", plate=OWN, day=1)
+    with session_as(FINANCE) as session:
+        found = queries.past(session, actor=acting(FINANCE), start=OCTOBER, end=NOVEMBER)
+        assert [(past.body, past.use.distance_m, past.use.toll) for past in found] == [
+            ("sedan", one.distance_m, Decimal("18.50"))
+        ]
+        draft = pricing.copy(session, book_id=one.book_id, actor=acting(FINANCE), now=NOVEMBER)
+        effect = preview.effect(session, book=draft, actor=acting(FINANCE), today=clock.local_date(NOVEMBER))
+        assert (effect["sedan"].before, effect["sedan"].after) == (one.amount, one.amount)
+        assert queries.spent_in(session, org_id=one.org_id, month=date(2026, 10, 1)) == one.amount
+    assert own.amount == 0
+
+
 def test_an_order_with_an_open_red_clue_stays_until_it_is_decided(database, charged):
     one = charged(unit="xhedu", plate=OWN)
     with database.transaction(SYSTEM) as session:
@@ -207,6 +222,7 @@ def test_the_service_settles_neither_an_unconfirmed_order_nor_one_whose_statemen
         settle(database, one.order_id)
 
 
+REFUSED = r"settled_once|unconfirmed|charged_already|permission denied|superseded|are not its amount|step_now|sum_now|adjust_below_now|row_first"
 CHARGE = (
     "INSERT INTO charge (org_id, holder_org_id, order_id, kind, start_at, end_at, distance_m, distance_source, wait_min, cross_level, part, amount,"
     " created_at) SELECT org_id, org_id, id, 'own', start_at, end_at, 0, 'planned', 0, false, 1, 0, now() FROM travel_order WHERE id = "
@@ -241,7 +257,7 @@ def run(database, statement, **ids):
 )  # fmt: skip
 def test_the_database_refuses(database, drove, charged, statement):
     unconfirmed, own, one = drove(state="RETURNED"), charged(unit="xhedu", plate=OWN), charged(day=1)
-    with pytest.raises((DatabaseError, Conflict, RuleBroken)):
+    with pytest.raises((DatabaseError, Conflict), match=REFUSED):
         run(database, statement, unconfirmed=unconfirmed, charged=one.order_id, own=own.order_id)
 
 
