@@ -17,7 +17,9 @@ class Settings:
     ``session_idle_min``: minutes without a request after which a browser is signed out; ``session_max_h``: hours
     after which it is in any case. ``osrm_url``: road engine, none means estimates. ``upload_max_mb``: largest upload;
     ``ledger_max_rows``: rows of one imported ledger. ``slip_keys_file``: keys of the codes on dispatch slips, made by
-    ``flask slips new-key``; none means a key made from the secret key.
+    ``flask slips new-key``; none means a key made from the secret key. ``sms_url``, ``chat_url`` (JSON over HTTP) and
+    ``mail_host`` (SMTP) switch on the ways notices leave the system, ``public_url`` is what their links begin with,
+    ``channel_timeout_s`` how long a provider may take.
     """
 
     database_url: str = ""
@@ -34,6 +36,18 @@ class Settings:
     upload_max_mb: int = 20
     ledger_max_rows: int = 20_000
     cookie_secure: bool = False
+    public_url: str = ""
+    sms_url: str = ""
+    sms_token: str = ""
+    chat_url: str = ""
+    chat_token: str = ""
+    mail_host: str = ""
+    mail_port: int = 25
+    mail_from: str = ""
+    mail_user: str = ""
+    mail_password: str = ""
+    mail_tls: bool = False
+    channel_timeout_s: int = 10
 
     @property
     def production(self) -> bool:
@@ -86,6 +100,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         object.__setattr__(settings, "secret_key", Path(settings.secret_key_file).read_text(encoding="ascii").strip())
     if not settings.secret_key:
         raise SettingsError("FLEET_SECRET_KEY or FLEET_SECRET_KEY_FILE is not set; make 32 random bytes as hex.")
+    for name in ("public_url", "sms_url", "chat_url"):
+        if (url := getattr(settings, name)) and not url.startswith(("http://", "https://")):
+            raise SettingsError(f"FLEET_{name.upper()} must begin with http:// or https://.")
+    if settings.mail_host and "@" not in settings.mail_from:
+        raise SettingsError("FLEET_MAIL_FROM must be the address that mail is sent from when FLEET_MAIL_HOST is set.")
     if settings.production and not settings.cookie_secure:
         raise SettingsError("FLEET_COOKIE_SECURE=1 is required when FLEET_ENV=production; serve over HTTPS.")
     return settings

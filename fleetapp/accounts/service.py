@@ -105,8 +105,10 @@ def sign_in(
     return token, who
 
 
-def resume(database: Database, *, token: str, now: datetime, idle_min: int, language: str = "zh") -> Actor | None:
-    """Return the actor of an open sign-in, or None when it has ended or expired."""
+def resume(
+    database: Database, *, token: str, now: datetime, idle_min: int, language: str = "zh", by_hand: bool = True
+) -> Actor | None:
+    """Return the actor of an open sign-in, or None when it has ended or expired; what a page asks by itself keeps none open."""
     with database.transaction(SYSTEM) as session:
         found = queries.find_open_sign_in(session, token_sha256=token_sha256(token))
         if found is None or found.user.closed_at is not None:
@@ -115,7 +117,7 @@ def resume(database: Database, *, token: str, now: datetime, idle_min: int, lang
         if not rules.is_open(last_seen_at=found.last_seen_at, expires_at=found.expires_at, ended_at=found.ended_at,
                              idle_min=idle, now=now):  # fmt: skip
             return None
-        if now - found.last_seen_at >= SEEN_EVERY:
+        if by_hand and now - found.last_seen_at >= SEEN_EVERY:
             found.last_seen_at = now
         return queries.actor_of(found.user, language=language)
 

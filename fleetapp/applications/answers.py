@@ -8,8 +8,12 @@ from sqlalchemy.orm import Session
 
 from fleetapp.applications import bridge, queries, rules
 from fleetapp.applications.rules import Hint, Trip
+from fleetapp.approvals import queries as approvals
+from fleetapp.approvals import rules as approval_rules
+from fleetapp.approvals.rules import Flag
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
+from fleetapp.orders import cases
 from fleetapp.orders import service as orders
 from fleetapp.orders.rules import Area
 from fleetapp.places import areas
@@ -29,7 +33,10 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is known of a trip; empty parts are not known yet. ``earliest_at`` is a start, not the end of a booking."""
+    """What is known of a trip; empty parts are not known yet. ``earliest_at`` is a start, not the end of a booking.
+
+    ``levels`` are the names of the approval levels that it will need.
+    """
 
     free: queries.Free
     earliest_at: datetime | None
@@ -39,17 +46,18 @@ class Answer:
     gap: pricing.Gap | None = None
     company: list[Company] = field(default_factory=list)
     hints: list[Hint] = field(default_factory=list)
+    levels: list[str] = field(default_factory=list)
 
 
 def answer(session: Session, *, trip: Trip, actor: Actor, now: datetime) -> Answer:
     """Return what the form may say of a trip of the actor's unit: figures, never another unit's matter."""
-    limits = planning.figures(session, now=now, org_path=actor.org_path)
+    buffers = planning.figures(session, now=now, org_path=actor.org_path)
     figures = queries.figures(session, now=now, org_path=actor.org_path)
-    lead = orders.limits(session, now=now, org_path=actor.org_path).lead_time
-    held = planning_rules.taken(trip.start_at, trip.end_at, limits)
+    limits = orders.limits(session, now=now, org_path=actor.org_path)
+    held = planning_rules.taken(trip.start_at, trip.end_at, buffers)
     free = queries.free_vehicles(session, unit_id=actor.org_id or 0, held=held, bodies=bridge.bodies_for(trip.body),
                                  least_seats=trip.people + 1)  # fmt: skip
-    earliest_at = rules.rounded_up(free.earliest_at + limits.before) if free.earliest_at else None
+    earliest_at = rules.rounded_up(free.earliest_at + buffers.before) if free.earliest_at else None
     first, last = clock.local_date(trip.start_at), clock.local_date(trip.end_at - timedelta(seconds=1))
     days = workdays.day_kinds(session, first, last + timedelta(days=1))
     area, zone, route_m, price, gap, company = None, None, None, None, None, list[Company]()
@@ -65,8 +73,16 @@ def answer(session: Session, *, trip: Trip, actor: Actor, now: datetime) -> Answ
             Company(partner, rules.saved_m(mine, partner.way, areas.journey_m))
             for partner in queries.partners(session, unit_id=actor.org_id or 0, trip=trip, figures=figures)
         ]
-    hints = rules.hints(trip, area=area, zone=zone.name if zone else "", days=days, figures=figures, lead=lead, now=now)
-    return Answer(free, earliest_at, area, route_m, price, gap, company, hints)
+    facts = cases.facts(
+        session, kind=trip.kind, start_at=trip.start_at, end_at=trip.end_at, area=area, route_m=route_m or 0, points=(),
+        supplementary=False, filed_at=now, limits=limits, org_path=actor.org_path,
+    )  # fmt: skip
+    hints = rules.hints(trip, area=area, zone=zone.name if zone else "", days=days, figures=figures, lead=limits.lead_time,
+                        night=bool(facts.flags & {Flag.NIGHT, Flag.OVERNIGHT}), now=now)  # fmt: skip
+    chain = approvals.standing_chain(session, org_path=actor.org_path, on=clock.local_date(now))
+    levels = [row.value() for row in chain.levels]
+    names = [levels[at].name for at in approval_rules.needed(levels, facts)]
+    return Answer(free, earliest_at, area, route_m, price, gap, company, hints, names)
 
 
 def trip_of(data: dict[str, Any]) -> Trip | None:

@@ -61,12 +61,19 @@ def figures(session: Session, *, now: datetime, org_path: str) -> rules.Figures:
     """Return the policy figures of the form in force for a unit."""
     on = clock.local_date(now)
     found = {
-        name: float(policies.value(session, f"order.{name}", on, org_path))
-        for name in ("pool_within_min", "pool_near_m", "transit_people", "day_start_h", "day_end_h")
+        name: float(policies.value(session, name, on, org_path))
+        for name in (
+            "order.pool_within_min",
+            "order.pool_near_m",
+            "order.transit_people",
+            "A-01.night_start_h",
+            "A-01.night_end_h",
+        )
     }
     return rules.Figures(
-        pool_within=timedelta(minutes=found["pool_within_min"]), pool_near_m=found["pool_near_m"],
-        transit_people=int(found["transit_people"]), day_start_h=int(found["day_start_h"]), day_end_h=int(found["day_end_h"]),
+        pool_within=timedelta(minutes=found["order.pool_within_min"]), pool_near_m=found["order.pool_near_m"],
+        transit_people=int(found["order.transit_people"]), night_start_h=found["A-01.night_start_h"],
+        night_end_h=found["A-01.night_end_h"],
     )  # fmt: skip
 
 

@@ -61,8 +61,8 @@ class Figures:
     pool_within: timedelta
     pool_near_m: float
     transit_people: int
-    day_start_h: int
-    day_end_h: int
+    night_start_h: float
+    night_end_h: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +94,19 @@ def is_inland(stop: Stop) -> bool:
     return LAT_BOUNDS[0] <= stop.lat <= LAT_BOUNDS[1] and LON_BOUNDS[0] <= stop.lon <= LON_BOUNDS[1]
 
 
-def at_night(start_at: datetime, end_at: datetime, figures: Figures) -> bool:
-    """Tell whether any of a window lies in the hours of night of the office's time."""
-    if clock.local_date(start_at) != clock.local_date(end_at - timedelta(seconds=1)):
-        return True
-    first, last = clock.local(start_at), clock.local(end_at)
-    ends_h = last.hour + last.minute / 60
-    return first.hour < figures.day_start_h or ends_h > figures.day_end_h
-
-
 def hints(
-    trip: Trip, *, area: Area | None, zone: str, days: Sequence[Day], figures: Figures, lead: timedelta, now: datetime
+    trip: Trip,
+    *,
+    area: Area | None,
+    zone: str,
+    days: Sequence[Day],
+    night: bool,
+    figures: Figures,
+    lead: timedelta,
+    now: datetime,
 ) -> list[Hint]:
     """Return what an applicant should know of day, hour, notice and place; the loudest first."""
     found = []
-    night = at_night(trip.start_at, trip.end_at, figures)
     if trip.start_at < now.replace(second=0, microsecond=0):
         found.append(Hint("past", Tone.WARN))
     elif trip.kind is OrderKind.ORDINARY and trip.start_at < now + lead:
@@ -121,7 +119,9 @@ def hints(
     if any(not day.known for day in days):
         found.append(Hint("calendar_unknown"))
     if night:
-        found.append(Hint("night", Tone.WARN, {"from_h": figures.day_end_h, "to_h": figures.day_start_h}))
+        found.append(
+            Hint("night", Tone.WARN, {"from_h": f"{figures.night_start_h:g}", "to_h": f"{figures.night_end_h:g}"})
+        )
     if area in {Area.PROVINCE, Area.BEYOND}:
         found.append(Hint(f"area_{area}", Tone.WARN))
     ordinary = trip.kind is OrderKind.ORDINARY

@@ -80,6 +80,7 @@ class AnswerOut(StrictSchema):
     price = fields.Decimal(attribute="price.total", as_string=True, allow_none=True)
     company = fields.List(fields.Nested(CompanyOut))
     hints = fields.List(fields.Nested(HintOut))
+    levels = fields.List(fields.String())
 
 
 class FavouriteIn(StrictSchema):

@@ -29,7 +29,7 @@ class LevelIn(StrictSchema):
     def level(self, data: dict[str, Any], **_: Any) -> Level:
         """Make the value that the rules know."""
         over_km = data.pop("over_km")
-        lists = {name: tuple(data.pop(name)) for name in ("user_ids", "areas", "kinds", "flags")}
+        lists: dict[str, Any] = {name: tuple(data.pop(name)) for name in ("user_ids", "areas", "kinds", "flags")}
         return Level(**data, **lists, over_m=None if over_km is None else over_km * 1_000)
 
 

@@ -45,7 +45,7 @@ def publish() -> Response | str | tuple[str, int]:
         data = load(ChainIn(), {**given, "levels": [_clean(row) for row in typed if row["name"]]})
         rules.check_chain(data["levels"])
         if "preview" in request.form:
-            facts = load_form(SampleIn(unknown=EXCLUDE))
+            facts: Any = load_form(SampleIn(unknown=EXCLUDE))
             wanted = [(at, data["levels"][at]) for at in rules.needed(data["levels"], facts)]
             return _page(
                 data["org_id"], typed, {}, values, [level for _, level in rules.with_escalation(wanted, facts)]

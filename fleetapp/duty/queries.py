@@ -21,6 +21,7 @@ from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.planning import pooling
 from fleetapp.planning import queries as planning
 from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.planning.paper import Actuals
 from fleetapp.vehicles.models import Vehicle
 
 
@@ -75,6 +76,19 @@ def orders_of_vehicle(session: Session, *, vehicle_id: int, start: datetime, end
     ).all()
     events = _first_events(session, [assignment.id for assignment in assignments])
     return [_order_of_vehicle(assignment, events) for assignment in assignments]
+
+
+def actuals(session: Session, assignment_ids: Collection[int]) -> dict[int, Actuals]:
+    """Return what drivers reported of journeys as dispatch slips show it, by assignment."""
+    events = _first_events(session, list(assignment_ids))
+    found = {}
+    for assignment_id in assignment_ids:
+        out, back = (events.get((assignment_id, action)) for action in (DutyAction.CHECK_OUT, DutyAction.CHECK_IN))
+        found[assignment_id] = Actuals(
+            out_at=out.at if out else None, out_m=out.odometer_m if out else None,
+            in_at=back.at if back else None, in_m=back.odometer_m if back else None,
+        )  # fmt: skip
+    return found
 
 
 def _first_events(session: Session, assignment_ids: Sequence[int]) -> dict[tuple[int, str], DutyEvent]:

@@ -1,6 +1,6 @@
 """Reading of clues, and of everything the rules look at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -335,3 +335,28 @@ def still_caught(session: Session, actor: Actor, code: str, on: date, now: datet
         if rules.still_caught(row.rule, row.facts, figures):
             found[row.id] = row.org_id
     return [Measure("findings.effect_caught", found, "findings.index", {"rule": raised[0]}, "org_id", blind=True)]
+
+
+def open_red(session: Session, *, order_ids: Collection[int]) -> dict[int, list[Finding]]:
+    """Return the red clues about orders that nobody has decided yet, by order: named in the clue or by its trip's match."""
+    by_trip = (
+        select(TripMatch.trip_id, TripMatch.order_id)
+        .where(TripMatch.order_id.in_(order_ids), TripMatch.superseded_at.is_(None))
+        .distinct()
+        .subquery()
+    )
+    concerned = func.coalesce(Finding.order_id, by_trip.c.order_id)
+    rows = session.execute(
+        select(Finding, concerned)
+        .outerjoin(by_trip, by_trip.c.trip_id == Finding.trip_id)
+        .where(
+            concerned.in_(order_ids), Finding.severity == rules.Severity.RED,
+            Finding.state.in_([FindingState.NOTIFIED, FindingState.EXPLAINED]),
+        )
+        .order_by(Finding.id)
+    )  # fmt: skip
+    found: dict[int, list[Finding]] = {}
+    for finding, order_id in rows:
+        if finding not in found.setdefault(order_id, []):
+            found[order_id].append(finding)
+    return found

@@ -15,12 +15,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """``number`` counts from 1; ``total`` is the number of rows over all pages."""
+    """``number`` counts from 1; ``total`` is the number of rows over all pages, or the most that was counted if ``capped``."""
 
     items: Sequence[T]
     number: int
     size: int
     total: int
+    capped: bool = False
 
     @property
     def pages(self) -> int:

@@ -112,4 +112,4 @@ def tell(
 ) -> None:  # fmt: skip
     """Tell people of an order; ``key`` names the matter."""
     notices.notify(session, to=to, code=code, params={"number": order.number}, link=f"/orders/{order.id}", key=key, now=now,
-                   urgent=urgent)  # fmt: skip
+                   urgent=urgent, confidential=order.kind == rules.OrderKind.CONFIDENTIAL)  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fleetapp.accounts import queries as accounts
@@ -23,10 +23,11 @@ from fleetapp.audit import service as audit
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import Conflict, RuleBroken
-from fleetapp.orders import cases, queries, rules, service
+from fleetapp.orders import cases, queries, rules, service, way
 from fleetapp.orders.models import OrderChange, TravelOrder
 from fleetapp.orders.rules import ChangeState, OrderKind, OrderState
 
+CONTENT = text("SELECT order_content(o) FROM travel_order o WHERE o.id = :id")
 MOMENTS = ("start_at", "end_at")
 PLAIN = ("passengers", "passenger_count", "contact", "body", "area", "route_m")
 STATE_OF = {
@@ -42,7 +43,7 @@ def request(
 ) -> OrderChange:  # fmt: skip
     """Ask to change an approved order; ``content`` holds any of window, passengers, contact, body, area, route.
 
-    A change that only shortens the window is applied at once. Without ``route_m`` new stops are measured by beeline.
+    A change that only shortens the window is applied at once. Without ``route_m`` the way of new stops is estimated.
 
     :raises NotAllowed: not one's own order or unit, or not in a state that can change.
     :raises RuleBroken: ``orders.change_reason``, ``change_nothing``, ``change_started``, or what an application is refused for.
@@ -64,7 +65,7 @@ def request(
             {"name": stop.name, "lat": stop.lat, "lon": stop.lon, "tolerance_m": stop.tolerance_m} for stop in stops
         ]
         if "route_m" not in content and after["stops"] != before["stops"]:
-            after["route_m"] = None
+            after |= way.measured(order.org, stops, round_trip=order.round_trip)
     if after == before:
         raise RuleBroken("orders.change_nothing")
     _check(order, after, now=now)
@@ -169,12 +170,7 @@ def breaks_booking(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 def content_of(session: Session, order: TravelOrder) -> dict[str, Any]:
     """Return what of an order can be changed, as the database writes it."""
     session.flush()
-    return dict(
-        session.scalar(
-            select(func.order_content(TravelOrder.__table__.table_valued())).where(TravelOrder.id == order.id)
-        )
-        or {}
-    )
+    return dict(session.execute(CONTENT, {"id": order.id}).scalar_one())
 
 
 def _apply(session: Session, change: OrderChange, *, actor: Actor, now: datetime) -> OrderChange:
@@ -235,8 +231,8 @@ def _text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _moment(written: str) -> datetime:
+    return datetime.fromisoformat(written)
 
 
 def _record(session: Session, change: OrderChange, what: str, *, actor: Actor, now: datetime, note: str | None) -> None:

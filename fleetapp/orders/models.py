@@ -79,8 +79,8 @@ class TravelOrder(Base):
         ),
         CheckConstraint("wanted_vehicle_id IS NULL OR kind = 'service'", name="wanted_vehicle"),
         UniqueConstraint("applicant_id", "request_key"),
-        Index("ix_travel_order_start_at", "start_at"),
-        Index("ix_travel_order_state", "state"),
+        Index("ix_travel_order_start_at", "start_at", "id"),
+        Index("ix_travel_order_state", "state", "start_at"),
         Index(
             "ix_travel_order_unfinished",
             "start_at",
@@ -110,7 +110,7 @@ class TravelOrder(Base):
     created_at: Mapped[Moment]
     approved_at: Mapped[OptionalMoment]
     request_key: Mapped[OptionalStr]
-    filed_by_id: Mapped[UserId] = mapped_column(default=_applicant)
+    filed_by_id: Mapped[UserId] = mapped_column(default=_applicant, index=True)
     pooling_ok: Mapped[bool] = mapped_column(default=False)
     round_trip: Mapped[bool] = mapped_column(default=True)
     area: Mapped[OptionalStr]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Interval, Select, and_, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Interval, Select, and_, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, UserAccount
@@ -14,8 +14,8 @@ from fleetapp.kit import permits
 from fleetapp.kit.actor import SYSTEM, Actor, Role
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders import cases, rules
-from fleetapp.orders.models import DispatchSlip, OrderChange, OrderEvent, OrderStop, TravelOrder
-from fleetapp.orders.rules import OrderKind
+from fleetapp.orders.models import DispatchSlip, Occasion, OrderChange, OrderEvent, OrderStop, TravelOrder
+from fleetapp.orders.rules import OccasionState, OrderKind
 from fleetapp.policies import queries as policies
 from fleetapp.policies.preview import Measure
 
@@ -129,10 +129,11 @@ def count_by_group(session: Session, rows: Orders) -> dict[str, int]:
     return {**counts, "all": sum(found.values())}
 
 
-def _asked(actor: Actor, *, subject: str, at: datetime) -> Select[tuple[int]]:
+def _asked(actor: Actor, *, subject: str, at: datetime) -> Select[int]:
     return (
         select(ApprovalCase.subject_id)
         .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
+        .join(approvals.CaseOrg, approvals.CaseOrg.id == ApprovalCase.org_id)
         .where(ApprovalCase.subject == subject, approvals.waits_for(actor, at=at))
     )
 
@@ -304,6 +305,20 @@ def recent_stops(session: Session, *, actor: Actor, limit: int = 8) -> list[dict
         .limit(limit)
     )
     return [{"name": name, "lat": lat, "lon": lon} for name, lat, lon in rows]
+
+
+def occasions_open(session: Session, *, actor: Actor, at: datetime) -> Sequence[Occasion]:
+    """Return the events that an applicant may name in an order: not over at a moment, of the own unit or one above it."""
+    query = (
+        select(Occasion)
+        .join(Occasion.org)
+        .where(
+            Occasion.state.in_([OccasionState.PLANNED, OccasionState.ACTIVE]), Occasion.end_at > at,
+            literal(actor.org_path or "").startswith(Organisation.path),
+        )
+        .order_by(Occasion.start_at, Occasion.id)
+    )  # fmt: skip
+    return session.scalars(query).all()
 
 
 def get_slip(session: Session, *, slip_id: int) -> DispatchSlip:

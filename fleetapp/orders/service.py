@@ -17,10 +17,9 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
 from fleetapp.notices.service import notify
-from fleetapp.orders import cases, queries, rules
+from fleetapp.orders import cases, queries, rules, tell, way
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
-from fleetapp.places import areas
 from fleetapp.policies import queries as policies
 from fleetapp.vehicles import queries as vehicles
 
@@ -132,6 +131,7 @@ def submit(
     luggage: str = "",
     series: str | None = None,
     wanted_plate: str = "",
+    occasion_id: int | None = None,
     note: str | None = None,
 ) -> TravelOrder:
     """Apply for a vehicle over ``[start_at, end_at)``; ``stops`` begins with the origin.
@@ -140,7 +140,8 @@ def submit(
     told. How far it goes is worked out here. With a ``request_key`` a repeated request returns the order it made before.
 
     :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit;
-        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``.
+        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``; ``orders.occasion_kind``,
+        ``orders.occasion_over``.
     """
     if actor.user_id is None or actor.org_id is None:
         raise RuleBroken("orders.no_unit")
@@ -163,17 +164,19 @@ def submit(
     )  # fmt: skip
     rules.check_people(kind, passengers, passenger_count)
     rules.check_stops(stops)
+    if occasion_id is not None:
+        rules.check_occasion(
+            kind, occasion_id, {one.id for one in queries.occasions_open(session, actor=actor, at=now)}
+        )
     wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
-    places = [(stop.lon, stop.lat) for stop in stops]
     day = f"YC{clock.local_date(now):%Y%m%d}"
     order = TravelOrder(
         org_id=actor.org_id, number=f"{day}-{next_number(session, day):04d}", kind=kind, purpose=purpose, reason=reason,
         applicant_id=applicant_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
         start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
         created_at=now, request_key=request_key, filed_by_id=actor.user_id, pooling_ok=pooling_ok,
-        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted,
-        area=areas.area_of(accounts.get_org(session, org_id=actor.org_id).adcode, places),
-        route_m=areas.journey_m(places, round_trip=round_trip),
+        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted, occasion_id=occasion_id,
+        **way.measured(accounts.get_org(session, org_id=actor.org_id), stops, round_trip=round_trip),
     )  # fmt: skip
     order.stops = [
         OrderStop(position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
@@ -184,10 +187,10 @@ def submit(
     session.flush()
     session.refresh(order, ["stops"])  # with the coordinates as the database has them
     record_made(session, order=order, actor=actor, now=now, note=note)
+    cases.open_for(session, order, limits=limits(session, now=now, org_path=order.org.path), actor=actor, now=now)
     if applicant_id != actor.user_id:
         notify(session, to=[applicant_id], code="orders.notice.filed_for", link=f"/orders/{order.id}", now=now,
                params={"number": order.number, "name": actor.name}, key=f"orders.filed_for:{order.id}")  # fmt: skip
-    cases.open_for(session, order, limits=limits(session, now=now, org_path=order.org.path), actor=actor, now=now)
     return order
 
 
@@ -224,6 +227,8 @@ def resubmit(
     if stops is not None:
         rules.check_stops(stops)
         put_stops(session, order=order, stops=stops, now=now)
+        measured = way.measured(order.org, stops, round_trip=order.round_trip)
+        order.area, order.route_m = measured["area"], measured["route_m"]
     session.flush()
     advance(session, order=order, action=OrderAction.RESUBMIT, actor=actor, now=now)
     cases.open_for(session, order, limits=limit, actor=actor, now=now)
@@ -410,10 +415,12 @@ def _record(
     now: datetime,
     note: str | None,
 ) -> None:
-    session.add(OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state,
-                           actor_id=actor.user_id, at=now, note=note))  # fmt: skip
+    event = OrderEvent(order_id=order.id, action=action, from_state=before, to_state=order.state, actor_id=actor.user_id,
+                       at=now, note=note)  # fmt: skip
+    session.add(event)
     session.flush()
     session.expire(order, ["events"])
+    tell.moved(session, order=order, action=action, actor=actor, now=now, event_id=event.id, note=note)
     audit.record(session, actor=actor, now=now, action=f"orders.{PAST_TENSE[action]}", subject_type="travel_order",
                  subject_id=order.id, org_id=order.org_id, number=order.number, before=before, after=order.state,
                  note=note)  # fmt: skip

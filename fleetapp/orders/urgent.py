@@ -5,9 +5,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from fleetapp.accounts import queries as accounts
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
-from fleetapp.orders import rules, service
+from fleetapp.orders import rules, service, way
 from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, Purpose
 
@@ -47,6 +48,7 @@ def commission(
         applicant_id=applicant_id, filed_by_id=actor.user_id or applicant_id, passengers=passengers, passenger_count=1,
         contact=contact, body=body, start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT),
         supplementary=False, created_at=now, request_key=request_key,
+        **way.measured(accounts.get_org(session, org_id=org_id), stops, round_trip=True),
     )  # fmt: skip
     order.stops = [
         OrderStop(position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})", tolerance_m=stop.tolerance_m)

@@ -10,8 +10,7 @@ from werkzeug import Response
 
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
-from fleetapp.kit.paging import paginate
-from fleetapp.orders import desk, queries, rules, service
+from fleetapp.orders import desk, lists, queries, rules, service
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.schemas import NoteIn, OrderQuery, ReasonIn
 from fleetapp.web.display import km
@@ -60,12 +59,16 @@ def index() -> str:
     start = clock.day_span(query["start_on"])[0] if query["start_on"] else None
     end = clock.day_span(query["end_on"])[1] if query["end_on"] else None
     with transaction() as s:
-        rows = queries.filtered(queries.visible_to(actor()), state=query["state"], kind=query["kind"], q=query["q"],
-                                start=start, end=end)  # fmt: skip
-        counts = queries.count_by_group(s, rows)
-        page = paginate(s, queries.filtered(rows, group=query["group"]), number=query["page"], size=query["size"])
+        rows = queries.filtered(
+            queries.visible_to(actor()), state=query["state"], kind=query["kind"], start=start, end=end
+        )
+        if query["q"]:
+            rows = lists.with_text(s, rows, q=query["q"], start=start, end=end)
+        counts = lists.counts(s, rows)
+        page = lists.page(s, queries.filtered(rows, group=query["group"]), number=query["page"], size=query["size"],
+                          total=counts[query["group"]])  # fmt: skip
         kept = {name: value for name, value in request.args.items() if name not in {"group", "page"} and value}
-        return render_template("orders/index.html", page=page, query=query, counts=counts, kept=kept)
+        return render_template("orders/index.html", page=page, query=query, counts=counts, kept=kept, most=lists.MOST)
 
 
 @blueprint.get("/orders/inbox")

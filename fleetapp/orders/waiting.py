@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts.models import UserAccount
+from fleetapp.accounts.models import Organisation, UserAccount
 from fleetapp.approvals import queries as approvals
 from fleetapp.approvals.models import ApprovalCase, ApprovalTask
 from fleetapp.approvals.rules import TaskState
@@ -73,7 +73,7 @@ def listed(
         TravelOrder.state.in_([literal_column(f"'{state}'") for state in states]), literal_column(UNFINISHED)
     )
     if org_path:
-        rows = rows.where(TravelOrder.org.has(queries.Organisation.path.startswith(org_path, autoescape=True)))
+        rows = rows.where(TravelOrder.org.has(Organisation.path.startswith(org_path, autoescape=True)))
     if only_late:
         late = select(ApprovalTask.id).where(
             ApprovalTask.case_id == TravelOrder.approval_case_id,
@@ -100,7 +100,7 @@ def rows_of(session: Session, orders: Sequence[TravelOrder], *, now: datetime) -
         .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
         .where(ApprovalCase.subject == "order", ApprovalCase.subject_id.in_(ids), ApprovalTask.state == TaskState.OPEN)
     )
-    tasks: dict[int, ApprovalTask] = dict(session.execute(open_tasks).tuples().all())
+    tasks: dict[int, ApprovalTask] = {row[0]: row[1] for row in session.execute(open_tasks)}
     names = approvals.people(session, {one for task in tasks.values() for one in task.user_ids})
     since = dict(
         session.execute(

@@ -84,7 +84,7 @@ def instance_of(scene: Scene) -> dispatch.Instance:
         return place(f"yard {org_id} ", point)
 
     routes = {order.id: _route([place("", _point(stop)) for stop in order.stops]) for order in scene.orders}
-    owners, borrowers, lending = _lending(scene)
+    owners, borrowers, pairs = scene.lending.grouped(scene.vehicles, scene.orders)
     vehicles = [
         _vehicle(scene, vehicle, yard(scene.home(vehicle), vehicle.parking), owners[vehicle.id])
         for vehicle in scene.vehicles
@@ -99,7 +99,7 @@ def instance_of(scene: Scene) -> dispatch.Instance:
         requests=tuple(requests),
         vehicles=tuple(vehicle for vehicle in vehicles if vehicle is not None),
         drivers=tuple(driver for driver in drivers if driver is not None),
-        lending=lending,
+        lending=tuple(dispatch.Lending(*pair) for pair in pairs),
         before_s=round(scene.figures.before.total_seconds()),
         after_s=round(scene.figures.after.total_seconds()),
     )
@@ -209,27 +209,7 @@ def _seconds(spans: Iterable[Span], scene: Scene) -> tuple[dispatch.Span, ...]:
     return tuple(dispatch.Span(start_s, end_s) for start_s, end_s in pairs if start_s < end_s)
 
 
-def _lending(scene: Scene) -> tuple[dict[int, str], dict[int, str], tuple[dispatch.Lending, ...]]:
-    """Return vehicles' owners and orders' borrowers by row id, and who lends to whom among them.
-
-    Holders lend to units as a whole. A vehicle that something was said of is an owner of its own, and orders that it may
-    serve are borrowers apart from the others of their unit.
-    """
-    special = [vehicle for vehicle in scene.vehicles if scene.lending.is_special(vehicle)]
-    holders = {vehicle.org_id: vehicle for vehicle in scene.vehicles if not scene.lending.is_special(vehicle)}
-    owners = {vehicle.id: str(vehicle.org_id) for vehicle in scene.vehicles}
-    owners |= {vehicle.id: f"{vehicle.org_id}/{vehicle.id}" for vehicle in special}
-    groups: dict[tuple[int, tuple[int, ...]], str] = {}
-    borrowers: dict[int, str] = {}
-    found: set[tuple[str, str]] = set()
-    for order in scene.orders:
-        served_by = tuple(vehicle.id for vehicle in special if scene.lending.answer(vehicle, order).way)
-        name = f"{order.org_id}/for {len(groups)}" if served_by else str(order.org_id)
-        borrowers[order.id] = name = groups.setdefault((order.org_id, served_by), name)
-        found |= {(owners[vehicle_id], name) for vehicle_id in served_by}
-        found |= {(str(org_id), name) for org_id, car in holders.items() if scene.lending.answer(car, order).way}
-    lending = tuple(dispatch.Lending(owner, borrower) for owner, borrower in sorted(found) if owner != borrower)
-    return owners, borrowers, lending
+# ---- planning -------------------------------------------------------------------------------------------------------
 
 
 def solve(instance: dispatch.Instance, figures: Figures, *, time_limit_s: float, seed: int) -> Solved:

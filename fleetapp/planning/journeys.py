@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from fleetapp.approvals import queries as approvals
 from fleetapp.audit import service as audit
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
@@ -54,7 +55,7 @@ def options(session: Session, *, order: TravelOrder, actor: Actor, now: datetime
     found = []
     for key, members in queries.journeys_at(session, span=Span(order.start_at, order.end_at), actor=actor).items():
         joint, saved_m = _joint(session, order, members, agreed=True, now=now)
-        fault = _apart(order, members, actor) or (joint.faults[0] if joint.faults else None)
+        fault = _apart(session, order, members, actor) or (joint.faults[0] if joint.faults else None)
         if fault is None:
             car = members[0].vehicle
             said = lending.of_holder(session, vehicle=car, order=order, figures=limits, now=now)
@@ -98,7 +99,7 @@ def join(
     for row in members:
         permits.require("planning.assign", actor, org_path=vehicle.org.path, owner_id=row.order.applicant_id)
     for one in (order, *(row.order for row in members)):
-        rules.check_separation(actor_id=actor.user_id, approver_id=one.approver_id, driver_user_id=driver.user_id)
+        _check_separation(session, one, driver=driver, actor=actor)
     joint, _ = _joint(session, order, members, agreed=bool(consent), now=now)
     if joint.faults:
         raise RuleBroken(f"planning.why.{joint.faults[0].code}", **joint.faults[0].params)
@@ -160,16 +161,21 @@ def _limits(session: Session, *, now: datetime, org_path: str) -> pooling.Limits
     return pooling.Limits(*(timedelta(minutes=minute) for minute in minutes))
 
 
-def _apart(order: TravelOrder, members: Sequence[Assignment], actor: Actor) -> Fault | None:
+def _apart(session: Session, order: TravelOrder, members: Sequence[Assignment], actor: Actor) -> Fault | None:
     """Return who among the people of the journey may not be in it together, if anybody."""
     try:
         for one in (order, *(row.order for row in members)):
-            rules.check_separation(actor_id=actor.user_id, approver_id=one.approver_id,
-                                   driver_user_id=members[0].driver.user_id)  # fmt: skip
+            _check_separation(session, one, driver=members[0].driver, actor=actor)
             permits.require("planning.assign", actor, org_path=order.org.path, owner_id=one.applicant_id)
     except (RuleBroken, NotAllowed):
         return Fault("pool_people")
     return None
+
+
+def _check_separation(session: Session, order: TravelOrder, *, driver: Driver, actor: Actor) -> None:
+    """Refuse one person in two of the parts approver (of any level), dispatcher and driver of an order."""
+    for approver_id in {order.approver_id, *approvals.signers(session, subject_id=order.id)}:
+        rules.check_separation(actor_id=actor.user_id, approver_id=approver_id, driver_user_id=driver.user_id)
 
 
 def _keep_turns(session: Session, rows: Sequence[Assignment], joint: Joint) -> None:

@@ -64,6 +64,29 @@ class Lending:
         code = self.answer(vehicle, order).code
         return Fault(code) if code else None
 
+    def grouped(
+        self, cars: Sequence[Vehicle], found: Sequence[TravelOrder]
+    ) -> tuple[dict[int, str], dict[int, str], list[tuple[str, str]]]:
+        """Return vehicles' owners and orders' borrowers by row id, and which owner lends to which borrower.
+
+        Holders lend to units as a whole. A vehicle that something was said of is an owner of its own, and orders that it
+        may serve are borrowers apart from the others of their unit.
+        """
+        special = [vehicle for vehicle in cars if self.is_special(vehicle)]
+        holders = {vehicle.org_id: vehicle for vehicle in cars if not self.is_special(vehicle)}
+        owners = {vehicle.id: str(vehicle.org_id) for vehicle in cars}
+        owners |= {vehicle.id: f"{vehicle.org_id}/{vehicle.id}" for vehicle in special}
+        groups: dict[tuple[int, tuple[int, ...]], str] = {}
+        borrowers: dict[int, str] = {}
+        pairs: set[tuple[str, str]] = set()
+        for order in found:
+            served_by = tuple(vehicle.id for vehicle in special if self.answer(vehicle, order).way)
+            name = f"{order.org_id}/for {len(groups)}" if served_by else str(order.org_id)
+            borrowers[order.id] = name = groups.setdefault((order.org_id, served_by), name)
+            pairs |= {(owners[vehicle_id], name) for vehicle_id in served_by}
+            pairs |= {(str(org_id), name) for org_id, car in holders.items() if self.answer(car, order).way}
+        return owners, borrowers, sorted(pair for pair in pairs if pair[0] != pair[1])
+
     def crew_home(self, vehicle: Vehicle) -> int:
         """Return the organisation whose drivers drive a vehicle: its holder, or the borrower of one lent without a driver."""
         loans = self.terms.loans.get(vehicle.id, ())

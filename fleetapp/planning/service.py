@@ -21,7 +21,7 @@ from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderState
-from fleetapp.planning import bookings, bridge, floors, lending, queries, rules
+from fleetapp.planning import bookings, bridge, floors, lending, queries, rules, tell
 from fleetapp.planning.models import Assignment, AssignmentState, PlanRun, RunState
 from fleetapp.planning.rules import Fault, Figures
 from fleetapp.planning.scene import SLACK, Point, Scene, centre
@@ -189,6 +189,7 @@ def assign(
     bookings.keep(session, assignment)
     orders.advance(session, order=order, action=OrderAction.DISPATCH, actor=actor, now=now,
                    note=f"{vehicle.plate} {slip.number}")  # fmt: skip
+    tell.assigned(session, held=assignment, now=now)
     audit.record(session, actor=actor, now=now, action="planning.assigned", subject_type="assignment",
                  subject_id=assignment.id, org_id=vehicle.org_id, order=order.number, plate=vehicle.plate,
                  driver_id=driver.id, slip=slip.number, run_id=run_id, journey=pool_key, consent=consent,
@@ -374,6 +375,7 @@ def give_back(
         order.serving_org_id = None
     orders.advance(session, order=order, action=action, actor=actor, now=now, note=reason)
     if assignment is not None:
+        tell.taken_back(session, held=assignment, reason=reason, now=now)
         audit.record(session, actor=actor, now=now, action="planning.released", subject_type="assignment",
                      subject_id=assignment.id, org_id=assignment.org_id, order=order.number,
                      plate=assignment.vehicle.plate, slip=assignment.slip.number, reason=reason)  # fmt: skip

@@ -19,6 +19,7 @@ from fleetapp.orders import queries as orders
 from fleetapp.orders.rules import ASSIGNED, OrderState
 from fleetapp.planning import bridge, journeys, lending, paper, queries, service, timeline
 from fleetapp.planning.models import Assignment, AssignmentState, Hold
+from fleetapp.planning.paper import MOST_AT_ONCE
 from fleetapp.planning.schemas import AssignIn, ConfirmIn, DayQuery, JoinIn, PlanIn, ReasonIn
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
@@ -68,7 +69,7 @@ def _board_page(problem: str | None) -> str:
         return render_template(
             "planning/board.html", page=page, query=query, on=on, today=clock.local_date(now()), bars=bars, kept=kept_of,
             groups=[(org, list(rows)) for org, rows in groupby(page.items, key=lambda car: car.org)],
-            ticks=timeline.ticks(hours), now_x=timeline.mark(now(), hours), waiting=waiting, held=len(held),
+            ticks=timeline.ticks(hours), now_x=timeline.mark(now(), hours), waiting=waiting, held=len(held), slip_ids=[row.slip_id for row in held[:MOST_AT_ONCE]],
             days=queries.waiting_by_day(s, actor=actor(), now=now()), before=on - timedelta(days=1),
             after=on + timedelta(days=1), runs=queries.recent_runs(s, actor=actor()), states=_legend(mine),
             plan_from=request.form.get("start_at") or input_moment(start), ahead=day.end > now(), problem=problem,

@@ -193,20 +193,25 @@ def fee(use: Use, rate: Rate, terms: Terms, *, holidays: Collection[date] = ()) 
 
 
 def split(whole: Fee, shares: Sequence[Share]) -> list[Fee]:
-    """Return each order's part of a shared fee, in proportion to direct distance × passengers, line by line to the fen.
+    """Return each order's part of a shared fee, in proportion to direct distance × passengers, to the fen.
 
-    The parts of a line add up to it exactly: what is left after rounding down goes to the largest remainders, the
-    first order first among equals. Without any distance everybody pays the same.
+    The parts of every line add up to it and each order's total is its part of the total: what is left after rounding
+    down goes to the largest remainders, the first order first among equals. Without any distance everybody pays the same.
     """
     weights = [share.weight for share in shares]
     if not any(weights):
         weights = [1] * len(shares)
-    parts = [divided(line.amount, weights) for line in whole.lines]
     each = [(Decimal(weight) / sum(weights)).quantize(Decimal("0.000001")) for weight in weights]
-    return [
-        Fee(tuple(replace(line, amount=parts[row][number], part=each[number]) for row, line in enumerate(whole.lines)))
-        for number in range(len(shares))
-    ]
+    lines: list[list[Line]] = [[] for _ in shares]
+    so_far, before = ZERO, [ZERO] * len(shares)
+    for line in whole.lines:
+        # Dividing the running sum keeps the fen of one line from adding up over all of them.
+        so_far += line.amount
+        after = divided(so_far, weights)
+        for number, part in enumerate(each):
+            lines[number].append(replace(line, amount=after[number] - before[number], part=part))
+        before = after
+    return [Fee(tuple(own)) for own in lines]
 
 
 def divided(amount: Decimal, weights: Sequence[int]) -> list[Decimal]:

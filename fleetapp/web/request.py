@@ -50,11 +50,16 @@ def bearer() -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
+UNATTENDED = frozenset({"notices.bell"})
+"""What every open page asks for by itself, whether or not anybody sits before it."""
+
+
 def find_actor() -> Actor | None:
     """Return who is signed in, or None."""
     if "actor" not in g:
         token = bearer() or session.get(SESSION_TOKEN)
-        g.actor = shell().resume(shell().database, token=token, now=now()) if token else None
+        by_hand = request.endpoint not in UNATTENDED
+        g.actor = shell().resume(shell().database, token=token, now=now(), by_hand=by_hand) if token else None
     actor: Actor | None = g.actor
     return actor
 

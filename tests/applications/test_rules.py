@@ -16,15 +16,18 @@ from fleetapp.vehicles.rules import Body
 from fleetapp.workdays.rules import Day, DayKind
 
 NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)  # Wednesday, 09:00 at the office
-FIGURES = Figures(timedelta(minutes=45), 3000, 2, 6, 22)
+FIGURES = Figures(timedelta(minutes=45), 3000, 2, 22, 6)
 LEAD = timedelta(minutes=30)
 WORKDAY = [Day(date(2026, 11, 18), DayKind.WORKDAY)]
 
 
-def codes(area=Area.URBAN, days=WORKDAY, **changes):
+def codes(area=Area.URBAN, days=WORKDAY, night=False, **changes):
     trip = Trip(**{"kind": OrderKind.ORDINARY, "body": Body.SEDAN, "people": 2, "start_at": NOW + timedelta(hours=2),
                    "end_at": NOW + timedelta(hours=4), **changes})  # fmt: skip
-    return [hint.code for hint in rules.hints(trip, area=area, zone="", days=days, figures=FIGURES, lead=LEAD, now=NOW)]
+    return [
+        hint.code
+        for hint in rules.hints(trip, area=area, zone="", days=days, night=night, figures=FIGURES, lead=LEAD, now=NOW)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -41,9 +44,7 @@ def codes(area=Area.URBAN, days=WORKDAY, **changes):
         ({"people": 5, "body": Body.MPV}, []),
         ({"start_at": NOW + timedelta(minutes=10)}, ["short_notice", "subsidy_area"]),
         ({"start_at": NOW - timedelta(minutes=10)}, ["past", "subsidy_area"]),
-        ({"end_at": NOW + timedelta(hours=13, minutes=1)}, ["night"]),
-        ({"end_at": NOW + timedelta(hours=13)}, ["subsidy_area"]),
-        ({"end_at": NOW + timedelta(hours=30)}, ["night"]),
+        ({"night": True}, ["night"]),
         ({"days": [Day(date(2026, 10, 1), DayKind.HOLIDAY, "国庆节")]}, ["holiday", "subsidy_area"]),
         ({"days": [Day(date(2026, 11, 21), DayKind.REST, known=False)]}, ["rest_day", "calendar_unknown", "subsidy_area"]),
         ({"kind": OrderKind.CONFIDENTIAL}, ["kind_confidential"]),

@@ -57,7 +57,7 @@ def test_a_colleague_of_the_unit_is_applied_for_and_told_and_neither_of_both_app
         assert [(notice.code, notice.params["number"]) for notice in told] == [
             ("orders.notice.filed_for", order.number)
         ]
-        assert session.scalars(orders.inbox(approver)).all() == []
+        assert session.scalars(orders.inbox(approver, at=now)).all() == []
     with pytest.raises(NotAllowed, match="own_row"):
         step(order_service.approve, "approver.xhedu", order.id)
     with database.transaction(SYSTEM) as session:
@@ -67,7 +67,7 @@ def test_a_colleague_of_the_unit_is_applied_for_and_told_and_neither_of_both_app
         step(order_service.approve, "applicant.xhedu", order.id)
     filer = acting("applicant.xhedu")
     with database.transaction(filer) as session:
-        assert session.scalars(orders.inbox(filer)).all() == []
+        assert session.scalars(orders.inbox(filer, at=now)).all() == []
     with pytest.raises(IntegrityError, match="no_self_approval"), database.transaction(SYSTEM) as session:
         session.execute(text("UPDATE travel_order SET approver_id = filed_by_id WHERE id = :id"), {"id": order.id})
     assert step(order_service.withdraw, "applicant.xhedu", order.id) == "WITHDRAWN", "who filed it may take it back"

@@ -39,6 +39,7 @@ PHONE = {"width": 360, "height": 740}
 YARD = (120.1260, 30.2640)
 EAST = Stop("杭州东站", 30.293549, 120.208203)
 SEAT = Stop("西湖区人民政府", 30.261755, 120.125436)
+WULIN = Stop("武林广场", 30.275500, 120.163000)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def save(database_url: str, phone: str, fixes: list[Fix]) -> None:
 
 @pytest.fixture(scope="module")
 def day(url: str, city: Database) -> None:
-    """A day in its middle: a finished journey, one under way, others waiting, a stray drive and its clue, an indicator, a notice of sealing."""
+    """A day in its middle: a finished journey, one under way, a shared one ahead, others waiting, an event tomorrow, a stray drive and its clue, an indicator, a notice of sealing."""
     now = clock.now().replace(second=0, microsecond=0)
     roads = load_roads()
     start, end = now - timedelta(hours=6), now - timedelta(hours=3)
@@ -83,7 +84,9 @@ def day(url: str, city: Database) -> None:
                              odometer_m=10_030_000, seed=3)  # fmt: skip
     save(url, "13900000001", [fix for fix in under_way if fix.at <= now])
     soon = now + timedelta(hours=1)
-    steps.dispatched(city, start=soon, end=soon + timedelta(hours=2), stops=[SEAT, EAST], plate="浙A10001")
+    _, shared = steps.dispatched(city, start=soon, end=soon + timedelta(hours=2), stops=[SEAT, EAST], plate="浙A10001")
+    steps.joined(city, shared, start=soon, end=soon + timedelta(hours=2), stops=[SEAT, WULIN], unit="xhhealth")
+    steps.asked(city, start=soon, end=soon + timedelta(hours=2), stops=[SEAT, WULIN], approve=True, unit="xhhealth")
     later = soon + timedelta(hours=4)
     steps.asked(city, start=later, end=later + timedelta(hours=2), stops=[SEAT, EAST], approve=True)
     steps.asked(city, start=later, end=later + timedelta(hours=3), stops=[EAST, SEAT], approve=False)
@@ -95,6 +98,14 @@ def day(url: str, city: Database) -> None:
         notice = seals.draft(session, org_id=office.org_id, holiday="元旦", start_on=today + timedelta(days=2), end_on=today + timedelta(days=5),
                              actor=office, now=now)  # fmt: skip
         seals.publish(session, campaign_id=notice.id, notice_no="杭机管办〔2026〕30号", actor=office, now=now)
+    steps.event(
+        city,
+        start=now + timedelta(days=1),
+        end=now + timedelta(days=2),
+        plate="浙AD00002",
+        driver="driver2.xhedu",
+        now=now,
+    )
     trips_jobs.derive(city, now)
     findings_jobs.scan(city, now)
 

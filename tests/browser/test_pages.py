@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import DESK, EAST, PHONE, SEAT
+from tests.browser.conftest import DESK, EAST, PHONE, SEAT, WULIN
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("day")]
 
@@ -15,7 +15,7 @@ ROLES = (
     "applicant.xhedu", "driver.xhedu", "leader.city", "finance.city", "system_admin.city",
 )  # fmt: skip
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-DATA = re.compile(rf"浙[A-Z][A-Z0-9]+|中文|{EAST.name}|{SEAT.name}|参加全市教育工作会议|示例车型")
+DATA = re.compile(rf"浙[A-Z][A-Z0-9]+|中文|{EAST.name}|{SEAT.name}|{WULIN.name}|西湖论坛|参加全市教育工作会议|示例车型")
 """Plates, the language switch, and what people typed are the same in both languages."""
 
 FAULTS = """() => {
@@ -55,7 +55,7 @@ WORDS = """() => [...document.querySelectorAll(
   .concat([...document.querySelectorAll("[placeholder], [aria-label]")].map((element) => element.placeholder || element.ariaLabel))"""
 
 PICTURED = frozenset(
-    ["/indicators/#", "/vehicles/#/file", "/orders/#", "/findings/#", "/seals/#", "/upkeep/vehicles/#"]
+    ["/indicators/#", "/vehicles/#/file", "/orders/#", "/occasions/#", "/findings/#", "/seals/#", "/upkeep/vehicles/#"]
 )
 """Pages behind those of the menu that are kept as pictures too."""
 pictured: set[str] = set()

@@ -1,8 +1,7 @@
 """Row-level security: what the application's role sees and may write, with raw SQL, whatever the code above forgets."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import partial
 
 import pytest
 from geoalchemy2 import Geometry
@@ -16,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     Text,
+    Time,
     insert,
     select,
     text,
@@ -29,13 +29,13 @@ from fleetapp.kit.db import Database, make_engine
 from fleetapp.wiring import metadata
 from telematics import tables as gps
 from tests import world
-from tests.migrations.upkeep_rows import seed_upkeep
+from tests.migrations import rows_of_emergencies, rows_of_journeys, rows_of_sharing, rows_of_upkeep, settled
 
 NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 POINT, LINE = "SRID=4326;POINT(120.1 30.2)", "SRID=4326;LINESTRING(120.1 30.2, 120.2 30.3)"
 DUMMY = {
     BigInteger: 1, Integer: 1, Float: 0.5, Numeric: Decimal(1), Boolean: False, Date: date(2026, 1, 1), DateTime: NOW,
-    LargeBinary: b"", JSONB: {}, Text: "test",
+    LargeBinary: b"", JSONB: {}, Text: "test", Time: time(0),
 }  # fmt: skip
 FOREIGN, OWN = "xhedu", "bjwater"
 HIDDEN = [
@@ -43,13 +43,13 @@ HIDDEN = [
     "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
     "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
-    "vehicle_fact",
-    "price_book", "price_rate",
+    "vehicle_fact", *settled.TABLES,
     "seal_campaign", "seal_record", "seal_exception", "seal_event",
     "ledger_import",
     "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident", "trip_expense", "mileage_confirmation", "mileage_remark", "trip_rating", "reserve_floor", "reserve_alert",
+    "work_line", "work_event", "vehicle_incident", "trip_expense", "mileage_confirmation", "mileage_remark", "trip_rating",
+    *rows_of_emergencies.INSERTS, *rows_of_journeys.INSERTS,
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
@@ -154,10 +154,7 @@ def seed_unit(session, unit, number):
     keys["disposal_case"] = add(session, "disposal_case", org_id=org_id, number=f"CZ-{number}", vehicle_id=vehicle_id, mode="scrap",
                                 state="REQUESTED", applicant_id=applicant_id)  # fmt: skip
     keys["disposal_event"] = add(session, "disposal_event", case_id=keys["disposal_case"])
-    keys["price_book"] = book_id = add(
-        session, "price_book", org_id=org_id, version_no=9, state="DRAFT", valid_from=date(2030, 1, 1), half_day_h=4, night_from_h=22, night_to_h=6,
-    )  # fmt: skip
-    keys["price_rate"] = add(session, "price_rate", book_id=book_id, body="sedan")
+    keys |= settled.rows(session, add, org_id=org_id, applicant_id=applicant_id, number=number)
     keys["vehicle_fact"] = add(session, "vehicle_fact", org_id=org_id, vehicle_id=vehicle_id)
     days = Range(NOW.date(), NOW.date() + timedelta(days=3))
     keys["seal_campaign"] = campaign_id = add(
@@ -169,19 +166,6 @@ def seed_unit(session, unit, number):
     keys["seal_exception"] = add(session, "seal_exception", org_id=org_id, record_id=keys["seal_record"], purpose="flood duty", start_on=days.lower,
                                  end_on=days.upper, state="REQUESTED", requester_id=applicant_id)  # fmt: skip
     keys["seal_event"] = add(session, "seal_event", campaign_id=campaign_id, record_id=keys["seal_record"])
-    keys["reserve_floor"] = add(
-        session,
-        "reserve_floor",
-        org_id=org_id,
-        body="special",
-        level="I",
-        minutes=Range(0, 60),
-        during=days,
-        vehicles=0,
-    )
-    keys["reserve_alert"] = add(
-        session, "reserve_alert", org_id=org_id, level="IV", during=Range(NOW, NOW + timedelta(hours=1))
-    )
     keys["energy_card"] = card_id = add(session, "energy_card", org_id=org_id, vehicle_id=vehicle_id, kind="fuel", number=f"K00{number}",
                                         state="ACTIVE")  # fmt: skip
     keys["energy_entry"] = add(
@@ -190,7 +174,10 @@ def seed_unit(session, unit, number):
     keys["energy_import"] = add(session, "energy_import", org_id=org_id, state="CHECKED")
     keys["cost_entry"] = add(session, "cost_entry", org_id=org_id, vehicle_id=vehicle_id, kind="wash")
     keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
-    keys |= seed_upkeep(partial(add, session), session, keys, applicant_id, number)
+    keys |= rows_of_sharing.seed(add, session, keys, applicant_id, number)
+    keys |= rows_of_upkeep.seed(session, add, keys, applicant_id, number)
+    keys |= rows_of_journeys.seed(session, add, keys, number)
+    keys |= rows_of_emergencies.seed(session, add, keys, applicant_id, number)
     sha256 = session.scalar(text("SELECT encode(sha256(:content), 'hex')"), {"content": unit.encode()})
     session.execute(insert(table_of("attachment_content")).values(sha256=sha256, content=unit.encode()))
     keys["attachment"] = add(session, "attachment", org_id=org_id, sha256=sha256, created_by=None)
@@ -303,7 +290,10 @@ INSERTS = {
     "work_event": {"order_id": "work_order"},
     "work_line": {"order_id": "work_order", "kind": "part"},
     "vehicle_incident": {"vehicle_id": "vehicle", "kind": "violation", "state": "OPEN"},
+    **rows_of_sharing.INSERTS,
+    **rows_of_emergencies.INSERTS,
     "vehicle_document": {"vehicle_id": "vehicle", "kind": "etc", "number": "E9"},
+    **rows_of_journeys.INSERTS,
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
     "gps_last": {"terminal_id": "terminal_id"},
 }  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetapp.kit.errors import RuleBroken
-from fleetapp.orders import rules
+from fleetapp.orders import cases, rules
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose, Stop
 
 NOW = datetime(2026, 11, 18, 1, 0, 30, tzinfo=UTC)

@@ -39,14 +39,15 @@ def policy_figures(request, now):
 
 
 def approve_one(
-    database: Database, now: datetime, *, unit: str = "xhedu", start_h: float = 4, end_h: float = 7, **changes: Any
-) -> int:
-    """Submit and approve an order of a unit; hours count from ``now``. Returns its id."""
+    database: Database, now: datetime, *, unit: str = "xhedu", start_h: float = 4, end_h: float = 7,
+    occasion_id: int | None = None, **changes: Any,
+) -> int:  # fmt: skip
+    """Submit and approve an order of a unit, of an event if named; hours count from ``now``. Returns its id."""
     applicant, approver = world.actor(database, f"applicant.{unit}"), world.actor(database, f"approver.{unit}")
     application = {
         "kind": OrderKind.ORDINARY, "purpose": Purpose.MEETING, "reason": "参加全市教育工作会议", "passengers": "科室 2 人",
         "passenger_count": 2, "contact": "0571-87000000", "body": "sedan", "start_at": now + timedelta(hours=start_h),
-        "end_at": now + timedelta(hours=end_h), "stops": [ORIGIN, LAKE], **changes,
+        "end_at": now + timedelta(hours=end_h), "stops": [ORIGIN, LAKE], "occasion_id": occasion_id, **changes,
     }  # fmt: skip
     with database.transaction(applicant) as session:
         order_id = orders.submit(session, **application, actor=applicant, now=now).id

@@ -11,6 +11,8 @@ import time_machine
 from sqlalchemy import text
 
 from fleetapp.kit.actor import SYSTEM
+from fleetapp.orders import cases
+from fleetapp.orders import service as orders
 from fleetapp.reports import figures
 from telematics import store
 from telematics.model import Fix
@@ -77,11 +79,14 @@ def test_kilometres_and_trips_of_a_day_are_those_of_the_list(api, made):
 def test_an_approver_sees_the_inbox_and_how_much_is_in_it(browse, made, database):
     with database.transaction(SYSTEM) as session:
         order = session.get(figures.TravelOrder, made.order_id)
-        session.add(figures.TravelOrder(
+        session.add(waiting := figures.TravelOrder(
             org_id=order.org_id, number="YC20261118-0009", kind="ordinary", purpose="meeting", reason="会议", applicant_id=order.applicant_id,
             passengers="甲", passenger_count=1, contact="0571", body="sedan", start_at=order.start_at, end_at=order.end_at,
             state="SUBMITTED", supplementary=False, created_at=order.created_at,
         ))  # fmt: skip
+        session.flush()
+        limits = orders.limits(session, now=order.created_at, org_path=order.org.path)
+        cases.open_for(session, waiting, limits=limits, actor=SYSTEM, now=order.created_at)
     page = browse("approver.xhedu").get("/home").get_data(as_text=True)
     assert shown(page)["to_decide"] == ("/orders/inbox", "1")
     assert "YC20261118-0009" in page

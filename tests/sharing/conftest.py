@@ -5,8 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from fleetapp.kit.actor import SYSTEM
+from fleetapp.notices.models import Notice
 from fleetapp.sharing import service
+from tests import world
 from tests.planning.conftest import approve_one, ids
 
 DAY = timedelta(days=1)
@@ -70,3 +74,15 @@ def lent(do, asked, known) -> Callable[..., Any]:
         )
 
     return lend
+
+
+@pytest.fixture
+def codes(database) -> Callable[[str], list[str]]:
+    """Return what somebody was told, oldest first."""
+
+    def told(username: str) -> list[str]:
+        user_id = world.user_id(database, username)
+        with database.transaction(SYSTEM) as session:
+            return list(session.scalars(select(Notice.code).where(Notice.user_id == user_id).order_by(Notice.id)))
+
+    return told

@@ -17,22 +17,25 @@ from fleetapp.duty import service as duty
 from fleetapp.duty.rules import DutyAction
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
+from fleetapp.occasions import service as occasions
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderKind, Purpose, Stop
 from fleetapp.places.roads import RoadGraph
+from fleetapp.planning import journeys
 from fleetapp.planning import service as planning
+from fleetapp.planning.models import Assignment
 from fleetapp.vehicles.models import Vehicle
 from telematics.model import Fix
 from tests import serving, world
 
 
 def asked(
-    database: Database, *, start: datetime, end: datetime, stops: Sequence[Stop], approve: bool
+    database: Database, *, start: datetime, end: datetime, stops: Sequence[Stop], approve: bool, unit: str = "xhedu"
 ) -> TravelOrder:  # fmt: skip
     """Apply in the name of a unit 12 hours before the journey and, if told so, approve."""
     at = start - timedelta(hours=12)
-    applicant, approver = (world.actor(database, f"{role}.xhedu") for role in ("applicant", "approver"))
+    applicant, approver = (world.actor(database, f"{role}.{unit}") for role in ("applicant", "approver"))
     with database.transaction(applicant) as session:
         order = orders.submit(
             session, kind=OrderKind.ORDINARY, purpose=Purpose.MEETING, reason="参加全市教育工作会议", passengers="科室 2 人",
@@ -66,6 +69,38 @@ def dispatched(
         made = planning.assign(session, order_id=order.id, vehicle_id=vehicle_id, driver_id=driver_id, actor=who,
                                now=start - timedelta(hours=11))  # fmt: skip
     return order.number, made.id
+
+
+def joined(
+    database: Database, into: int, *, start: datetime, end: datetime, stops: Sequence[Stop], unit: str, dispatcher: str = "dispatcher.xihu"
+) -> tuple[str, int]:  # fmt: skip
+    """Apply, approve and join the journey of a duty 10 hours before; returns the order's number and the new duty's id."""
+    order = asked(database, start=start, end=end, stops=stops, approve=True, unit=unit)
+    who = world.actor(database, dispatcher)
+    with database.transaction(who) as session:
+        key = session.get_one(Assignment, into).pool_key
+        made = journeys.join(session, order_id=order.id, pool_key=key, actor=who, now=start - timedelta(hours=10),
+                             consent="已电话征得双方同意")  # fmt: skip
+    return order.number, made.id
+
+
+def event(
+    database: Database, *, start: datetime, end: datetime, plate: str, driver: str, now: datetime, by: str = "dispatcher.xihu"
+) -> int:  # fmt: skip
+    """Plan an event of Xihu that keeps a vehicle and a driver; returns its id."""
+    with database.transaction(SYSTEM) as session:
+        vehicle_id = session.scalars(select(Vehicle.id).where(Vehicle.plate == plate)).one()
+        drivers = select(Driver.id).join(UserAccount, UserAccount.id == Driver.user_id)
+        driver_id = session.scalars(drivers.where(UserAccount.username == driver)).one()
+    who = world.actor(database, by)
+    with database.transaction(who) as session:
+        made = occasions.create(
+            session, org_id=who.org_id, name="西湖论坛", start_at=start, end_at=end, actor=who, now=now
+        )
+        occasions.reserve(
+            session, occasion_id=made.id, vehicle_ids=[vehicle_id], driver_ids=[driver_id], actor=who, now=now
+        )
+        return made.id
 
 
 def report(

@@ -3,13 +3,13 @@
 GRANT DELETE ON favourite_trip TO fleet_app;
 CALL fleet_scope('favourite_trip', 'user_id = fleet_actor_id()');
 
--- The level of a path: its district, else the city (planning.rules.pool_of).
+-- The level of a path: its district, else the city (sharing.rules.pool_of).
 CREATE FUNCTION fleet_level(given text) RETURNS text LANGUAGE sql STABLE SET search_path = public AS $$
     SELECT coalesce((SELECT d.path FROM organisation d WHERE d.kind = 'district' AND starts_with(given, d.path)
                      ORDER BY length(d.path) DESC LIMIT 1), '/' || split_part(given, '/', 2) || '/')
 $$;
 
--- Who may give a vehicle to a unit of the actor's part of the tree (planning.rules.lends); nobody for another unit.
+-- Who may give a vehicle to a unit of the actor's part of the tree (sharing.rules.lends); nobody for another unit.
 CREATE FUNCTION fleet_pool(unit bigint) RETURNS SETOF bigint LANGUAGE sql STABLE SET search_path = public AS $$
     SELECT holder.id FROM organisation mine, organisation holder
     WHERE mine.id = unit AND unit IN (SELECT fleet_visible_orgs()) AND (

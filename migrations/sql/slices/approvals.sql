@@ -126,10 +126,12 @@ BEGIN
 END $$;
 CREATE TRIGGER guard BEFORE UPDATE ON approval_delegation FOR EACH ROW EXECUTE FUNCTION approval_delegation_guard();
 
--- An order becomes approved by an agreed case of its own, and no approver of it drives or dispatches it.
+-- An order becomes approved by an agreed case of its own, or as part of an emergency in force, whose leader approved it by word of
+-- mouth (emergency.sql); no approver of it drives or dispatches it.
 CREATE FUNCTION travel_order_approved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM approval_case c WHERE c.id = NEW.approval_case_id AND c.subject = 'order' AND c.subject_id = NEW.id AND c.state = 'AGREED') THEN
+    IF NOT EXISTS (SELECT 1 FROM approval_case c WHERE c.id = NEW.approval_case_id AND c.subject = 'order' AND c.subject_id = NEW.id AND c.state = 'AGREED')
+       AND NOT emergency_approved(NEW) THEN
         RAISE EXCEPTION 'order % is not agreed to by its levels', NEW.number USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_travel_order_agreed';
     END IF;
     RETURN NEW;

@@ -54,3 +54,10 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON emergency_car FOR EACH ROW EXECUTE FUNCTION emergency_car_guard();
+
+-- An order of an activation in force, or of a drill, with its officer as the applicant and its leader as the approver.
+CREATE FUNCTION emergency_approved(o travel_order) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+    SELECT EXISTS (SELECT 1 FROM emergency_activation a WHERE a.state = 'ACTIVE' AND a.org_id = o.org_id AND a.officer_id = o.applicant_id
+        AND a.leader_id = o.approver_id AND a.leader_id <> o.filed_by_id AND o.approved_at IS NOT NULL AND starts_with(o.reason, a.number || ' ')
+        AND (o.kind, o.purpose) = (CASE WHEN a.drill THEN 'service' ELSE 'emergency' END, CASE WHEN a.drill THEN 'drill' ELSE 'emergency' END))
+$$;

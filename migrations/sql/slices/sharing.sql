@@ -28,12 +28,15 @@ BEGIN
                    format(living, 'vehicle'));
     EXECUTE format('ALTER POLICY scope ON driver USING (org_id IN (SELECT fleet_visible_orgs()) OR user_id = fleet_actor_id()'
                    ' OR id IN (SELECT driver_id FROM assignment) OR id IN %s)', format(living, 'driver'));
-    EXECUTE format('ALTER POLICY scope ON vehicle WITH CHECK (org_id IN (SELECT fleet_visible_orgs()) OR id IN %s)', format(living, 'vehicle'));
 END $$;
+-- Its drivers enter the odometer; nothing else of the record is theirs, which the trigger sees to.
+ALTER POLICY scope ON vehicle WITH CHECK (org_id IN (SELECT fleet_visible_orgs()) OR EXISTS (
+    SELECT 1 FROM share_loan l WHERE l.vehicle_id = vehicle.id AND l.org_id = vehicle.org_id AND l.state IN ('AGREED', 'RECALLED')));
 
 CREATE FUNCTION vehicle_lent() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_user = 'fleet_app' AND OLD.org_id NOT IN (SELECT fleet_visible_orgs())
+       AND EXISTS (SELECT 1 FROM share_loan l WHERE l.vehicle_id = OLD.id AND l.state IN ('AGREED', 'RECALLED'))
        AND to_jsonb(NEW) - '{odometer_m,version}'::text[] IS DISTINCT FROM to_jsonb(OLD) - '{odometer_m,version}'::text[] THEN
         RAISE EXCEPTION '% is on loan: its record is its holder''s to change', OLD.plate USING ERRCODE = 'restrict_violation';
     END IF;

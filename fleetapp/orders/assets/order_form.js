@@ -1,8 +1,8 @@
-// The application form: places found while typing, stops added and removed, purposes that go with the kind of order.
+// Forms of orders: places found while typing, stops added and removed, purposes that go with the kind of order.
 // Without this script the form still works: a stop is added by the server, a place is given by its full name.
 
 const form = document.querySelector("[data-order-form]");
-const { search, most, recent, map, mapStyle, textOrigin, textStop, textRecent, textNone, textPoint } = form.dataset;
+const { search, most, recent, textOrigin, textStop, textRecent, textNone } = form.dataset;
 const list = form.querySelector("[data-stops]");
 const template = form.querySelector("[data-stop-template]");
 const addButton = form.querySelector("[data-stop-add]");
@@ -11,8 +11,6 @@ const PAUSE_MS = 180;
 
 const rows = () => [...list.querySelectorAll("[data-stop]")];
 const inputOf = (row, name) => row.querySelector(`[name=stop_${name}]`);
-
-let lastRow = null;
 
 function setPlace(row, place) {
   if (place) inputOf(row, "name").value = place.name;
@@ -139,10 +137,7 @@ function install(row) {
     clearTimeout(timer);
     timer = setTimeout(ask, PAUSE_MS);
   });
-  input.addEventListener("focus", () => {
-    lastRow = row;
-    if (!input.value) ask();
-  });
+  input.addEventListener("focus", () => input.value || ask());
   input.addEventListener("blur", () => close());
   input.addEventListener("keydown", (event) => {
     const open = menu.classList.contains("show");
@@ -187,7 +182,6 @@ function fitPurposes() {
     option.hidden = option.disabled = !fits;
     if (!fits && option.selected) select.value = "";
   }
-  form.querySelector("[data-service-only]").hidden = kind !== "service";
   const count = form.querySelector("[name=passenger_count]");
   count.min = kind === "service" ? 0 : 1;
 }
@@ -203,89 +197,9 @@ function keepLength() {
   });
 }
 
-// -- the map: loaded when somebody opens it; a tap gives the place its row waits for
-const picker = form.querySelector("[data-pick]");
-
-function marks() {
-  const placed = rows()
-    .map((row, index) => ({
-      index,
-      name: inputOf(row, "name").value,
-      lat: inputOf(row, "lat").value,
-      lon: inputOf(row, "lon").value,
-    }))
-    .filter(({ lat, lon }) => lat && lon && Number.isFinite(Number(lat)) && Number.isFinite(Number(lon)));
-  return {
-    type: "FeatureCollection",
-    features: placed.map(({ index, name, lat, lon }) => ({
-      type: "Feature",
-      properties: { kind: index ? "order" : "start", label: name },
-      geometry: { type: "Point", coordinates: [Number(lon), Number(lat)] },
-    })),
-  };
-}
-
-const showMarks = () => picker.dispatchEvent(new CustomEvent("fleet:marks", { detail: marks() }));
-
-picker.addEventListener("fleet:pick", (event) => {
-  const { lat, lon } = event.detail;
-  const free = rows().find((row) => !inputOf(row, "lat").value);
-  const row = lastRow?.isConnected && !inputOf(lastRow, "lat").value ? lastRow : (free ?? lastRow ?? rows().at(-1));
-  setPlace(row, {
-    name: inputOf(row, "name").value || textPoint.replace("#", `${lat.toFixed(4)}, ${lon.toFixed(4)}`),
-    lat,
-    lon,
-  });
-  showMarks();
-});
-form.addEventListener("change", showMarks);
-
-form.querySelector("[data-map-open]").addEventListener("toggle", () => {
-  if (picker.dataset.loaded) return;
-  picker.dataset.loaded = "1";
-  picker.dataset.features = JSON.stringify(marks());
-  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: mapStyle });
-  document.head.append(style, Object.assign(document.createElement("script"), { src: map }));
-});
-
-// -- the answer: asked a moment after the last change; an older question is given up. Only what it depends on is sent.
-const ASKED = ["kind", "body", "passenger_count", "start_at", "end_at", "luggage", "one_way", "stop_lat", "stop_lon"];
-const WAIT_MS = 400;
-const answerBox = form.querySelector("[data-answer]");
-let answerTimer = 0;
-let question = null;
-let asked = "";
-
-function terms() {
-  const given = [...new FormData(form)].filter(([name]) => ASKED.includes(name));
-  return new URLSearchParams(given).toString();
-}
-
-async function askAnswer() {
-  if (terms() === asked) return;
-  asked = terms();
-  question?.abort();
-  question = new AbortController();
-  try {
-    const answer = await fetch(`${answerBox.dataset.answer}?${asked}`, { signal: question.signal });
-    if (answer.ok) answerBox.innerHTML = await answer.text();
-    else asked = "";
-  } catch (error) {
-    if (error.name !== "AbortError") asked = ""; // no connection: what is shown stays, the next change asks again
-  }
-}
-
-for (const name of ["input", "change"]) {
-  form.addEventListener(name, () => {
-    clearTimeout(answerTimer);
-    answerTimer = setTimeout(askAnswer, WAIT_MS);
-  });
-}
-
 for (const row of rows()) install(row);
 for (const radio of form.querySelectorAll("[name=kind]")) radio.addEventListener("change", fitPurposes);
 number();
 fitPurposes();
 keepLength();
-asked = terms(); // the page came with its answer
 (form.querySelector(".is-invalid") ?? document.getElementById("form-error"))?.focus();

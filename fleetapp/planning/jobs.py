@@ -1,0 +1,22 @@
+"""Telling dispatchers of drivers who have not accepted in time."""
+
+from datetime import datetime, timedelta
+
+from fleetapp.kit import clock
+from fleetapp.kit.actor import SYSTEM
+from fleetapp.kit.db import Database
+from fleetapp.planning import tell
+from fleetapp.policies import queries as policies
+
+
+def remind_unaccepted(database: Database, now: datetime) -> dict[str, int]:
+    """Tell whoever assigned an order that its driver has not accepted within the policy's minutes; once for each assignment."""
+    told = 0
+    with database.transaction(SYSTEM) as session:
+        for held in tell.waiting(session, now=now):
+            limit_min = policies.value(session, "dispatch.accept_min", clock.local_date(now), held.order.org.path)
+            if held.assigned_at + timedelta(minutes=float(limit_min)) > now:
+                continue
+            tell.unaccepted(session, held=held, now=now)
+            told += 1
+    return {"unaccepted": told}
