@@ -173,9 +173,10 @@ def _loaded(rows: Select[TravelOrder]) -> Select[TravelOrder]:
     return rows.options(joinedload(TravelOrder.org), joinedload(TravelOrder.applicant), selectinload(TravelOrder.stops))
 
 
-def to_confirm(actor: Actor) -> Select[TravelOrder]:
-    """Return the actor's own journeys that wait to be confirmed, the oldest first."""
-    rows = select(TravelOrder).where(_own(actor), TravelOrder.state.in_(WAITING))
+def to_confirm(actor: Actor, *, now: datetime) -> Select[TravelOrder]:
+    """Return the actor's own journeys that are over and wait to be confirmed, the oldest first."""
+    over = or_(TravelOrder.state == OrderState.RETURNED, TravelOrder.end_at <= now)
+    rows = select(TravelOrder).where(_own(actor), TravelOrder.state.in_(WAITING), over, ~IS_OBJECTED)
     return _loaded(rows).order_by(TravelOrder.start_at, TravelOrder.id)
 
 

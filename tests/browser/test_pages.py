@@ -55,7 +55,16 @@ WORDS = """() => [...document.querySelectorAll(
   .concat([...document.querySelectorAll("[placeholder], [aria-label]")].map((element) => element.placeholder || element.ariaLabel))"""
 
 PICTURED = frozenset(
-    ["/indicators/#", "/vehicles/#/file", "/orders/#", "/orders/#/confirmation", "/occasions/#", "/findings/#", "/seals/#", "/upkeep/vehicles/#"]
+    [
+        "/indicators/#",
+        "/vehicles/#/file",
+        "/orders/#",
+        "/orders/#/confirmation",
+        "/occasions/#",
+        "/findings/#",
+        "/seals/#",
+        "/upkeep/vehicles/#",
+    ]
 )
 """Pages behind those of the menu that are kept as pictures too."""
 pictured: set[str] = set()
