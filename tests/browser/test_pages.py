@@ -59,6 +59,7 @@ PICTURED = frozenset(
         "/indicators/#",
         "/vehicles/#/file",
         "/orders/#",
+        "/orders/#/confirmation",
         "/occasions/#",
         "/findings/#",
         "/seals/#",
