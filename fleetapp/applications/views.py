@@ -222,6 +222,7 @@ def _form(s: Session, values: dict[str, str], rows: list[dict[str, str]], errors
         kinds=kinds, bodies=[body for body in Body if body is not Body.SPECIAL], most_stops=order_rules.MOST_STOPS,
         recent=orders.recent_stops(s, actor=actor()), colleagues=colleagues, ticked=ticked, filled=bool(request.args.get("favourite") or request.args.get("order")),
         favourites=queries.favourites(s, actor=actor()), trips=queries.recent(s, actor=actor()),
+        occasions=[(one.id, f"{one.number} {one.name}") for one in orders.occasions_open(s, actor=actor(), at=now())],
         **_answer(s, fill.query_of_form(values, rows)),
     )  # fmt: skip
 

@@ -238,15 +238,27 @@ def remind(session: Session, *, case: ApprovalCase, actor: Actor, now: datetime)
 
 
 def reseat(session: Session, *, case: ApprovalCase, actor: Actor, now: datetime) -> bool:
-    """Give the open task of a locked case to the organisation above if nobody it waits for can sign; tells whether it did."""
+    """Let absent people out of the open task of a locked case; if nobody is left it goes up the tree. Tells whether anything changed.
+
+    Where everybody signs, who signed stays, and what the absent owe is signed by the organisation above if they were the last.
+    """
     row = queries.open_task(case)
     if row is None:
         return False
     gone = queries.away(session, user_ids=row.user_ids, barred=case.barred_ids, org_path=case.org.path, at=now)
-    if set(row.user_ids) - gone:
-        return False
+    signed = row.value().signed
+    left = [one for one in row.user_ids if one not in gone and one not in signed]
     before = list(row.user_ids)
-    row.user_ids = list(_persons(session, case, row, now=now))
+    if left and row.mode == rules.Mode.ALL:
+        row.user_ids = [one for one in before if one in signed or one in left]
+        if row.user_ids != before:
+            row.escalated = "away"
+            _note(
+                session, case, row, Verdict.ESCALATE, user_id=None, for_id=None, to_id=None, now=now, note=row.escalated
+            )
+    elif not left:
+        row.user_ids = [one for one in before if one in gone]
+        row.user_ids = list(_persons(session, case, row, now=now))
     if row.user_ids == before:
         return False
     session.flush()

@@ -21,11 +21,13 @@ from fleetapp.kit.actor import Actor, Role
 from fleetapp.orders import queries as orders
 from fleetapp.orders import rules as order_rules
 from fleetapp.orders.models import OrderEvent, TravelOrder
-from fleetapp.orders.rules import OrderAction, OrderState
+from fleetapp.orders.rules import Area, OrderAction, OrderState
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.policies import queries as policies
 
 DRIVEN = text("SELECT metres, sources, coverage FROM order_driven(:order_id)")
+ON_GRAPH = frozenset({Area.URBAN, Area.CITY})
+"""How far the roads reach that a plan follows; farther ones are beelines and come out short."""
 WAITING = frozenset({OrderState.RETURNED, OrderState.OUTSOURCED})
 """The states in which a journey waits for somebody to confirm it."""
 
@@ -34,7 +36,8 @@ WAITING = frozenset({OrderState.RETURNED, OrderState.OUTSOURCED})
 class Journey:
     """A journey that ends: what was planned and what was driven, side by side; distances in metres.
 
-    ``due_at`` is when it is confirmed by itself, None while an objection is open or when it never is.
+    ``due_at`` is when it is confirmed by itself, None while an objection is open or when it never is. ``shared``: other
+    orders were on board, so that the odometer is that of all of them.
     """
 
     order: TravelOrder
@@ -48,6 +51,7 @@ class Journey:
     remarks: Sequence[MileageRemark]
     confirmation: MileageConfirmation | None
     due_at: datetime | None
+    shared: bool = False
 
     @property
     def to_explain(self) -> bool:
@@ -98,8 +102,11 @@ def journey(session: Session, *, order: TravelOrder) -> Journey:
     beeline_m = order_rules.round_trip_m([(stop.lat, stop.lon) for stop in order.stops]) * float(
         figures["confirm.road_factor"]
     )
+    shared = duty is not None and bool(session.scalar(
+        select(exists().where(Assignment.pool_key == duty.pool_key, Assignment.id != duty.id, Assignment.state == AssignmentState.ACTIVE))
+    ))  # fmt: skip
     found = rules.Distances(
-        planned_m=order.route_m if order.route_m is not None else beeline_m or None, planned_sure=order.route_m is not None,
+        planned_m=order.route_m if order.route_m is not None else beeline_m or None, planned_sure=order.route_m is not None and order.area in ON_GRAPH and order.round_trip and not shared,
         gps_m=metres, gps_coverage=coverage, odometer_m=odometer_m if odometer_m is None or odometer_m >= 0 else None,
     )  # fmt: skip
     limits = rules.Limits(share=float(figures["confirm.diff_share"]), metres=float(figures["confirm.diff_km"]) * 1000,
@@ -116,7 +123,7 @@ def journey(session: Session, *, order: TravelOrder) -> Journey:
         order=order, duty=duty, out=out, back=back, found=found, gps_sources=sources or "",
         differences=rules.differences(found, limits), remarks=remarks, due_at=due_at,
         expenses=duties.expenses_of_orders(session, order_ids=[order.id])[order.id],
-        confirmation=find_confirmation(session, order_id=order.id),
+        confirmation=find_confirmation(session, order_id=order.id), shared=shared,
     )  # fmt: skip
 
 

@@ -16,13 +16,19 @@ LIMITS = Limits(time(0), time(0), per_hour=99, digest_from=99, most_attempts=1)
 READ_AFTER = timedelta(hours=20)
 """So long after it came, everybody in the demo has read what they were told."""
 EVERY_FAILED = 9
-KEPT = text("UPDATE notice SET routed_at = created_at WHERE id NOT IN (SELECT id FROM notice ORDER BY id DESC LIMIT 60)")
+KEPT = text(
+    "UPDATE notice SET routed_at = created_at WHERE id NOT IN (SELECT id FROM notice ORDER BY id DESC LIMIT 60)"
+)
 
 
 def tell(database: Database, *, now: datetime) -> int:
     """Mark what is old as read, route everything urgent or not to text messages, and let the newest go out; returns how many did."""
     with database.transaction(SYSTEM) as session:
-        session.execute(update(Notice).where(Notice.created_at < now - READ_AFTER).values(read_at=Notice.created_at + timedelta(hours=1)))
+        session.execute(
+            update(Notice)
+            .where(Notice.created_at < now - READ_AFTER)
+            .values(read_at=Notice.created_at + timedelta(hours=1))
+        )
         session.execute(KEPT)
         service.set_routes(session, choices={(of, ChannelName.SMS): True for of in categories()}, actor=SYSTEM, now=now)
         outbox.route(session, channels=[ChannelName.SMS], limits=LIMITS, now=now)
@@ -32,5 +38,7 @@ def tell(database: Database, *, now: datetime) -> int:
             if number % EVERY_FAILED:
                 outbox.sent(session, parcel=parcel, provider_id=f"DEMO{parcel.bundle:08d}", now=now)
             else:
-                outbox.failed(session, parcel=parcel, error=Unsent("HTTP 502", again=False), limits=LIMITS, jitter=0.5, now=now)
+                outbox.failed(
+                    session, parcel=parcel, error=Unsent("HTTP 502", again=False), limits=LIMITS, jitter=0.5, now=now
+                )
     return len(parcels)

@@ -42,8 +42,9 @@ def settle(database: Database, *, now: datetime) -> dict[str, int]:
             for order_id, at in confirmed[first : first + ORDERS_A_COMMIT]:
                 while issues and issues[0] <= at:
                     service.issue_due(session, actor=SYSTEM, now=issues.pop(0))
-                charging.charge(session, order_id=order_id, districts=districts, actor=SYSTEM, now=at + AT_ONCE)
-                charging.close(session, order_ids=[order_id], actor=SYSTEM, now=at + CLOSED_AFTER)
+                made = charging.charge(session, order_id=order_id, districts=districts, actor=SYSTEM, now=at + AT_ONCE)
+                if made is not None and made.statement_id is None:
+                    charging.close(session, order_ids=[order_id], actor=SYSTEM, now=at + CLOSED_AFTER)
     with database.transaction(SYSTEM) as session:
         for at in issues:
             service.issue_due(session, actor=SYSTEM, now=at)

@@ -38,12 +38,13 @@ MOST_SHOWN = 60
 
 @dataclass(slots=True)
 class Candidate:
-    """A vehicle that could be called: how far and from where, what stands in its way, which orders it would leave."""
+    """A vehicle that could be called: how far and from where (``at``, lon and lat), what stands in its way, which orders it would leave."""
 
     vehicle: Vehicle
     standing: Standing
     eta_s: int
     distance_m: int
+    at: tuple[float, float]
     way: Way
     seen_at: datetime | None
     bookings: list[Assignment]
@@ -117,7 +118,7 @@ def scene(session: Session, *, activation: EmergencyActivation, actor: Actor, no
         at, way, seen_at = places.get(car.id, (target, Way.YARD, None))
         length_m, took_s = _reach(roads, at, target)
         standing = _standing(car.id in kept, bookings, free)
-        found[car.id] = Candidate(car, standing, took_s, length_m, way, seen_at, bookings, free)
+        found[car.id] = Candidate(car, standing, took_s, length_m, at, way, seen_at, bookings, free)
     pools = {car.id: sharing_rules.pool_of(car.org.path, districts) for car in fleet}
     return Scene(span, found, fleet, busy, people, busy_people, pools)
 

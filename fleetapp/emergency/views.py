@@ -1,6 +1,6 @@
 """Pages of emergencies: the panel, an activation from its preview to its figures, history, the year."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +11,7 @@ from werkzeug import Response as Redirect
 from fleetapp.accounts import queries as accounts
 from fleetapp.audit import service as audit
 from fleetapp.emergency import figures, queries, service
+from fleetapp.emergency.callup import Line
 from fleetapp.emergency.models import EmergencyActivation
 from fleetapp.emergency.rules import ActivationState
 from fleetapp.emergency.schemas import ActivationIn, CallUpIn, ChangeIn, ListQuery, NoteIn, SendIn, YearQuery
@@ -130,7 +131,7 @@ def _show(activation_id: int, problem: str | None) -> str:
             "emergency/show.html", activation=activation, may=may, calling=may and calling, lines=lines, effects=effects, problem=problem,
             record=figures.record_of(s, activation=activation, now=now()), done=queries.effects_of(s, activation_id=activation.id),
             events=queries.events_of(s, activation_id=activation.id), at=now(), level=level, levels=DECLARED,
-            features=_features(activation), values=request.form, errors={}, pools={wish["pool_id"]: accounts.get_org(s, org_id=wish["pool_id"]) for wish in activation.wanted},
+            features=_features(activation, lines), values=request.form, errors={}, pools={wish["pool_id"]: accounts.get_org(s, org_id=wish["pool_id"]) for wish in activation.wanted},
         )  # fmt: skip
 
 
@@ -140,11 +141,18 @@ def _ticked() -> set[int] | None:
     return set(chosen) if chosen else None
 
 
-def _features(activation: EmergencyActivation) -> dict[str, Any]:
-    """Return the place on the map."""
-    point = {"type": "Point", "coordinates": [activation.lon, activation.lat]}
-    facts = {"kind": "stop", "label": activation.place, "name": activation.place}
-    return {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": point, "properties": facts}]}
+def _features(activation: EmergencyActivation, lines: Sequence[Line]) -> dict[str, Any]:
+    """Return the place on the map, and where the vehicles chosen come from; a vehicle seen lately is moving, else at its yard."""
+
+    def feature(lonlat: tuple[float, float], **facts: str) -> dict[str, Any]:
+        return {"type": "Feature", "geometry": {"type": "Point", "coordinates": list(lonlat)}, "properties": facts}
+
+    chosen = [one for line in lines for one in line.candidates if one.chosen]
+    return {"type": "FeatureCollection", "features": [
+        feature((activation.lon, activation.lat), kind="stop", label=activation.place, name=activation.place),
+        *(feature(one.at, kind="vehicle", state="moving" if one.seen_at else "parked", plate=one.vehicle.plate, label=one.vehicle.plate)
+          for one in chosen),
+    ]}  # fmt: skip
 
 
 @blueprint.get("/emergency/<int:activation_id>/live")

@@ -133,6 +133,7 @@ def _asked(actor: Actor, *, subject: str, at: datetime) -> Select[int]:
     return (
         select(ApprovalCase.subject_id)
         .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
+        .join(approvals.CaseOrg, approvals.CaseOrg.id == ApprovalCase.org_id)
         .where(ApprovalCase.subject == subject, approvals.waits_for(actor, at=at))
     )
 

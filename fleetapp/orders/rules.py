@@ -1,7 +1,7 @@
 """What an order may be and which way it may go: values in, values or ``RuleBroken`` out."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -263,6 +263,17 @@ def check_purpose(kind: OrderKind, purpose: Purpose) -> None:
     """Refuse a purpose that does not go with the kind of order."""
     if purpose not in PURPOSES[kind]:
         raise RuleBroken("orders.purpose_not_for_kind")
+
+
+def check_occasion(kind: OrderKind, occasion_id: int, known: Collection[int]) -> None:
+    """Refuse an event that is over or not the unit's, and one that an order of another kind names.
+
+    :raises RuleBroken: ``orders.occasion_over``, ``orders.occasion_kind``.
+    """
+    if occasion_id not in known:
+        raise RuleBroken("orders.occasion_over")
+    if kind is not OrderKind.EVENT:
+        raise RuleBroken("orders.occasion_kind")
 
 
 def check_window(

@@ -66,6 +66,7 @@ class OrderIn(StrictSchema):
     round_trip = fields.Boolean(load_default=True)
     luggage = Text(load_default="", validate=validate.Length(max=120))
     wanted_plate = Text(load_default="", validate=validate.Length(max=20))
+    occasion_id = fields.Integer(load_default=None, allow_none=True)
 
     @post_load
     def typed(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -212,6 +213,7 @@ class OrderOut(StrictSchema):
     pooling_ok = fields.Boolean()
     round_trip = fields.Boolean()
     luggage = fields.String()
+    occasion_id = fields.Integer(allow_none=True)
     area = fields.String(allow_none=True)
     route_m = fields.Integer(allow_none=True)
     series = fields.String(allow_none=True)

@@ -131,6 +131,7 @@ def submit(
     luggage: str = "",
     series: str | None = None,
     wanted_plate: str = "",
+    occasion_id: int | None = None,
     note: str | None = None,
 ) -> TravelOrder:
     """Apply for a vehicle over ``[start_at, end_at)``; ``stops`` begins with the origin.
@@ -139,7 +140,8 @@ def submit(
     told. How far it goes is worked out here. With a ``request_key`` a repeated request returns the order it made before.
 
     :raises RuleBroken: purpose, window, people or stops against the rules; ``orders.no_unit`` without a unit;
-        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``.
+        ``orders.no_colleague``; ``orders.plate_unknown``, ``orders.plate_for_service``; ``orders.occasion_kind``,
+        ``orders.occasion_over``.
     """
     if actor.user_id is None or actor.org_id is None:
         raise RuleBroken("orders.no_unit")
@@ -162,6 +164,10 @@ def submit(
     )  # fmt: skip
     rules.check_people(kind, passengers, passenger_count)
     rules.check_stops(stops)
+    if occasion_id is not None:
+        rules.check_occasion(
+            kind, occasion_id, {one.id for one in queries.occasions_open(session, actor=actor, at=now)}
+        )
     wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
     day = f"YC{clock.local_date(now):%Y%m%d}"
     order = TravelOrder(
@@ -169,7 +175,7 @@ def submit(
         applicant_id=applicant_id, passengers=passengers, passenger_count=passenger_count, contact=contact, body=body,
         start_at=start_at, end_at=end_at, state=rules.next_state(None, OrderAction.SUBMIT), supplementary=supplementary,
         created_at=now, request_key=request_key, filed_by_id=actor.user_id, pooling_ok=pooling_ok,
-        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted,
+        round_trip=round_trip, luggage=luggage, series=series, wanted_vehicle_id=wanted, occasion_id=occasion_id,
         **way.measured(accounts.get_org(session, org_id=actor.org_id), stops, round_trip=round_trip),
     )  # fmt: skip
     order.stops = [

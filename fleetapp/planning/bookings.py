@@ -45,6 +45,7 @@ def keep(session: Session, assignment: Assignment) -> None:
             "ck_assignment_pool": "planning.pool_refused",
             "ck_assignment_seats": "planning.pool_refused",
             "ck_assignment_reserve": "reserves.broken",
+            "ck_assignment_fit_rest": "planning.rest_short",
         }
         if name in codes:
             raise Conflict(codes[name]) from error

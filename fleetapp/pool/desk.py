@@ -179,14 +179,9 @@ def _request_page(request_id: int, error: FleetError | None) -> str:
         found = queries.get_request(s, request_id=request_id, actor=actor())
         where: dict[str, Any] = {"org_path": found.to_org.path, "owner_id": found.created_by, "state": found.state}
         answers = permits.may("sharing.answer", actor(), **where)
-        cars = queries.lendable(s, request=found, actor=actor()) if answers else []
-        people = (
-            queries.drivers_of(s, org_ids={car.org_id for car in cars}, until_on=clock.local_date(found.end_at))
-            if cars
-            else []
-        )
+        crews = pool.lendable(s, request=found, actor=actor()) if answers else {}
         return render_template(
-            "pool/request.html", found=found, events=queries.events(s, request_id=found.id), cars=cars, people=people, answers=answers,
+            "pool/request.html", found=found, events=queries.events(s, request_id=found.id), cars=list(crews), crews={car.id: crew for car, crew in crews.items()}, answers=answers,
             loan=queries.loan_of_request(s, request_id=found.id), now=now(), problem=_told(error),
             may_withdraw=permits.may("sharing.ask", actor(), org_path=found.org.path, state=found.state),
         )  # fmt: skip

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation
 from fleetapp.accounts.queries import within_reach
+from fleetapp.drivers.models import Driver
+from fleetapp.drivers.rules import Licence, may_drive
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.spans import Span
@@ -24,6 +26,7 @@ from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.policies import queries as policies
 from fleetapp.pool import rules
 from fleetapp.pool.rules import Unmet, Use
+from fleetapp.sharing import queries as sharing
 from fleetapp.sharing.models import Fallback, ShareLoan, ShareRequest
 from fleetapp.sharing.rules import LIVING, LoanState, pool_of, rental_norm
 from fleetapp.vehicles.models import Vehicle
@@ -186,7 +189,25 @@ def holders(session: Session, *, actor: Actor) -> list[str]:
     return list(session.scalars(query.where(within_reach(actor, "pool.read"), Vehicle.state != VehicleState.RETIRED)))
 
 
-# ---- what a recall touches --------------------------------------------------------------------------------------------
+# ---- what could be lent, what a recall touches --------------------------------------------------------------------------------------------
+
+
+def lendable(session: Session, *, request: ShareRequest, actor: Actor) -> dict[Vehicle, list[Driver]]:
+    """Return the vehicles that could be lent for a request and have no order then, with the holder's drivers free to go along."""
+    cars = sharing.lendable(session, request=request, actor=actor)
+    crew = sharing.drivers_of(session, org_ids={car.org_id for car in cars}, until_on=clock.local_date(request.end_at))
+    busy_cars, busy_drivers = planning.busy(
+        session, span=Span(request.start_at, request.end_at), vehicle_ids=[car.id for car in cars],
+        driver_ids=[driver.id for driver in crew],
+    )  # fmt: skip
+    return {
+        car: [
+            driver for driver in crew
+            if driver.org_id == car.org_id and driver.id not in busy_drivers and may_drive(Licence(driver.licence), car.seats)
+        ]
+        for car in cars
+        if car.id not in busy_cars
+    }  # fmt: skip
 
 
 def touched(session: Session, *, loan: ShareLoan, from_at: datetime) -> Sequence[Assignment]:

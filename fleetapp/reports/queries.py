@@ -213,7 +213,9 @@ def _line_query() -> Select[*tuple[Any, ...]]:
 def _stops(session: Session, order_ids: Collection[int]) -> dict[int, list[tuple[str, float, float]]]:
     found: dict[int, list[tuple[str, float, float]]] = defaultdict(list)
     query = select(OrderStop.order_id, OrderStop.name, OrderStop.lat, OrderStop.lon)
-    rows = query.where(OrderStop.order_id.in_(order_ids)).order_by(OrderStop.order_id, OrderStop.position)
+    rows = query.where(OrderStop.order_id.in_(order_ids), OrderStop.ended_at.is_(None)).order_by(
+        OrderStop.order_id, OrderStop.position
+    )
     for order_id, name, lat, lon in session.execute(rows):
         found[order_id].append((name, lat, lon))
     return found

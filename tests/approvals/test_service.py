@@ -180,8 +180,23 @@ def test_signing_together_takes_every_hand_once(chain, submit, step, grant, away
     assert step(service.approve, "unit_admin.xhedu", order_id) == "APPROVED"
 
 
+def test_who_leaves_in_the_middle_does_not_stop_a_common_signature(
+    chain, submit, step, grant, away, waits_on, now, database
+):
+    grant("unit_admin.xhedu", "approver", "330106-EDU")
+    chain(BOTH)
+    first, second = submit(), submit()
+    step(service.approve, "approver.xhedu", first)
+    away("unit_admin.xhedu", now, now + timedelta(days=1))
+    assert jobs.keep_moving(database, now)["moved"] == 2
+    assert jobs.keep_moving(database, now)["moved"] == 0
+    assert (waits_on(first), waits_on(second)) == (["vehicle_office.city"], ["approver.xhedu"])
+    assert step(service.approve, "vehicle_office.city", first) == "APPROVED"
+    assert step(service.approve, "approver.xhedu", second) == "APPROVED"
+
+
 def test_a_deputy_decides_in_the_period_and_says_for_whom(submit, step, away, case_of, database, acting, now, grant):
-    order_id = submit()
+    order_id, _ = submit(), submit("applicant.bjwater")
     grant("approver.xhhealth", "leader", "330106-HEALTH")
     away("approver.xhedu", now, now + timedelta(hours=2), deputy="approver.xhhealth")
     deputy = acting("approver.xhhealth")

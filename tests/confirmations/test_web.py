@@ -31,8 +31,8 @@ def test_confirm_object_answer_and_rate_through_the_api(ended, api):
     path = f"/orders/{ended.order_id}"
     applicant, dispatcher, stranger = api("applicant.xhedu"), api("dispatcher.xihu"), api("applicant.xhhealth")
     seen = applicant("GET", f"{path}/confirmation").json
-    assert (seen["found"]["odometer_m"], seen["found"]["gps_m"], seen["tolls_cny"]) == (40_000, 39_500, "15.50")
-    assert [(one["of"], one["level"]) for one in seen["differences"]] == [("GPS", "NEAR"), ("PLANNED", "UNSURE")]
+    assert (seen["found"]["odometer_m"], seen["found"]["gps_m"], seen["tolls_cny"]) == (20_000, 19_600, "15.50")
+    assert [(one["of"], one["level"]) for one in seen["differences"]] == [("GPS", "NEAR"), ("PLANNED", "NEAR")]
     assert seen["due_at"] == (ended.back_at + timedelta(hours=48)).isoformat()
     wrong = {"reason": "里程与路线不符"}
     for method, where in (("GET", "confirmation"), ("POST", "confirmation")):
@@ -65,14 +65,14 @@ def test_two_taps_from_the_first_screen(ended, browse):
     assert f'href="{path}"' in home
     page = client.get(path).get_data(as_text=True)
     for words in (
-        "40.0",
-        "39.5",
+        "20.0",
+        "19.6",
         "覆盖 97",
-        "直线估算",
+        "按规划路线",
         "一致",
         "停车费",
         "15.50",
-        "确认后记为 40.0 公里（按里程表）",
+        "确认后记为 20.0 公里（按里程表）",
         "有异议",
     ):
         assert words in page
@@ -87,8 +87,8 @@ def test_two_taps_from_the_first_screen(ended, browse):
     assert "请选择 1–5 分。" in short.get_data(as_text=True)
     assert client.submit(answer.location, skip="true").status_code == 302
     assert "待评价" not in client.get("/home").get_data(as_text=True)
-    assert "已确认 40.0 公里" in client.get(path).get_data(as_text=True)
-    assert "已确认 40.0 公里" in client.get(f"{path}/panel").get_data(as_text=True)
+    assert "已确认 20.0 公里" in client.get(path).get_data(as_text=True)
+    assert "已确认 20.0 公里" in client.get(f"{path}/panel").get_data(as_text=True)
 
 
 def test_a_missing_word_and_a_second_objection_come_back_to_the_page(make, browse):

@@ -146,7 +146,7 @@ def test_the_database_refuses_what_the_service_would(pay, database, acting, now,
     finish(database, acting, now, duty, "CLOSED")
     for statement in (add.format(amount="8"), "UPDATE trip_expense SET void_at = now(), void_reason = 'late'"):
         with (
-            pytest.raises(DBAPIError, match="takes no expenses"),
+            pytest.raises(Conflict, match="duty.expense_closed"),
             database.transaction(acting("driver.xhedu")) as session,
         ):
             session.execute(text(statement))

@@ -52,6 +52,6 @@ def ordered(database, now, event):
     def make(*, start_h=1, end_h=3, ours=True, **changes):
         start = (event.start_at - now) / HOUR
         about = {"kind": OrderKind.EVENT, "occasion_id": event.id} if ours else {}
-        return approve_one(database, now, start_h=start + start_h, end_h=start + end_h, **about, **changes)
+        return approve_one(database, now, start_h=start + start_h, end_h=start + end_h, **{**about, **changes})
 
     return make

@@ -24,6 +24,7 @@ from fleetapp.occasions.rules import OccasionAction, Served
 from fleetapp.orders import queries as orders
 from fleetapp.orders import service as order_service
 from fleetapp.orders.models import Occasion
+from fleetapp.orders.rules import OrderKind
 from fleetapp.planning import queries as planning
 from fleetapp.planning import service as planning_service
 from fleetapp.planning.models import Hold
@@ -224,6 +225,12 @@ NEW_HOLD = f"""INSERT INTO hold (org_id, vehicle_id, during, cause, cause_id, he
     SELECT org_id, id, {SPAN}, 'occasion', :e, now() FROM vehicle WHERE plate = :plate"""
 
 
+SAME = "org_id, kind, purpose, reason, applicant_id, passengers, passenger_count, contact, body, start_at, end_at, supplementary"
+KEPT = "created_at, filed_by_id, pooling_ok, round_trip, luggage, version"
+ORDER_OF_EVENT = f"""INSERT INTO travel_order ({SAME}, {KEPT}, number, state, occasion_id)
+    SELECT {SAME}, {KEPT}, number || 'x', 'SUBMITTED', :e FROM travel_order WHERE id = :o"""
+
+
 def refused_by(database, statement, **values):
     """Return the constraint by which the database refuses a statement of the system."""
     with pytest.raises((Conflict, DBAPIError)) as refused, database.transaction(SYSTEM) as session:
@@ -267,11 +274,17 @@ def test_the_database_lets_no_event_keep_after_its_end_and_no_roster_take_strang
 
 
 def test_no_order_names_an_event_that_is_over_or_of_others(event, run, database, ordered):
-    with pytest.raises(Conflict, match="not_open"):
+    with pytest.raises(RuleBroken, match="occasion_kind"):
+        ordered(kind=OrderKind.ORDINARY)
+    with pytest.raises(RuleBroken, match="occasion_over"):
         ordered(unit="bjwater")
+    order_id = ordered(ours=False, unit="bjwater")
+    assert refused_by(database, ORDER_OF_EVENT, e=event.id, o=order_id) == "ck_travel_order_occasion"
     run(service.step, occasion_id=event.id, action=OccasionAction.CANCEL)
-    with pytest.raises(Conflict, match="not_open"):
+    with pytest.raises(RuleBroken, match="occasion_over"):
         ordered()
+    order_id = ordered(ours=False)
+    assert refused_by(database, ORDER_OF_EVENT, e=event.id, o=order_id) == "ck_travel_order_occasion"
 
 
 def test_the_planner_leaves_what_is_kept_alone(block, ordered, database, acting, now):

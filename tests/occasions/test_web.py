@@ -73,3 +73,5 @@ def test_the_pages_offer_free_cars_tick_some_and_show_what_is_in_the_way(
     assert "结束时间须晚于开始时间" in client.submit("/occasions/new", **new).text
     assert client.submit("/occasions/new", **(new | {"end_at": "2026-12-01T18:00"})).status_code == 302
     assert browse("leader.city").get("/occasions/new").status_code == 403
+    forms = [browse(f"applicant.{unit}").get("/orders/new").text for unit in ("xhedu", "bjwater")]
+    assert ["西湖论坛" in form for form in forms] == [True, False]

@@ -47,11 +47,10 @@ def approve_one(
     application = {
         "kind": OrderKind.ORDINARY, "purpose": Purpose.MEETING, "reason": "参加全市教育工作会议", "passengers": "科室 2 人",
         "passenger_count": 2, "contact": "0571-87000000", "body": "sedan", "start_at": now + timedelta(hours=start_h),
-        "end_at": now + timedelta(hours=end_h), "stops": [ORIGIN, LAKE], **changes,
+        "end_at": now + timedelta(hours=end_h), "stops": [ORIGIN, LAKE], "occasion_id": occasion_id, **changes,
     }  # fmt: skip
     with database.transaction(applicant) as session:
-        order = orders.submit(session, **application, actor=applicant, now=now)
-        order.occasion_id, order_id = occasion_id, order.id
+        order_id = orders.submit(session, **application, actor=applicant, now=now).id
     with database.transaction(approver) as session:
         orders.approve(session, order_id=order_id, actor=approver, now=now)
     return order_id

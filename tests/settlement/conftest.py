@@ -31,16 +31,16 @@ SEDAN, OWN, MINIBUS = "浙AF00006", "浙A10001", "浙A10004"
 
 def drive(
     database, *, unit: str = "cityedu", plate: str | None = SEDAN, at: datetime = OCTOBER, hours: float = 3, km: float | None = 60,
-    toll: str | None = None, state: str = "MILEAGE_CONFIRMED", approved_at: datetime | None = None, day: int = 0,
+    toll: str | None = None, state: str = "MILEAGE_CONFIRMED", approved_at: datetime | None = None, day: int = 0, beside: int | None = None,
 ) -> int:  # fmt: skip
-    """Put a journey that is over into the database; returns its order's id. Without a plate it was outsourced."""
+    """Put a journey that is over into the database; returns its order's id. Without a plate it was outsourced, ``beside`` another order in its vehicle."""
     number, at = next(NUMBERS), at + timedelta(days=day)
     applicant = world.actor(database, f"applicant.{unit}")
     window = {"start_at": at, "end_at": at + timedelta(hours=hours)}
     with database.transaction(SYSTEM) as session:
         order = TravelOrder(
             org_id=applicant.org_id, number=f"YC-T-{number}", kind="ordinary", purpose="meeting", reason="会议", applicant_id=applicant.user_id,
-            passengers="2 人", passenger_count=2, contact="0571-85000000", body="sedan", state="SUBMITTED", supplementary=False,
+            passengers="2 人", passenger_count=2, contact="0571-85000000", body="sedan", state="SUBMITTED", supplementary=False, pooling_ok=True,
             created_at=at - timedelta(days=1), **window,
         )  # fmt: skip
         session.add(order)
@@ -68,6 +68,8 @@ def drive(
         duty = Assignment(org_id=vehicle.org_id, order_org_id=order.org_id, order_id=order.id, vehicle_id=vehicle.id, driver_id=driver.id,
                           slip_id=slip.id, during=Range(order.start_at, order.end_at), state="ACTIVE", assigned_at=at)  # fmt: skip
         order.serving_org_id = vehicle.org_id
+        if beside is not None:
+            duty.pool_key = session.scalar(select(Assignment.pool_key).where(Assignment.order_id == beside))
         session.add(duty)
         session.flush()
         if km is not None:

@@ -165,6 +165,26 @@ def test_a_shared_journey_is_split_and_its_holder_pays_nothing():
     assert capped[2] == alone[2]
 
 
+def test_a_shared_journey_waits_for_all_its_orders_and_is_charged_whole(database, drove, session_as, acting):
+    first = drove(km=90, toll="10.01")
+    second = drove(unit="bjwater", km=90, beside=first, state="RETURNED")
+    jobs.charge(database, NOVEMBER)
+    with session_as(FINANCE) as session:
+        assert queries.gap_of(session, order_id=first).code == "settlement.gap.waits"
+    with database.transaction(SYSTEM) as session:
+        orders.advance(
+            session, order=session.get(TravelOrder, second), action=OrderAction.CONFIRM, actor=SYSTEM, now=NOVEMBER
+        )
+    jobs.charge(database, NOVEMBER)
+    with database.transaction(SYSTEM) as session:
+        charges = {one.order_id: one for one in session.scalars(select(Charge))}
+        assert {one.part for one in charges.values()} == {Decimal("0.5")}
+        assert (charges[first].cross_level, charges[second].cross_level) == (False, True)
+        assert charges[first].amount == Decimal("159.01")  # half of 220 + 40 × 2.20 + 10.01, the odd fen with the first
+        assert charges[second].amount <= Decimal("159.01")
+        assert charges[first].statement_id != charges[second].statement_id
+
+
 def test_an_order_with_an_open_red_clue_stays_until_it_is_decided(database, charged):
     one = charged(unit="xhedu", plate=OWN)
     with database.transaction(SYSTEM) as session:

@@ -8,15 +8,13 @@ import psycopg
 
 from fleetapp.duty.rules import DutyAction
 from fleetapp.kit import clock
-from fleetapp.kit.actor import SYSTEM
-from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import Stop
 from fleetapp.places.roads import load_roads
 from fleetapp.trips import jobs as trips
 from telematics import store
 from tests import world
 from tests.walks import steps
-from tests.walks.test_order_to_check_in import EAST, ORIGIN, application, approved, window
+from tests.walks.test_order_to_check_in import EAST, ORIGIN, application, window
 
 SEAT, STATION = Stop(ORIGIN["name"], ORIGIN["lat"], ORIGIN["lon"]), Stop(EAST["name"], EAST["lat"], EAST["lon"])
 WULIN = Stop("武林广场", 30.2755, 120.1630)
@@ -104,14 +102,8 @@ def test_an_event_keeps_its_cars_for_its_own_orders(calls, city):
     event = office(
         "POST", "/occasions", about | {"start_at": start.isoformat(), "end_at": end.isoformat()}, status=201
     ).json
-    foreign, ours = (
-        approved(calls, start, end),
-        calls("applicant.xhhealth")("POST", "/orders", application(start, end), status=201).json["id"],
-    )
-    with city.transaction(SYSTEM) as session:
-        order = session.get_one(TravelOrder, ours)
-        order.kind, order.occasion_id = "event", event["id"]
-    calls("approver.xhhealth")("POST", f"/orders/{ours}/approve", {})
+    foreign = asked_by(calls, "xhedu", start, end)
+    ours = asked_by(calls, "xhhealth", start, end, kind="event", occasion_id=event["id"])
     crew = free_case(dispatcher, foreign)
     path = f"/occasions/{event['id']}"
     office(
@@ -149,7 +141,7 @@ def at_once(*calls):
 def test_one_vehicle_is_given_to_one_of_two_orders(calls):
     start, end = window(12)
     people = [calls("dispatcher.xihu"), calls("dispatcher.city")]
-    orders = [approved(calls, start, end) for _ in people]
+    orders = [asked_by(calls, unit, start, end) for unit in ("xhedu", "xhhealth")]
     case = next(row for row in people[0]("GET", f"/orders/{orders[0]}/candidates").json if row["code"] is None)
     crew = {"vehicle_id": case["vehicle_id"], "driver_id": case["driver_id"]}
 
@@ -172,7 +164,7 @@ def test_one_vehicle_is_given_to_one_of_two_orders(calls):
 def test_two_plans_and_one_plan_twice(calls):
     start, end = window(13)
     people = [calls("dispatcher.xihu"), calls("dispatcher.city")]
-    orders = [approved(calls, start, end) for _ in range(2)]
+    orders = [asked_by(calls, unit, start, end) for unit in ("xhedu", "xhhealth")]
     asked = {"start_at": start.isoformat(), "end_at": end.isoformat(), "time_limit_s": 1}
     runs = [person("POST", "/plans", asked, status=201).json["id"] for person in people]
 
