@@ -186,7 +186,7 @@ def resubmit(
     """
     order = queries.lock_order(session, order_id=order_id, actor=actor)
     permits.require(
-        "orders.resubmit", actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=order.state
+        "orders.resubmit", actor, org_path=order.org.path, owner_id=cases.owner_of(order, actor), state=order.state
     )
     if unknown := set(content) - EDITABLE:
         raise ValueError(f"{sorted(unknown)} cannot be edited; one of {sorted(EDITABLE)} can.")
@@ -201,27 +201,13 @@ def resubmit(
     rules.check_people(kind, order.passengers, order.passenger_count)
     if stops is not None:
         rules.check_stops(stops)
-        put_stops(session, order=order, stops=stops, now=now)
+        cases.put_stops(session, order=order, stops=stops, now=now)
         measured = way.measured(order.org, stops, round_trip=order.round_trip)
         order.area, order.route_m = measured["area"], measured["route_m"]
     session.flush()
     advance(session, order=order, action=OrderAction.RESUBMIT, actor=actor, now=now)
     cases.open_for(session, order, limits=limit, actor=actor, now=now)
     return order
-
-
-def put_stops(session: Session, *, order: TravelOrder, stops: Sequence[rules.Stop], now: datetime) -> None:
-    """Let other stops take the place of an order's own, which stay on record as ended."""
-    for old in order.stops:
-        old.ended_at = now
-    session.flush()
-    session.add_all(
-        OrderStop(order_id=order.id, position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
-                  tolerance_m=stop.tolerance_m)
-        for position, stop in enumerate(stops)
-    )  # fmt: skip
-    session.flush()
-    session.refresh(order, ["stops"])
 
 
 def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) -> TravelOrder:
@@ -232,7 +218,7 @@ def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) ->
     order = _held(session, order_id=order_id, action="orders.withdraw", actor=actor, done=OrderState.WITHDRAWN)
     if order.state == OrderState.WITHDRAWN:
         return order
-    end_case(session, order, actor=actor, now=now, note="withdraw")
+    cases.end_case(session, order, actor=actor, now=now, note="withdraw")
     return advance(session, order=order, action=OrderAction.WITHDRAW, actor=actor, now=now)
 
 
@@ -352,20 +338,8 @@ def _held(session: Session, *, order_id: int, action: str, actor: Actor, done: O
     """Lock an order for an action; already being ``done`` is no reason to refuse."""
     order = queries.lock_order(session, order_id=order_id, actor=actor)
     state = None if order.state == done else order.state
-    permits.require(action, actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=state)
+    permits.require(action, actor, org_path=order.org.path, owner_id=cases.owner_of(order, actor), state=state)
     return order
-
-
-def owner_of(order: TravelOrder, actor: Actor) -> int:
-    """Return whose order it counts as: whoever typed it for somebody else owns it as well."""
-    return order.filed_by_id if actor.user_id == order.filed_by_id else order.applicant_id
-
-
-def end_case(session: Session, order: TravelOrder, *, actor: Actor, now: datetime, note: str) -> None:
-    """End the open case of an order that is taken back or over."""
-    if order.approval_case_id is not None:
-        case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
-        approval_service.end(session, case=case, actor=actor, now=now, note=note)
 
 
 def _record(

@@ -1,4 +1,4 @@
-"""Statements under ``/api/v1/statements``, bills of orders, and the list of what has no price yet."""
+"""Statements under ``/api/v1/statements``, and the list of what has no price yet."""
 
 from typing import Any
 
@@ -7,14 +7,12 @@ from flask_smorest import Blueprint
 
 from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
-from fleetapp.settlement import charging, queries, service
+from fleetapp.settlement import queries, service
 from fleetapp.settlement.models import Statement
 from fleetapp.settlement.schemas import (
     AdjustIn,
     AdjustmentOut,
     AnswerIn,
-    BillIn,
-    ChargeOut,
     DisputeIn,
     GapOut,
     NothingIn,
@@ -104,16 +102,6 @@ class Adjustments(MethodView):
         """Correct a charge."""
         with transaction() as session:
             return service.adjust(session, statement_id=statement_id, **data, actor=actor(), now=now())
-
-
-@blueprint.route("/orders/<int:order_id>/bill")
-class Bill(MethodView):
-    @blueprint.arguments(BillIn)
-    @blueprint.response(201, ChargeOut)
-    def post(self, data: dict[str, Any], order_id: int) -> Any:
-        """Enter the bill of an outsourced journey and settle its order."""
-        with transaction() as session:
-            return charging.bill(session, order_id=order_id, **data, actor=actor(), now=now())
 
 
 @blueprint.route("/charge-gaps")

@@ -1,4 +1,4 @@
-"""Charging of confirmed orders, bills of outsourced ones, and the closing of what is settled; each order on its own."""
+"""Charging of confirmed orders, and the closing of what is settled; each order on its own."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation
 from fleetapp.audit import service as audit
 from fleetapp.findings import queries as findings
@@ -58,12 +57,11 @@ def charge(session: Session, *, order_id: int, districts: Sequence[str], actor: 
         return made
     driven = facts.driven(session, order_id=order_id)
     if driven is None:
-        otherwise = sharing.fallback_of(session, order_id=order_id)
-        if otherwise is None or otherwise.bill_no is None:
+        amount = facts.bill_cny(session, order_id=order_id)
+        if amount is None:
             _gap(session, order, Gap("settlement.gap.no_bill"), holder_org_id=None, now=now)
             return None
-        supplier = otherwise.provider or otherwise.kind
-        return _billed(session, order, otherwise.price, supplier, otherwise.bill_no, actor=actor, now=now)
+        return _billed(session, order, amount, actor=actor, now=now)
     holder_id = driven.journey.holder_org_id
     if holder_id == order.org_id:
         return _made(session, order, driven, ChargeKind.OWN, Fee(()), actor=actor, now=now)
@@ -166,53 +164,33 @@ def _made(
     session.flush()
     if statement is not None:
         statement.total += made.amount
-    _close_gap(session, order, now=now)
-    audit.record(session, actor=actor, now=now, action="settlement.charged", subject_type="charge", subject_id=made.id, org_id=order.org_id,
-                 order=order.number, kind=kind, amount=made.amount, book=made.book_id, statement=made.statement_id)  # fmt: skip
-    if kind is not ChargeKind.PAID:
-        order_service.advance(
-            session, order=order, action=OrderAction.SETTLE, actor=actor, now=now, note=f"settlement.{kind}"
-        )
+    _done(session, order, made, actor=actor, now=now)
     return made
 
 
-def bill(
-    session: Session, *, order_id: int, amount: Decimal, supplier: str, bill_no: str, actor: Actor, now: datetime
-) -> Charge:
-    """Enter the bill of an outsourced journey and settle its order; the same bill again changes nothing.
-
-    :raises RuleBroken: ``settlement.not_outsourced``: a vehicle of ours drove it, or its use is not confirmed;
-        ``settlement.billed``: another bill is there.
-    """
-    order = orders.hold_order(session, order_id=order_id)
-    permits.require("settlement.bill", actor, org_path=accounts.get_org(session, org_id=order.org_id).path)
-    made = queries.charge_of(session, order_id=order_id)
-    if made is not None:
-        if (made.bill_no, made.amount) == (bill_no, amount):
-            return made
-        raise RuleBroken("settlement.billed", number=order.number)
-    if order.state != OrderState.MILEAGE_CONFIRMED or facts.driven(session, order_id=order_id) is not None:
-        raise RuleBroken("settlement.not_outsourced", number=order.number)
-    return _billed(session, order, amount, supplier, bill_no, actor=actor, now=now)
-
-
-def _billed(
-    session: Session, order: TravelOrder, amount: Decimal, supplier: str, bill_no: str, *, actor: Actor, now: datetime
-) -> Charge:
+def _billed(session: Session, order: TravelOrder, amount: Decimal, *, actor: Actor, now: datetime) -> Charge:
+    """Charge an outsourced journey at the bill that was confirmed with it, and settle its order."""
+    otherwise = sharing.fallback_of(session, order_id=order.id)
     made = Charge(
         org_id=order.org_id, order_id=order.id, kind=ChargeKind.OUTSOURCED, start_at=order.start_at, end_at=order.end_at,
         distance_m=order.route_m or 0, distance_source=DistanceSource.PLANNED, wait_min=0, cross_level=False, part=Decimal(1), amount=amount,
-        supplier=supplier, bill_no=bill_no, created_at=now, lines=[],
+        supplier=otherwise.provider if otherwise else None, bill_no=otherwise.bill_no if otherwise else None, created_at=now,
     )  # fmt: skip
     session.add(made)
     session.flush()
-    _close_gap(session, order, now=now)
-    order_service.advance(
-        session, order=order, action=OrderAction.SETTLE, actor=actor, now=now, note=f"{supplier} · {bill_no}"
-    )
-    audit.record(session, actor=actor, now=now, action="settlement.billed", subject_type="charge", subject_id=made.id, org_id=order.org_id,
-                 order=order.number, amount=amount, supplier=supplier, bill_no=bill_no)  # fmt: skip
+    _done(session, order, made, actor=actor, now=now)
     return made
+
+
+def _done(session: Session, order: TravelOrder, made: Charge, *, actor: Actor, now: datetime) -> None:
+    """Take the order off the list of gaps, record its charge, and settle it where nobody else has to agree."""
+    gap = queries.gap_of(session, order_id=order.id)
+    if gap is not None and gap.closed_at is None:
+        gap.closed_at = now
+    audit.record(session, actor=actor, now=now, action="settlement.charged", subject_type="charge", subject_id=made.id, org_id=order.org_id,
+                 order=order.number, kind=made.kind, amount=made.amount, book=made.book_id, statement=made.statement_id)  # fmt: skip
+    if made.kind != ChargeKind.PAID:
+        order_service.advance(session, order=order, action=OrderAction.SETTLE, actor=actor, now=now, note=None)
 
 
 def close_next(
@@ -248,9 +226,3 @@ def _gap(session: Session, order: TravelOrder, gap: Gap, *, holder_org_id: int |
         .values(org_id=order.org_id, order_id=order.id, first_at=now, **told)
         .on_conflict_do_update(index_elements=["order_id"], set_=told)
     )
-
-
-def _close_gap(session: Session, order: TravelOrder, *, now: datetime) -> None:
-    gap = queries.gap_of(session, order_id=order.id)
-    if gap is not None and gap.closed_at is None:
-        gap.closed_at = now

@@ -8,6 +8,7 @@ from decimal import Decimal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fleetapp.confirmations import queries as confirmations
 from fleetapp.costs.models import CostEntry
 from fleetapp.duty import queries as duty
 from fleetapp.duty.models import DutyEvent
@@ -39,7 +40,10 @@ class Driven:
 
 
 def driven(session: Session, *, order_id: int) -> Driven | None:
-    """Return the journey that an order was part of; None where no vehicle of ours drove it."""
+    """Return the journey that an order was part of; None where no vehicle of ours drove it.
+
+    What was confirmed counts; a shared journey is as long as its vehicle's odometer says, whoever was in it how far.
+    """
     shares = [
         share
         for share in planning.journey_of(session, order_id=order_id)
@@ -51,8 +55,15 @@ def driven(session: Session, *, order_id: int) -> Driven | None:
     first = riders[0]
     start_at, end_at, odometer_m = _reported(session, riders)
     spent = _spent(session, [row.order_id for row in riders])
+    confirmed = confirmations.confirmations_of(session, order_ids=[row.order_id for row in riders])
+    if len(riders) == 1 and confirmed:
+        distance_m, source = confirmed[first.order_id].confirmed_m, DistanceSource.CONFIRMED
+    elif odometer_m is not None:
+        distance_m, source = odometer_m, DistanceSource.ODOMETER
+    else:
+        distance_m, source = max(share.direct_m for share in shares), DistanceSource.PLANNED
     use = Use(
-        start_at=start_at, end_at=end_at, distance_m=max(share.direct_m for share in shares) if odometer_m is None else odometer_m,
+        start_at=start_at, end_at=end_at, distance_m=distance_m,
         wait_min=_waited_min(session, riders), toll=spent.get(CostKind.TOLL, ZERO), parking=spent.get(CostKind.PARKING_FEE, ZERO),
     )  # fmt: skip
     part = tuple(
@@ -60,8 +71,13 @@ def driven(session: Session, *, order_id: int) -> Driven | None:
         for one, row in zip(shares, riders, strict=True)
     )
     waits = tuple(row.order.number for row in riders if row.order.state not in CONFIRMED)
-    source = DistanceSource.PLANNED if odometer_m is None else DistanceSource.ODOMETER
     return Driven(Journey(first.org_id, use, part), first.vehicle, source, waits)
+
+
+def bill_cny(session: Session, *, order_id: int) -> Decimal | None:
+    """Return the bill that an outsourced journey was confirmed with, CNY."""
+    found = confirmations.find_confirmation(session, order_id=order_id)
+    return None if found is None else found.bill_cny
 
 
 def _reported(session: Session, riders: Sequence[Assignment]) -> tuple[datetime, datetime, int | None]:

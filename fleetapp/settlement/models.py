@@ -88,7 +88,7 @@ class Charge(Base):
         CheckConstraint("(kind = 'paid') = (statement_id IS NOT NULL) AND (kind = 'paid') = (book_id IS NOT NULL)", name="billed"),
         CheckConstraint("kind <> 'own' OR (amount = 0 AND holder_org_id = org_id)", name="own"),
         CheckConstraint("kind <> 'paid' OR holder_org_id <> org_id", name="another"),
-        CheckConstraint("(kind = 'outsourced') = (bill_no IS NOT NULL)", name="bill"),
+        CheckConstraint("kind = 'outsourced' OR (bill_no IS NULL AND supplier IS NULL)", name="bill"),
     )  # fmt: skip
 
     id: Mapped[Id]

@@ -71,14 +71,6 @@ class PayIn(StrictSchema):
     paid_on = fields.Date(required=True)
 
 
-class BillIn(StrictSchema):
-    """The bill of an outsourced journey."""
-
-    amount = fields.Decimal(required=True, places=2, validate=validate.Range(Decimal("0.00"), Decimal("999999.99")))
-    supplier = Text(required=True, validate=validate.Length(2, 100))
-    bill_no = Text(required=True, validate=validate.Length(2, 100))
-
-
 class ExportIn(StrictSchema):
     """Why a statement leaves the system."""
 

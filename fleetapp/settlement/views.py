@@ -15,13 +15,12 @@ from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.orders import queries as orders
 from fleetapp.orders.rules import OrderState
-from fleetapp.settlement import charging, chart, exports, queries, rules, service, sheet
+from fleetapp.settlement import chart, exports, queries, rules, service, sheet
 from fleetapp.settlement.models import Statement
 from fleetapp.settlement.rules import TRANSITIONS, StatementAction
 from fleetapp.settlement.schemas import (
     AdjustIn,
     AnswerIn,
-    BillIn,
     DisputeIn,
     ExportIn,
     NothingIn,
@@ -165,32 +164,15 @@ def export(statement_id: int, kind: str) -> Response | tuple[str, int]:
     return named(response, file_name)
 
 
-def _gaps(values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
+@blueprint.get("/statements/gaps")
+def gaps() -> str:
+    """List the confirmed orders that cannot be charged yet."""
     permits.require("settlement.read", actor())
     query = _query(PageQuery())
     with transaction() as s:
         page = paginate(s, queries.gaps(actor()), number=query["page"], size=query["size"])
         readable = orders.readable(s, order_ids=[gap.order_id for gap in page.items], actor=actor())
-        return render_template("settlement/gaps.html", page=page, readable=readable, values=values, errors=errors)
-
-
-@blueprint.get("/statements/gaps")
-def gaps() -> str:
-    """List the confirmed orders that cannot be charged yet."""
-    return _gaps({}, {})
-
-
-@blueprint.post("/statements/gaps/<int:order_id>")
-def bill(order_id: int) -> Redirect | tuple[str, int]:
-    """Enter the bill of an outsourced journey."""
-    try:
-        data = load_form(BillIn())
-        with transaction() as s:
-            charging.bill(s, order_id=order_id, **data, actor=actor(), now=now())
-    except (Invalid, RuleBroken, Conflict) as error:
-        return _gaps({**request.form.to_dict(), "order_id": order_id}, errors_of(error)), 422
-    flash(t("settlement.billed_done"))
-    return redirect(url_for("settlement.gaps"))
+        return render_template("settlement/gaps.html", page=page, readable=readable)
 
 
 @blueprint.get("/orders/<int:order_id>/settlement")

@@ -17,6 +17,7 @@ TABLES = (
     "statement_event",
 )
 START = datetime(2026, 10, 18, 1, 0, tzinfo=UTC)
+RETURNED = text("UPDATE travel_order SET state = 'RETURNED' WHERE id = :id")
 CONFIRMED = text("UPDATE travel_order SET state = 'MILEAGE_CONFIRMED' WHERE id = :id")
 ISSUED = text("UPDATE statement SET state = 'ISSUED', number = :number, edition = 1, total = 2 WHERE id = :id")
 
@@ -27,6 +28,8 @@ def rows(session, add, *, org_id, applicant_id, number):
         session, "travel_order", org_id=org_id, number=f"YC-S{number}", kind="ordinary", purpose="meeting", body="sedan", state="SUBMITTED",
         applicant_id=applicant_id, start_at=START, end_at=START + timedelta(hours=2),
     )  # fmt: skip
+    session.execute(RETURNED, {"id": order_id})
+    add(session, "mileage_confirmation", org_id=org_id, order_id=order_id, source="ODOMETER", auto=True)
     session.execute(CONFIRMED, {"id": order_id})
     book_id = add(
         session,

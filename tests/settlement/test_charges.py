@@ -14,6 +14,7 @@ from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import OrderEvent, TravelOrder
 from fleetapp.orders.rules import OrderAction
+from fleetapp.pricing import preview
 from fleetapp.pricing import service as pricing
 from fleetapp.pricing.models import PriceBook
 from fleetapp.pricing.rules import Rate, Share, Terms, Use
@@ -22,7 +23,7 @@ from fleetapp.settlement.models import Charge, ChargeGap, ChargeLine, Statement
 from fleetapp.settlement.rules import Journey, Rider
 from fleetapp.vehicles.rules import Body
 from tests import world
-from tests.settlement.conftest import MINIBUS, NOVEMBER, OCTOBER, OWN, SEDAN
+from tests.settlement.conftest import MINIBUS, NOVEMBER, OCTOBER, OWN, SEDAN, confirm
 
 FINANCE, OFFICE, PAYER = "finance.city", "vehicle_office.city", "unit_admin.cityedu"
 RATE = Rate(
@@ -50,7 +51,7 @@ def test_anothers_car_is_charged_by_kilometres_and_toll_into_the_months_draft(da
     assert (one.kind, one.distance_m, one.distance_source, one.amount) == (
         "paid",
         60_000,
-        "odometer",
+        "confirmed",
         Decimal("260.50"),
     )
     with database.transaction(SYSTEM) as session:
@@ -92,10 +93,9 @@ def test_use_across_levels_is_capped_and_within_one_level_is_not(charged):
     assert (within.cross_level, within.amount) == (False, Decimal("1040.00"))
 
 
-def test_without_an_odometer_the_planned_road_counts(charged):
+def test_what_was_confirmed_counts_and_without_an_odometer_too(charged):
     one = charged(km=None)
-    assert one.distance_source == "planned"
-    assert 20_000 < one.distance_m < 30_000
+    assert (one.distance_source, one.distance_m) == ("confirmed", 31_400)
 
 
 def test_a_journey_that_began_late_in_an_issued_month_goes_on_the_next_statement(database, issued, charged):
@@ -134,20 +134,12 @@ def test_a_gap_of_the_book_waits_with_its_reason_until_the_book_has_a_price(data
     assert state_of(database, order_id) == "MILEAGE_CONFIRMED"
 
 
-def test_an_outsourced_journey_is_settled_at_its_bill_once(database, session_as, acting, drove, api, browse):
-    order_id, driven_id = drove(plate=None), drove(day=1)
+def test_an_outsourced_journey_is_settled_at_the_bill_it_was_confirmed_with(database, charged, browse):
+    one = charged(plate=None)
+    assert (one.kind, one.amount, one.statement_id, one.holder_org_id) == ("outsourced", Decimal("420.00"), None, None)
+    assert state_of(database, one.order_id) == "SETTLED"
     jobs.charge(database, NOVEMBER)
-    with session_as(PAYER) as session:
-        assert queries.gap_of(session, order_id=order_id).code == "settlement.gap.no_bill"
-    bill = {"amount": "420.00", "supplier": "定点租赁企业", "bill_no": "FP-1"}
-    assert api("unit_admin.xhedu")("POST", f"/orders/{order_id}/bill", json=bill).status_code in {403, 404}
-    payer = api(PAYER)
-    assert payer("POST", f"/orders/{driven_id}/bill", json=bill).status_code == 422
-    made = payer("POST", f"/orders/{order_id}/bill", json=bill)
-    assert (made.status_code, made.json["amount"]) == (201, "420.00")
-    assert payer("POST", f"/orders/{order_id}/bill", json=bill).json["id"] == made.json["id"]
-    assert payer("POST", f"/orders/{order_id}/bill", json=bill | {"bill_no": "FP-2"}).status_code == 422
-    assert state_of(database, order_id) == "SETTLED"
+    assert "按账单结算" in browse(PAYER).get(f"/orders/{one.order_id}/settlement").get_data(as_text=True)
 
 
 def test_a_shared_journey_is_split_and_its_holder_pays_nothing():
@@ -172,9 +164,7 @@ def test_a_shared_journey_waits_for_all_its_orders_and_is_charged_whole(database
     with session_as(FINANCE) as session:
         assert queries.gap_of(session, order_id=first).code == "settlement.gap.waits"
     with database.transaction(SYSTEM) as session:
-        orders.advance(
-            session, order=session.get(TravelOrder, second), action=OrderAction.CONFIRM, actor=SYSTEM, now=NOVEMBER
-        )
+        confirm(session, session.get(TravelOrder, second), km=90)
     jobs.charge(database, NOVEMBER)
     with database.transaction(SYSTEM) as session:
         charges = {one.order_id: one for one in session.scalars(select(Charge))}
@@ -183,6 +173,20 @@ def test_a_shared_journey_waits_for_all_its_orders_and_is_charged_whole(database
         assert charges[first].amount == Decimal("159.01")  # half of 220 + 40 × 2.20 + 10.01, the odd fen with the first
         assert charges[second].amount <= Decimal("159.01")
         assert charges[first].statement_id != charges[second].statement_id
+
+
+def test_paid_journeys_are_what_a_new_book_is_tried_on(session_as, acting, charged):
+    one, own = charged(toll="18.50"), charged(unit="xhedu", plate=OWN, day=1)
+    with session_as(FINANCE) as session:
+        found = queries.past(session, actor=acting(FINANCE), start=OCTOBER, end=NOVEMBER)
+        assert [(past.body, past.use.distance_m, past.use.toll) for past in found] == [
+            ("sedan", one.distance_m, Decimal("18.50"))
+        ]
+        draft = pricing.copy(session, book_id=one.book_id, actor=acting(FINANCE), now=NOVEMBER)
+        effect = preview.effect(session, book=draft, actor=acting(FINANCE), today=clock.local_date(NOVEMBER))
+        assert (effect["sedan"].before, effect["sedan"].after) == (one.amount, one.amount)
+        assert queries.spent_in(session, org_id=one.org_id, month=date(2026, 10, 1)) == one.amount
+    assert own.amount == 0
 
 
 def test_an_order_with_an_open_red_clue_stays_until_it_is_decided(database, charged):
@@ -218,6 +222,7 @@ def test_the_service_settles_neither_an_unconfirmed_order_nor_one_whose_statemen
         settle(database, one.order_id)
 
 
+REFUSED = r"settled_once|unconfirmed|charged_already|permission denied|superseded|are not its amount|step_now|sum_now|adjust_below_now|row_first"
 CHARGE = (
     "INSERT INTO charge (org_id, holder_org_id, order_id, kind, start_at, end_at, distance_m, distance_source, wait_min, cross_level, part, amount,"
     " created_at) SELECT org_id, org_id, id, 'own', start_at, end_at, 0, 'planned', 0, false, 1, 0, now() FROM travel_order WHERE id = "
@@ -252,7 +257,7 @@ def run(database, statement, **ids):
 )  # fmt: skip
 def test_the_database_refuses(database, drove, charged, statement):
     unconfirmed, own, one = drove(state="RETURNED"), charged(unit="xhedu", plate=OWN), charged(day=1)
-    with pytest.raises((DatabaseError, Conflict, RuleBroken)):
+    with pytest.raises((DatabaseError, Conflict), match=REFUSED):
         run(database, statement, unconfirmed=unconfirmed, charged=one.order_id, own=own.order_id)
 
 
