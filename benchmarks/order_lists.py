@@ -173,9 +173,8 @@ def main() -> int:
     try:
         result = measure(urlunsplit(urlsplit(cluster)._replace(path=f"/{name}")), args.orders, args.rounds)
     finally:
-        if not os.environ.get("KEEP"):
-            with psycopg.connect(cluster, autocommit=True) as conn:
-                conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        with psycopg.connect(cluster, autocommit=True) as conn:
+            conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     print(json.dumps(result, ensure_ascii=False, indent=2))
     return int(result["slowest_p95_ms"] > args.target_ms or bool(result["statements_grow"]))
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import Organisation, OrgKind
-from fleetapp.approvals import service as approvals
+from fleetapp.approvals import chains
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Role
 from fleetapp.places import service as places
@@ -49,7 +49,7 @@ def begin(code: str, name_zh: str, name_en: str, username: str, years: tuple[int
                                   adcode=code[:6], actor=SYSTEM, now=now)  # fmt: skip
         session.flush()
         pricing.load_file(session, actor=SYSTEM, now=now)
-        approvals.load_default(session, actor=SYSTEM, now=now)
+        chains.load_default(session, actor=SYSTEM, now=now)
         accounts.create_user(
             session, username=username, name_zh="系统管理员", name_en="System administrator", org_id=org.id, password=password,
             grants=[(Role.SYSTEM_ADMIN, org.id)], actor=SYSTEM, now=now,

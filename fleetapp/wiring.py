@@ -50,9 +50,7 @@ def _modules(*names: str) -> Iterator[ModuleType]:
 list(_modules("models"))  # which fills the metadata
 metadata = Base.metadata
 
-CONSTRAINT_ERRORS: dict[str, str] = tomllib.loads(
-    (Path(__file__).parent / "refusals.toml").read_text(encoding="utf-8")
-)
+CONSTRAINT_ERRORS: dict[str, str] = tomllib.loads((Path(__file__).parent / "refusals.toml").read_text(encoding="utf-8"))
 """What the database refuses by name, and the message that says so."""
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
 from fleetapp.accounts.queries import actor_of
 from fleetapp.accounts.service import hash_password
-from fleetapp.approvals import service as approvals
+from fleetapp.approvals import chains
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database
@@ -142,7 +142,7 @@ def build(database: Database, now: datetime) -> None:
         places.load_file(session, actor=SYSTEM, now=now)
         pricing.load_file(session, actor=SYSTEM, now=now)
         workdays.load_year(session, year=now.year, actor=SYSTEM, now=now)
-        approvals.load_default(session, actor=SYSTEM, now=now)
+        chains.load_default(session, actor=SYSTEM, now=now)
 
 
 def actor(database: Database, username: str) -> Actor:

@@ -60,10 +60,10 @@ def answer(session: Session, *, trip: Trip, actor: Actor, now: datetime) -> Answ
     earliest_at = rules.rounded_up(free.earliest_at + buffers.before) if free.earliest_at else None
     first, last = clock.local_date(trip.start_at), clock.local_date(trip.end_at - timedelta(seconds=1))
     days = workdays.day_kinds(session, first, last + timedelta(days=1))
-    area, zone, route_m, price, gap, company = None, None, None, None, None, list[Company]()
+    area, route_m, price, gap, company = None, None, None, None, list[Company]()
     if len(trip.stops) >= 2:
         adcode = queries.adcode_of(session, actor=actor)
-        area, zone = Area(areas.area_of(adcode, trip.points)), areas.subsidy_zone(adcode, trip.points)
+        area = Area(areas.area_of(adcode, trip.points))
         route_m = areas.journey_m(trip.points, round_trip=trip.round_trip)
         book: dict[str, Any] = {"body": trip.body, "on": clock.local_date(now), "org_path": actor.org_path}
         price = pricing.estimate(session, start_at=trip.start_at, end_at=trip.end_at, route_m=route_m, **book)
@@ -77,7 +77,7 @@ def answer(session: Session, *, trip: Trip, actor: Actor, now: datetime) -> Answ
         session, kind=trip.kind, start_at=trip.start_at, end_at=trip.end_at, area=area, route_m=route_m or 0, points=(),
         supplementary=False, filed_at=now, limits=limits, org_path=actor.org_path,
     )  # fmt: skip
-    hints = rules.hints(trip, area=area, zone=zone.name if zone else "", days=days, figures=figures, lead=limits.lead_time,
+    hints = rules.hints(trip, area=area, days=days, figures=figures, lead=limits.lead_time,
                         night=bool(facts.flags & {Flag.NIGHT, Flag.OVERNIGHT}), now=now)  # fmt: skip
     chain = approvals.standing_chain(session, org_path=actor.org_path, on=clock.local_date(now))
     levels = [row.value() for row in chain.levels]

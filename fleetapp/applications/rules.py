@@ -98,7 +98,6 @@ def hints(
     trip: Trip,
     *,
     area: Area | None,
-    zone: str,
     days: Sequence[Day],
     night: bool,
     figures: Figures,
@@ -126,7 +125,7 @@ def hints(
         found.append(Hint(f"area_{area}", Tone.WARN))
     ordinary = trip.kind is OrderKind.ORDINARY
     if area is Area.URBAN and ordinary and not trip.luggage and not night and 0 < trip.people <= figures.transit_people:
-        found.append(Hint("subsidy_area", Tone.WARN, {"zone": zone, "people": figures.transit_people}))
+        found.append(Hint("subsidy_area", Tone.WARN, {"people": figures.transit_people}))
     if trip.people > carries(trip.body):
         found.append(Hint("too_many_people", Tone.WARN, {"most": carries(trip.body)}))
     found += [Hint(f"kind_{trip.kind}")] if trip.kind is not OrderKind.ORDINARY else []

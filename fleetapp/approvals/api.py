@@ -6,7 +6,8 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from fleetapp.accounts import queries as accounts
-from fleetapp.approvals import queries, service
+from fleetapp.approvals import chains as writing
+from fleetapp.approvals import queries
 from fleetapp.approvals.schemas import ChainIn, ChainOut, ChainQuery, DelegationIn, DelegationOut, NothingIn
 from fleetapp.kit import permits
 from fleetapp.web.request import actor, now, transaction
@@ -32,7 +33,7 @@ class Chains(MethodView):
     def post(self, data: dict[str, Any]) -> Any:
         """Publish a new version; open cases keep the chain they were opened with."""
         with transaction() as session:
-            return service.publish_chain(session, **data, actor=actor(), now=now())
+            return writing.publish_chain(session, **data, actor=actor(), now=now())
 
 
 @blueprint.route("/delegations")
@@ -49,7 +50,7 @@ class Delegations(MethodView):
         """Name a deputy for a period, or say that one is away."""
         with transaction() as session:
             given = {**data, "delegator_id": data["delegator_id"] or actor().user_id or 0}
-            return service.delegate(session, **given, actor=actor(), now=now())
+            return writing.delegate(session, **given, actor=actor(), now=now())
 
 
 @blueprint.route("/delegations/<int:delegation_id>/end")
@@ -59,4 +60,4 @@ class EndDelegation(MethodView):
     def post(self, _data: dict[str, Any], delegation_id: int) -> Any:
         """End a period before its time."""
         with transaction() as session:
-            return service.end_delegation(session, delegation_id=delegation_id, actor=actor(), now=now())
+            return writing.end_delegation(session, delegation_id=delegation_id, actor=actor(), now=now())

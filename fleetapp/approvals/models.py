@@ -167,9 +167,11 @@ class ApprovalStep(Base):
             "verdict NOT IN ('reject', 'send_back', 'step_back', 'transfer', 'add_before', 'add_after')"
             " OR length(trim(coalesce(note, ''))) > 0", name="reason",
         ),
+        Index("ix_approval_step_user_id", "user_id", "org_id"),
     )  # fmt: skip
 
     id: Mapped[Id]
+    org_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("organisation.id"))
     case_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("approval_case.id"), index=True)
     task_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("approval_task.id"), index=True)
     verdict: Mapped[Str]

@@ -3,7 +3,19 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Select, and_, any_, func, literal, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    and_,
+    any_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union,
+)
 from sqlalchemy.orm import Session, aliased, contains_eager, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
@@ -186,9 +198,30 @@ def waits_for(actor: Actor, *, at: datetime) -> ColumnElement[bool]:
     )
 
 
-def subjects_asked() -> Select[int]:
-    """Return the ids of what this transaction's actor is or was asked about, also in somebody's stead: they may read it."""
-    return select(func.fleet_approval_subjects())
+def subjects_asked(actor: Actor) -> CompoundSelect[int]:
+    """Return the ids of what waits for the actor or somebody they stand in for, and of what they decided for other units."""
+    deputy = (
+        select(ApprovalDelegation.id)
+        .where(
+            ApprovalDelegation.delegate_id == actor.user_id,
+            ApprovalDelegation.ended_at.is_(None),
+            ApprovalDelegation.delegator_id == any_(ApprovalTask.user_ids),
+        )
+        .exists()
+    )
+    asked = (
+        select(ApprovalCase.subject_id)
+        .join(ApprovalTask, ApprovalTask.case_id == ApprovalCase.id)
+        .where(ApprovalTask.state == OPEN, or_(ApprovalTask.user_ids.contains([actor.user_id]), deputy))
+    )
+    decided = (
+        select(ApprovalCase.subject_id)
+        .join(ApprovalStep, ApprovalStep.case_id == ApprovalCase.id)
+        .where(
+            ApprovalStep.user_id == actor.user_id, ApprovalStep.org_id.not_in({grant.org_id for grant in actor.grants})
+        )
+    )
+    return union(asked, decided)
 
 
 def signed_by(user_id: int | None) -> Select[int]:

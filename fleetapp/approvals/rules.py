@@ -84,8 +84,12 @@ NEEDS_NOTE = frozenset({Verdict.REJECT, Verdict.SEND_BACK, Verdict.STEP_BACK, Ve
                         Verdict.ADD_AFTER})  # fmt: skip
 """Verdicts that cost somebody work: they give a reason."""
 NEEDS_PERSON = frozenset({Verdict.TRANSFER, Verdict.ADD_BEFORE, Verdict.ADD_AFTER})
-CHAIN_ROLES = (Role.APPROVER, Role.LEADER, Role.UNIT_ADMIN, Role.VEHICLE_OFFICE)
-"""Roles that a level may name, and that a deputy or added person must hold somewhere."""
+CHAIN_ROLES = (
+    Role.APPROVER,
+    Role.LEADER,
+    Role.UNIT_ADMIN,
+    Role.VEHICLE_OFFICE,
+)  # a level's, a deputy's, an added person's
 AREAS = ("urban", "city", "province", "beyond")
 KINDS = ("ordinary", "emergency", "confidential", "enforcement", "event", "veterans", "service")
 """What orders call their areas and kinds; a level may name any of them."""
@@ -340,12 +344,6 @@ def transfer(tasks: Tasks, *, from_id: int, person_id: int, barred: Collection[i
         (person_id,) if task.mode == Mode.ANY else tuple(person_id if one == from_id else one for one in task.user_ids)
     )
     return _put(tasks, replace(task, user_ids=kept), task)
-
-
-def reseated(tasks: Tasks, user_ids: tuple[int, ...]) -> Tasks:
-    """Give the open task to other people, such as those of the organisation above."""
-    task = _waited_for(tasks)
-    return _put(tasks, replace(task, user_ids=user_ids), task)
 
 
 def ended(tasks: Tasks) -> Tasks:

@@ -8,7 +8,8 @@ from marshmallow import EXCLUDE
 from werkzeug import Response
 
 from fleetapp.accounts import queries as accounts
-from fleetapp.approvals import queries, rules, service
+from fleetapp.approvals import chains as writing
+from fleetapp.approvals import queries, rules
 from fleetapp.approvals.rules import Level
 from fleetapp.approvals.schemas import ChainIn, ChainQuery, DelegationIn, SampleIn
 from fleetapp.kit import clock, permits
@@ -51,7 +52,7 @@ def publish() -> Response | str | tuple[str, int]:
                 data["org_id"], typed, {}, values, [level for _, level in rules.with_escalation(wanted, facts)]
             )
         with transaction() as s:
-            chain = service.publish_chain(s, **data, actor=actor(), now=now())
+            chain = writing.publish_chain(s, **data, actor=actor(), now=now())
             flash(t("approvals.published", version=chain.version, on=chain.valid_from.isoformat()))
     except REFUSED as error:
         return _page(int(values["org_id"] or 0) or None, typed, errors_of(error, FIELD_OF), values), 422
@@ -71,7 +72,7 @@ def delegate() -> Response | tuple[str, int]:
         with transaction() as s:
             data = load_form(DelegationIn(unknown=EXCLUDE))
             data["delegator_id"] = data["delegator_id"] or actor().user_id or 0
-            made = service.delegate(s, **data, actor=actor(), now=now())
+            made = writing.delegate(s, **data, actor=actor(), now=now())
             flash(t("approvals.delegated" if made.delegate_id else "approvals.away_noted"))
     except REFUSED as error:
         return _deputies(request.form.to_dict(), errors_of(error, FIELD_OF)), 422
@@ -82,7 +83,7 @@ def delegate() -> Response | tuple[str, int]:
 def end_delegation(delegation_id: int) -> Response:
     """End a period before its time."""
     with transaction() as s:
-        service.end_delegation(s, delegation_id=delegation_id, actor=actor(), now=now())
+        writing.end_delegation(s, delegation_id=delegation_id, actor=actor(), now=now())
     flash(t("approvals.delegation_ended"))
     return redirect(url_for("approvals.delegations"))
 

@@ -8,6 +8,7 @@ from flask_smorest import Blueprint
 from fleetapp.confirmations import queries, ratings, service
 from fleetapp.confirmations.schemas import (
     AnswerIn,
+    BillIn,
     ConfirmationOut,
     ConfirmIn,
     JourneyOut,
@@ -34,21 +35,23 @@ class Confirmation(MethodView):
         with transaction() as session:
             return queries.journey(session, order=orders.get_order(session, order_id=order_id, actor=actor()))
 
-    @blueprint.arguments(ConfirmIn, location="form")
+    @blueprint.arguments(ConfirmIn)
     @blueprint.response(200, ConfirmationOut)
     def post(self, data: dict[str, Any], order_id: int) -> Any:
-        """Confirm: form fields, for a hired journey with the receipt as a file ``receipt``; again it changes nothing."""
-        driven_m = metres(data.pop("driven_km"))
+        """Confirm; again it changes nothing."""
         with transaction() as session:
-            return service.confirm(
-                session,
-                order_id=order_id,
-                **data,
-                driven_m=driven_m,
-                receipt=sent_file("receipt"),
-                actor=actor(),
-                now=now(),
-            )
+            return service.confirm(session, order_id=order_id, **data, actor=actor(), now=now())
+
+
+@blueprint.route("/orders/<int:order_id>/bill")
+class Bill(MethodView):
+    @blueprint.arguments(BillIn, location="form")
+    @blueprint.response(200, ConfirmationOut)
+    def post(self, data: dict[str, Any], order_id: int) -> Any:
+        """Confirm a hired journey: form fields and the receipt as a file ``receipt``; again it changes nothing."""
+        bill = {"bill_cny": data["bill_cny"], "driven_m": metres(data["driven_km"]), "receipt": sent_file("receipt")}
+        with transaction() as session:
+            return service.confirm(session, order_id=order_id, **bill, actor=actor(), now=now())
 
 
 @blueprint.route("/orders/<int:order_id>/objection")

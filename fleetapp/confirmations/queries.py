@@ -24,6 +24,7 @@ from fleetapp.orders.models import OrderEvent, TravelOrder
 from fleetapp.orders.rules import Area, OrderAction, OrderState
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.policies import queries as policies
+from fleetapp.vehicles.models import Vehicle
 
 DRIVEN = text("SELECT metres, sources, coverage FROM order_driven(:order_id)")
 ON_GRAPH = frozenset({Area.URBAN, Area.CITY})
@@ -82,14 +83,21 @@ class Journey:
         return sum((one.amount for one in self.expenses), Decimal(0))
 
 
+def duty_of(session: Session, *, order_id: int) -> Assignment | None:
+    """Return the vehicle and driver that served an order, None if none of ours did."""
+    return session.scalar(
+        select(Assignment)
+        .where(Assignment.order_id == order_id, Assignment.state == AssignmentState.ACTIVE)
+        .options(
+            joinedload(Assignment.vehicle).joinedload(Vehicle.org),
+            joinedload(Assignment.driver).joinedload(Driver.user),
+        )
+    )
+
+
 def journey(session: Session, *, order: TravelOrder) -> Journey:
     """Return how an order's journey ended; the caller has checked that the actor may read the order."""
-    duty = session.scalar(
-        select(Assignment)
-        .where(Assignment.order_id == order.id, Assignment.state == AssignmentState.ACTIVE)
-        .options(joinedload(Assignment.vehicle), joinedload(Assignment.driver).joinedload(Driver.user))
-        .execution_options(populate_existing=True)
-    )
+    duty = duty_of(session, order_id=order.id)
     events = duties.events_of(session, assignment_ids=[duty.id])[duty.id] if duty else []
     first = {DutyAction(event.action): event for event in reversed(events)}
     out, back = first.get(DutyAction.CHECK_OUT), first.get(DutyAction.CHECK_IN)
@@ -165,9 +173,10 @@ def _loaded(rows: Select[TravelOrder]) -> Select[TravelOrder]:
     return rows.options(joinedload(TravelOrder.org), joinedload(TravelOrder.applicant), selectinload(TravelOrder.stops))
 
 
-def to_confirm(actor: Actor) -> Select[TravelOrder]:
-    """Return the actor's own journeys that wait to be confirmed, the oldest first."""
-    rows = select(TravelOrder).where(_own(actor), TravelOrder.state.in_(WAITING))
+def to_confirm(actor: Actor, *, now: datetime) -> Select[TravelOrder]:
+    """Return the actor's own journeys that are over and wait to be confirmed, the oldest first."""
+    over = or_(TravelOrder.state == OrderState.RETURNED, TravelOrder.end_at <= now)
+    rows = select(TravelOrder).where(_own(actor), TravelOrder.state.in_(WAITING), over, ~IS_OBJECTED)
     return _loaded(rows).order_by(TravelOrder.start_at, TravelOrder.id)
 
 

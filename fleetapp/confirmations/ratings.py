@@ -30,7 +30,7 @@ def rate(
     """
     order = orders.hold_order(session, order_id=order_id)
     permits.require("confirmations.rate", actor, owner_id=owner_of(order, actor), state=order.state)
-    duty = queries.journey(session, order=order).duty
+    duty = queries.duty_of(session, order_id=order.id)
     if duty is None:
         raise NotFound("kit.not_found")
     rules.check_person(actor.user_id, duty.driver.user_id)

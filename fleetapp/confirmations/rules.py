@@ -69,14 +69,21 @@ class Difference:
 
 
 def differences(found: Distances, limits: Limits) -> tuple[Difference, ...]:
-    """Return how far the odometer is from GPS and from the plan, as far as they are known."""
+    """Return how far the odometer is from GPS and from the plan, as far as they are known.
+
+    The plan leaves out the way from the garage and every detour, so it is only asked about when GPS does not vouch for the
+    odometer: when there is none, or it has gaps and says something else.
+    """
     if found.odometer_m is None:
         return ()
-    gps_sure = found.gps_coverage is not None and found.gps_coverage >= limits.coverage
-    others = ((Source.GPS, found.gps_m, gps_sure), (Source.PLANNED, found.planned_m, found.planned_sure))
-    return tuple(
-        _difference(of, found.odometer_m, other, limits, sure) for of, other, sure in others if other is not None
-    )
+    made, plan_counts = [], found.planned_sure
+    if found.gps_m is not None:
+        sure = found.gps_coverage is not None and found.gps_coverage >= limits.coverage
+        made.append(_difference(Source.GPS, found.odometer_m, found.gps_m, limits, sure))
+        plan_counts = plan_counts and made[0].level is Level.UNSURE
+    if found.planned_m is not None:
+        made.append(_difference(Source.PLANNED, found.odometer_m, found.planned_m, limits, plan_counts))
+    return tuple(made)
 
 
 def _difference(of: Source, odometer_m: float, other_m: float, limits: Limits, sure: bool) -> Difference:

@@ -12,11 +12,16 @@ KM = validate.Range(Decimal(0), Decimal(3000))
 
 
 class ConfirmIn(StrictSchema):
-    """A confirmation; for a hired journey with its bill, CNY, the km driven, and the receipt beside it as a file ``receipt``."""
+    """A confirmation; ``reason`` explains a difference beyond policy."""
 
     reason = Text(load_default=None, allow_none=True, validate=validate.Length(max=500))
+
+
+class BillIn(StrictSchema):
+    """What a hired journey cost, CNY, and how far it went; the receipt comes beside it as a file ``receipt``."""
+
     bill_cny = fields.Decimal(
-        load_default=None, places=2, allow_nan=False, validate=validate.Range(Decimal(0), Decimal(1_000_000))
+        required=True, places=2, allow_nan=False, validate=validate.Range(Decimal(0), Decimal(1_000_000))
     )
     driven_km = fields.Decimal(load_default=None, allow_nan=False, validate=KM)
 

@@ -10,7 +10,7 @@ from werkzeug import Response
 from fleetapp.attachments import queries as attachments
 from fleetapp.confirmations import queries, ratings, rules, service
 from fleetapp.confirmations.queries import Journey
-from fleetapp.confirmations.schemas import AnswerIn, ConfirmIn, ListQuery, ObjectIn, RatingIn, metres, scores_of
+from fleetapp.confirmations.schemas import AnswerIn, BillIn, ConfirmIn, ListQuery, ObjectIn, RatingIn, metres, scores_of
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, Invalid, NotFound, RuleBroken
@@ -92,14 +92,19 @@ def panel(order_id: int) -> str:
 
 @blueprint.post("/orders/<int:order_id>/confirmation")
 def confirm(order_id: int) -> Response | tuple[str, int]:
-    """Confirm, and go on to the rating."""
+    """Confirm, a hired journey with its bill, and go on to the rating."""
     try:
-        data = load_form(ConfirmIn())
-        driven_m = metres(data.pop("driven_km"))
+        if "bill_cny" in request.form:
+            bill = load_form(BillIn())
+            data = {
+                "bill_cny": bill["bill_cny"],
+                "driven_m": metres(bill["driven_km"]),
+                "receipt": sent_file("receipt"),
+            }
+        else:
+            data = load_form(ConfirmIn())
         with transaction() as s:
-            made = service.confirm(
-                s, order_id=order_id, **data, driven_m=driven_m, receipt=sent_file("receipt"), actor=actor(), now=now()
-            )
+            made = service.confirm(s, order_id=order_id, **data, actor=actor(), now=now())
             journey = queries.journey(s, order=made.order)
             rate = _may(journey, actor())["rate"] and queries.find_rating(s, order_id=order_id) is None
     except REFUSED as error:

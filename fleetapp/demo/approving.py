@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.accounts.models import OrgKind
 from fleetapp.accounts.queries import get_org
-from fleetapp.approvals import service as approvals
+from fleetapp.approvals import chains
 from fleetapp.approvals.rules import Level, Verdict
 from fleetapp.demo import people
 from fleetapp.kit import clock
@@ -34,7 +34,7 @@ def decide(database: Database, *, now: datetime) -> int:
             return 0
         applicant, approver, admin = found
         become(session, admin)
-        approvals.publish_chain(session, org_id=admin.org_id or 0, valid_from=clock.local_date(now), note="本单位公务用车审批办法（示例）",
+        chains.publish_chain(session, org_id=admin.org_id or 0, valid_from=clock.local_date(now), note="本单位公务用车审批办法（示例）",
                                 levels=LEVELS, actor=admin, now=now)  # fmt: skip
         day = clock.start_of(clock.local_date(now) + timedelta(days=2))
         made = [
@@ -51,7 +51,7 @@ def decide(database: Database, *, now: datetime) -> int:
         changes.request(session, order_id=made[1], reason="会议增加一名记录人员。", actor=applicant, now=now, passenger_count=3,
                         passengers="业务科三人")  # fmt: skip
         become(session, approver)
-        approvals.delegate(session, org_id=approver.org_id or 0, delegator_id=approver.user_id or 0, delegate_id=admin.user_id,
+        chains.delegate(session, org_id=approver.org_id or 0, delegator_id=approver.user_id or 0, delegate_id=admin.user_id,
                            start_at=now + timedelta(days=3), end_at=now + timedelta(days=5), actor=approver, now=now)  # fmt: skip
         return len(made)
 

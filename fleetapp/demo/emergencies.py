@@ -22,6 +22,7 @@ from fleetapp.planning import queries as planning
 from fleetapp.reserves import service as reserves
 from fleetapp.reserves.rules import Level
 from fleetapp.sharing import rules as sharing
+from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import VehicleState
 
@@ -39,6 +40,8 @@ INSTRUCTIONS = {
     Level.III: "市级车辆到现场备勤，相关区县做好出车准备。",
     Level.IV: "驾驶员在岗待命，车辆加满油（电）。",
 }
+CALLED_M = 18_400
+"""What a car drives when it is called, there and back."""
 MINUTES = ((1.5, 5, 19), (2, 7, 24), (3.5, 9, 28), (4, 12, 41), (6, 15, 33))
 """Minutes from the call until each car in turn accepted, left and arrived."""
 
@@ -146,10 +149,14 @@ def _flood(
         everybody = {actor.user_id: actor for actor in people.everybody(session).values()}
         cars = queries.cars_of(session, activation_ids=[made.id])
         duties = planning.active_by_order(session, order_ids=[car.order_id or 0 for car in cars])
+        readings = {car.vehicle_id: vehicles.last_reading(session, vehicle_id=car.vehicle_id, at=at) for car in cars}
+        last = {vehicle_id: found.reading_m if found else 0 for vehicle_id, found in readings.items()}
     for number, car in enumerate(cars):
-        told = odometers[car.vehicle.plate]
-        on = clock.local_date(at)
-        out_m, in_m = (told.odometer_on(on + timedelta(days=days), story.first_on) for days in (0, 2))
+        # A reading of this day would be more than one journey above the last one on record: the meter goes on from that.
+        out_m = last[car.vehicle_id]
+        in_m = max(
+            out_m, min(out_m + CALLED_M, odometers[car.vehicle.plate].odometer_on(clock.local_date(at), story.first_on))
+        )
         accepted, left, arrived = MINUTES[number % len(MINUTES)]
         steps = ((DutyAction.ACCEPT, accepted, None), (DutyAction.CHECK_OUT, left, out_m), (DutyAction.ARRIVE, arrived, None),
                  (DutyAction.CHECK_IN, 130 + 4 * number, in_m))  # fmt: skip

@@ -3,13 +3,13 @@
 from datetime import datetime, time, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from fleetapp.demo import people
 from fleetapp.demo.city import City
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor
-from fleetapp.kit.db import Database
+from fleetapp.kit.db import Database, become
 from fleetapp.kit.errors import FleetError
 from fleetapp.occasions import queries as occasion_queries
 from fleetapp.occasions import service as occasions
@@ -35,13 +35,12 @@ def gather(database: Database, city: City, *, now: datetime) -> int:
     top = next(org.code for org in city.orgs if org.kind == "city")
     seat = by_role["dispatcher", top]
     occasion = _plan(database, seat, now)
-    made = sum(
-        _order(database, applicant, kind=OrderKind.EVENT, start_at=occasion.start_at + timedelta(hours=hour), now=now,
-               occasion_id=occasion.id) is not None
-        for hour, applicant in enumerate(
-            [actor for (role, _), actor in by_role.items() if role == "applicant" and _is_below(actor, seat)][:2], start=1)
-    )  # fmt: skip
-    return made + _share(database, everybody, city, now)
+    applicants = [actor for (role, _), actor in by_role.items() if role == "applicant" and _is_below(actor, seat)][:2]
+    with database.transaction(SYSTEM) as session:
+        for hour, applicant in enumerate(applicants, start=1):
+            _order(session, applicant, kind=OrderKind.EVENT, start_at=occasion.start_at + timedelta(hours=hour), now=now,
+                   occasion_id=occasion.id)  # fmt: skip
+    return len(applicants) + _share(database, everybody, city, now)
 
 
 def _is_below(actor: Actor, seat: Actor) -> bool:
@@ -77,21 +76,18 @@ def _plan(database: Database, seat: Actor, now: datetime) -> Occasion:
 
 
 def _order(
-    database: Database, applicant: Actor, *, kind: OrderKind, start_at: datetime, now: datetime, like: TravelOrder | None = None,
+    session: Session, applicant: Actor, *, kind: OrderKind, start_at: datetime, now: datetime, like: TravelOrder | None = None,
     occasion_id: int | None = None,
-) -> int | None:  # fmt: skip
-    """Apply in a unit's name, on the way of another order if there is one; None where the rules say no."""
+) -> int:  # fmt: skip
+    """Apply in a unit's name, on the way of another order if there is one."""
+    become(session, applicant)
     stops = [Stop(stop.name, stop.lat, stop.lon) for stop in like.stops] if like else VENUE
-    try:
-        with database.transaction(applicant) as session:
-            return orders.submit(
-                session, kind=kind, purpose=Purpose.MEETING, reason="参加会议", passengers="科室 1 人", passenger_count=1,
-                contact="0571-12345", body=like.body if like else "sedan", start_at=start_at,
-                end_at=like.end_at if like else start_at + timedelta(hours=2), stops=stops, pooling_ok=like is not None,
-                occasion_id=occasion_id, actor=applicant, now=now,
-            ).id  # fmt: skip
-    except FleetError:
-        return None
+    return orders.submit(
+        session, kind=kind, purpose=Purpose.MEETING, reason="参加会议", passengers="科室 1 人", passenger_count=1,
+        contact="0571-12345", body=like.body if like else "sedan", start_at=start_at,
+        end_at=like.end_at if like else start_at + timedelta(hours=2), stops=stops, pooling_ok=like is not None,
+        occasion_id=occasion_id, actor=applicant, now=now,
+    ).id  # fmt: skip
 
 
 VENUE = [Stop("杭州市民中心", 30.2486, 120.2059), Stop("杭州国际博览中心", 30.2293, 120.2410)]
@@ -119,15 +115,14 @@ def _share(database: Database, everybody: dict[str, Actor], city: City, now: dat
         )  # fmt: skip
         if dispatcher is None or applicant is None or approver is None or applicant.org_id != approver.org_id:
             continue
-        order_id = _order(
-            database, applicant, kind=OrderKind.ORDINARY, start_at=held.order.start_at, now=now, like=held.order
-        )
-        if order_id is None:
-            continue
         try:
-            with database.transaction(approver) as session:
+            with database.transaction(SYSTEM) as session:  # all of it, or no trace of it
+                order_id = _order(
+                    session, applicant, kind=OrderKind.ORDINARY, start_at=held.order.start_at, now=now, like=held.order
+                )
+                become(session, approver)
                 orders.approve(session, order_id=order_id, actor=approver, now=now)
-            with database.transaction(dispatcher) as session:
+                become(session, dispatcher)
                 journeys.join(
                     session,
                     order_id=order_id,

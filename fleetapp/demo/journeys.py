@@ -14,6 +14,7 @@ from fleetapp.duty import expenses
 from fleetapp.duty.rules import ExpenseKind
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database, become
+from fleetapp.kit.errors import RuleBroken
 from fleetapp.orders.models import OrderEvent, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderState
 from fleetapp.planning.models import Assignment, AssignmentState
@@ -25,6 +26,7 @@ RATED_AFTER = timedelta(minutes=5)
 WHY = ("中途增加接人，绕行。", "会后送材料至区政府，路程增加。", "主路封闭绕行。")
 WRONG = ("里程与实际路线不符，请核对。", "停车费不是本次产生的。")
 ANSWERED = "已核对仪表照片，按实际更正。"
+KEPT = "已核对凭证，系本次行程产生。"
 SAID = ("", "", "", "准时到达，服务周到。", "车内整洁。", "提前到达等候，驾驶平稳。")
 
 
@@ -66,29 +68,33 @@ def end(database: Database, *, now: datetime) -> tuple[int, int]:
             chance = luck.random()
             become(session, applicant)
             if chance < 0.04:
-                service.object_to(session, order_id=order_id, reason=luck.choice(WRONG), actor=applicant, now=at)
+                wrong = luck.choice(WRONG)
+                service.object_to(session, order_id=order_id, reason=wrong, actor=applicant, now=at)
                 if chance < 0.015:
                     continue
                 who = next(
                     (one for one in reversed(answerers) if duty.order.org.path.startswith(one.paths()[0])), answerers[0]
                 )
                 become(session, who)
-                proposed_m = None
-                if (reading := queries.journey(session, order=duty.order).proposal) is not None:
-                    proposed_m = max(reading[0] - 1000, 0)
+                reading = queries.journey(session, order=duty.order).proposal
+                proposed_m = max(reading[0] - 1000, 0) if reading and wrong == WRONG[0] else None
                 at += CONFIRMED_AFTER
-                service.answer(session, order_id=order_id, reply=ANSWERED, proposed_m=proposed_m, actor=who, now=at)
+                service.answer(
+                    session,
+                    order_id=order_id,
+                    reply=ANSWERED if proposed_m is not None else KEPT,
+                    proposed_m=proposed_m,
+                    actor=who,
+                    now=at,
+                )
                 become(session, applicant)
                 at += CONFIRMED_AFTER
             elif chance < 0.2 or at > now:
                 continue
-            service.confirm(
-                session,
-                order_id=order_id,
-                reason=luck.choice(WHY) if queries.journey(session, order=duty.order).to_explain else None,
-                actor=applicant,
-                now=at,
-            )
+            try:
+                service.confirm(session, order_id=order_id, actor=applicant, now=at)
+            except RuleBroken:  # the distances are far apart
+                service.confirm(session, order_id=order_id, reason=luck.choice(WHY), actor=applicant, now=at)
             confirmed += 1
             if luck.random() < 0.6:
                 low = luck.random() < 0.03

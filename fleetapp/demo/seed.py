@@ -15,23 +15,9 @@ from sqlalchemy.orm import Session
 
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
-from fleetapp.approvals import service as approvals
+from fleetapp.approvals import chains
 from fleetapp.audit import service as audit
-from fleetapp.demo import (
-    applications,
-    approving,
-    bridge,
-    emergencies,
-    files,
-    gatherings,
-    journeys,
-    life,
-    notices,
-    people,
-    seals,
-    settlement,
-    sharing,
-)
+from fleetapp.demo import bridge, files, journeys, life, people, seals, travel
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -117,7 +103,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     stage(f"{len(demo.story.orders)} 份用车申请的一个月 / a month of {len(demo.story.orders)} orders told")
     terminals = _found(database, demo, password)
     with database.transaction(SYSTEM) as session:
-        approvals.load_default(session, actor=SYSTEM, now=now)
+        chains.load_default(session, actor=SYSTEM, now=now)
     life.authorise(database, demo.city, at=clock.start_of(demo.story.first_on))
     life.paper(database, demo.city, first_on=demo.story.first_on, now=now)
     files.complete(database, demo.city, seed=SEED, at=clock.start_of(demo.story.first_on))
@@ -141,20 +127,7 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     answered = people.answer_clues(database, now=now)
     stage(f"{raised} 条疑似线索，{answered['reviewed']} 条已核实 / {raised} clues, {answered['reviewed']} reviewed")
     life.keep(database, demo.city, demo.story, now=now, stage=stage)
-    stage(f"{sharing.share(database, demo.city, demo.story, now=now)} 项资源共享 / offers, requests and loans")
-    stage(
-        f"{gatherings.gather(database, demo.city, now=now)} 单重大活动和拼车 / orders of an event and on a shared journey"
-    )
-    settled = settlement.settle(database, now=now)
-    stage(
-        f"{settled['charged']} 单计费，{settled['statements']} 张结算单 / {settled['charged']} orders charged, {settled['statements']} statements"
-    )
-    stage(f"{applications.apply(database, now=now)} 个常用行程 / favourite trips")
-    stage(f"{approving.decide(database, now=now)} 份申请在审 / orders being decided along a unit's own chain")
-    stage(
-        f"{emergencies.prepare(database, demo.city, demo.story, now=now)} 辆车参加应急和演练 / vehicles came to a drill and an emergency"
-    )
-    stage(f"{notices.tell(database, now=now)} 条消息已发出 / notices went out")
+    travel.keep(database, demo.city, demo.story, now=now, stage=stage)
     with database.transaction(SYSTEM) as session:
         audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
                      days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip

@@ -127,12 +127,13 @@ def _idle(database: Database, story: Story, lender: Actor, span: Span) -> tuple[
 
 
 def _rent(database: Database, everybody: dict[str, Actor], city: City, now: datetime) -> int:
-    """Let one order that found no vehicle go in a rented car."""
+    """Let one order that found no vehicle go in a rented car; the last one that waits is left to the dispatcher."""
     with database.transaction(SYSTEM) as session:
-        order = session.scalars(
+        waiting = session.scalars(
             select(TravelOrder).where(TravelOrder.state == OrderState.APPROVED, TravelOrder.kind == "ordinary")
             .options(joinedload(TravelOrder.org)).order_by(TravelOrder.start_at.desc())
-        ).first()  # fmt: skip
+        ).all()  # fmt: skip
+    order = waiting[0] if len(waiting) > 1 else None
     dispatchers = [everybody[account.username] for account in city.accounts if account.role == "dispatcher"]
     actor = max(
         (one for one in dispatchers if order and order.org.path.startswith(one.org_path)),

@@ -19,9 +19,9 @@ from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.planning import pooling
-from fleetapp.planning import queries as planning
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.planning.paper import Actuals
+from fleetapp.planning.turns import of as turns_of_journey
 from fleetapp.vehicles.models import Vehicle
 
 
@@ -218,13 +218,12 @@ class Journey:
 def journey_of(session: Session, *, duty: Assignment, actor: Actor) -> Journey:
     """Return the journey that one of the actor's duties belongs to."""
     duties = session.scalars(visible_to(actor).where(Assignment.pool_key == duty.pool_key)).unique().all()
-    numbers = {one.id: one.order.number for one in duties}
-    stops: list[tuple[int, str, OrderStop, datetime | None]] = [
-        (turn.assignment_id, numbers[turn.assignment_id], turn.stop, turn.planned_at)
-        for turn in planning.turns(session, assignment_ids=list(numbers))
-    ] or [(duty.id, duty.order.number, stop, None) for stop in duty.order.stops]
-    places = pooling.places([(stop.lat, stop.lon) for _, _, stop, _ in stops])
-    turns = [Turn(place, *stop) for place, stop in zip(places, stops, strict=True)]
+    stops = turns_of_journey(session, rows=duties)
+    places = pooling.places([(turn.stop.lat, turn.stop.lon) for turn in stops])
+    turns = [
+        Turn(place, turn.assignment.id, turn.assignment.order.number, turn.stop, turn.planned_at)
+        for place, turn in zip(places, stops, strict=True)
+    ]
     rows = select(DutyEvent).join(Assignment, Assignment.id == DutyEvent.assignment_id)
     rows = rows.where(Assignment.pool_key == duty.pool_key, ~DutyEvent.idempotency_key.contains(SIBLING))
     return Journey(duties, turns, session.scalars(rows.order_by(DutyEvent.id)).all())

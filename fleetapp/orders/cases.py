@@ -16,7 +16,7 @@ from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.notices import service as notices
 from fleetapp.orders import rules
-from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.models import OrderStop, TravelOrder
 from fleetapp.policies import queries as policies
 from fleetapp.workdays import queries as workdays
 from fleetapp.workdays.rules import DayKind
@@ -113,3 +113,29 @@ def tell(
     """Tell people of an order; ``key`` names the matter."""
     notices.notify(session, to=to, code=code, params={"number": order.number}, link=f"/orders/{order.id}", key=key, now=now,
                    urgent=urgent, confidential=order.kind == rules.OrderKind.CONFIDENTIAL)  # fmt: skip
+
+
+def owner_of(order: TravelOrder, actor: Actor) -> int:
+    """Return whose order it counts as: whoever typed it for somebody else owns it as well."""
+    return order.filed_by_id if actor.user_id == order.filed_by_id else order.applicant_id
+
+
+def end_case(session: Session, order: TravelOrder, *, actor: Actor, now: datetime, note: str) -> None:
+    """End the open case of an order that is taken back or over."""
+    if order.approval_case_id is not None:
+        case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
+        approval_service.end(session, case=case, actor=actor, now=now, note=note)
+
+
+def put_stops(session: Session, *, order: TravelOrder, stops: Sequence[rules.Stop], now: datetime) -> None:
+    """Let other stops take the place of an order's own, which stay on record as ended."""
+    for old in order.stops:
+        old.ended_at = now
+    session.flush()
+    session.add_all(
+        OrderStop(order_id=order.id, position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
+                  tolerance_m=stop.tolerance_m)
+        for position, stop in enumerate(stops)
+    )  # fmt: skip
+    session.flush()
+    session.refresh(order, ["stops"])

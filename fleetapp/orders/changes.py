@@ -183,7 +183,7 @@ def _apply(session: Session, change: OrderChange, *, actor: Actor, now: datetime
     order.start_at, order.end_at = (_moment(after[name]) for name in MOMENTS)
     session.flush()
     if after["stops"] != change.before["stops"]:
-        service.put_stops(session, order=order, stops=[rules.Stop(**stop) for stop in after["stops"]], now=now)
+        cases.put_stops(session, order=order, stops=[rules.Stop(**stop) for stop in after["stops"]], now=now)
     held = order.state != OrderState.APPROVED
     change.redispatch = held and breaks_booking(change.before, after)
     change.state, change.applied_at = ChangeState.APPLIED, now

@@ -15,7 +15,7 @@ from fleetapp.approvals.rules import Verdict
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
-from fleetapp.orders import changes, follow, queries, rules, service, waiting
+from fleetapp.orders import cases, changes, follow, queries, rules, service, waiting
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.schemas import BatchIn, ChangeIn, EditIn, VerdictIn, WaitingQuery
 from fleetapp.vehicles.rules import Body
@@ -118,9 +118,9 @@ def panel(order_id: int) -> str:
         case = approvals.get_case(s, case_id=order.approval_case_id) if order.approval_case_id else None
         found = [(change, approvals.get_case(s, case_id=change.approval_case_id) if change.approval_case_id else None)
                  for change in reversed(order.changes)]  # fmt: skip
-        cases = [one for one in (case, *(one for _, one in found)) if one is not None]
-        names = approvals.people(s, {user_id for one in cases for task in one.tasks for user_id in task.user_ids})
-        sign = {one.id for one in cases if approvals.may_sign(s, case=one, actor=actor(), at=now()) is not None}
+        asked_of = [one for one in (case, *(one for _, one in found)) if one is not None]
+        names = approvals.people(s, {user_id for one in asked_of for task in one.tasks for user_id in task.user_ids})
+        sign = {one.id for one in asked_of if approvals.may_sign(s, case=one, actor=actor(), at=now()) is not None}
         standing_in = approvals.delegations_of(s, user_ids=list(names), org_path=order.org.path, at=now())
         asked = (
             approvals.asked_people(
@@ -146,7 +146,7 @@ def resubmit(order_id: int) -> Response | str | tuple[str, int]:
             "orders.resubmit",
             actor(),
             org_path=order.org.path,
-            owner_id=service.owner_of(order, actor()),
+            owner_id=cases.owner_of(order, actor()),
             state=order.state,
         )
         if request.method == "GET":

@@ -88,7 +88,7 @@ def remind(session: Session, *, order_id: int, actor: Actor, now: datetime) -> T
     :raises RuleBroken: ``approvals.reminded``.
     """
     order = queries.lock_order(session, order_id=order_id, actor=actor)
-    permits.require("orders.remind", actor, org_path=order.org.path, owner_id=service.owner_of(order, actor))
+    permits.require("orders.remind", actor, org_path=order.org.path, owner_id=cases.owner_of(order, actor))
     if order.state not in rules.WAITING or order.approval_case_id is None:
         raise NotAllowed("kit.wrong_state", action="orders.remind", state=order.state)
     case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
@@ -106,7 +106,7 @@ def lapse(session: Session, *, order: TravelOrder, reason: str, now: datetime) -
         case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
         row = approvals.open_task(case)
         asked = list(row.user_ids) if row else []
-    service.end_case(session, order, actor=SYSTEM, now=now, note=reason)
+    cases.end_case(session, order, actor=SYSTEM, now=now, note=reason)
     service.advance(session, order=order, action=OrderAction.LAPSE, actor=SYSTEM, now=now, note=reason)
     cases.tell(
         session, order, "orders.notice.lapse", to={*cases.barred(order), *asked}, key=f"order.{order.id}.lapse", now=now

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from fleetapp.kit.paging import LARGEST_PAGE, Page
@@ -24,7 +24,12 @@ def with_text(
     if len(q) < SHORTEST_TEXT:
         return filtered(rows, q=q)
     ids = session.scalars(select(func.fleet_orders_with(q, start, end, None, MOST))).all()
-    return rows.where(TravelOrder.id.in_(ids))
+    return rows.where(_among(ids))
+
+
+def _among(ids: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition of being one of some ids; one value for the database however many there are."""
+    return TravelOrder.id == func.any(cast(ids, ARRAY(BigInteger)))
 
 
 def counts(session: Session, rows: Orders) -> dict[str, int]:
@@ -44,5 +49,5 @@ def page(session: Session, rows: Orders, *, number: int, size: int, total: int) 
     ids: Sequence[int] = session.scalars(
         rows.with_only_columns(TravelOrder.id).limit(size).offset((max(1, number) - 1) * size)
     ).all()
-    items = session.scalars(rows.where(TravelOrder.id.in_(ids))).all() if ids else []
+    items = session.scalars(rows.where(_among(ids))).all() if ids else []
     return Page(items, max(1, number), size, min(total, MOST), capped=total > MOST)

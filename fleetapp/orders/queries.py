@@ -53,7 +53,7 @@ def _readable(actor: Actor) -> ColumnElement[bool]:
     """Return the condition that the actor may read an order: by the permission table, or asked to decide it."""
     if actor.user_id is None or not permits.may("orders.approve", actor):
         return _reach("orders.read", actor)
-    return or_(_reach("orders.read", actor), TravelOrder.id.in_(approvals.subjects_asked()))
+    return or_(_reach("orders.read", actor), TravelOrder.id.in_(approvals.subjects_asked(actor)))
 
 
 def visible_to(actor: Actor) -> Orders:

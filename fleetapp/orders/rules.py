@@ -201,6 +201,30 @@ UPKEEP = frozenset({
 })  # fmt: skip
 """What a vehicle itself needs."""
 
+PAST_TENSE = {
+    OrderAction.SUBMIT: "submitted",
+    OrderAction.RESUBMIT: "resubmitted",
+    OrderAction.WITHDRAW: "withdrawn",
+    OrderAction.PASS: "passed",
+    OrderAction.APPROVE: "approved",
+    OrderAction.REJECT: "rejected",
+    OrderAction.SEND_BACK: "sent_back",
+    OrderAction.LAPSE: "lapsed",
+    OrderAction.CANCEL: "cancelled",
+    OrderAction.OUTSOURCE: "outsourced",
+    OrderAction.CONFIRM: "confirmed",
+    OrderAction.SETTLE: "settled",
+    OrderAction.CLOSE: "closed",
+    OrderAction.DISPATCH: "dispatched",
+    OrderAction.RELEASE: "released",
+    OrderAction.NO_SHOW: "no_show",
+    OrderAction.ACCEPT: "driver_accepted",
+    OrderAction.CHECK_OUT: "checked_out",
+    OrderAction.ARRIVE: "arrived",
+    OrderAction.CHECK_IN: "checked_in",
+}
+"""What the audit log calls each action, after ``orders.``."""
+
 PURPOSES: Mapping[OrderKind, frozenset[Purpose]] = {
     OrderKind.ORDINARY: frozenset(Purpose) - {Purpose.EMERGENCY, *UPKEEP, Purpose.DRILL},
     OrderKind.EMERGENCY: frozenset(

@@ -21,36 +21,11 @@ from fleetapp.orders import cases, queries, rules, tell, way
 from fleetapp.orders.models import DispatchSlip, OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import OrderAction, OrderKind, OrderState, Purpose
 from fleetapp.policies import queries as policies
-from fleetapp.vehicles import queries as vehicles
 
 NEXT_NUMBER = text(
     "INSERT INTO number_series (key, last) VALUES (:key, 1)"
     " ON CONFLICT (key) DO UPDATE SET last = number_series.last + 1 RETURNING last"
 )
-
-PAST_TENSE = {
-    OrderAction.SUBMIT: "submitted",
-    OrderAction.RESUBMIT: "resubmitted",
-    OrderAction.WITHDRAW: "withdrawn",
-    OrderAction.PASS: "passed",
-    OrderAction.APPROVE: "approved",
-    OrderAction.REJECT: "rejected",
-    OrderAction.SEND_BACK: "sent_back",
-    OrderAction.LAPSE: "lapsed",
-    OrderAction.CANCEL: "cancelled",
-    OrderAction.OUTSOURCE: "outsourced",
-    OrderAction.CONFIRM: "confirmed",
-    OrderAction.SETTLE: "settled",
-    OrderAction.CLOSE: "closed",
-    OrderAction.DISPATCH: "dispatched",
-    OrderAction.RELEASE: "released",
-    OrderAction.NO_SHOW: "no_show",
-    OrderAction.ACCEPT: "driver_accepted",
-    OrderAction.CHECK_OUT: "checked_out",
-    OrderAction.ARRIVE: "arrived",
-    OrderAction.CHECK_IN: "checked_in",
-}
-"""What the audit log calls each action, after ``orders.``."""
 
 ACTION_OF = {
     CaseState.AGREED: OrderAction.APPROVE,
@@ -168,7 +143,7 @@ def submit(
         rules.check_occasion(
             kind, occasion_id, {one.id for one in queries.occasions_open(session, actor=actor, at=now)}
         )
-    wanted = _wanted_vehicle(session, kind=kind, plate=wanted_plate)
+    wanted = way.wanted_vehicle(session, kind=kind, plate=wanted_plate)
     day = f"YC{clock.local_date(now):%Y%m%d}"
     order = TravelOrder(
         org_id=actor.org_id, number=f"{day}-{next_number(session, day):04d}", kind=kind, purpose=purpose, reason=reason,
@@ -211,7 +186,7 @@ def resubmit(
     """
     order = queries.lock_order(session, order_id=order_id, actor=actor)
     permits.require(
-        "orders.resubmit", actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=order.state
+        "orders.resubmit", actor, org_path=order.org.path, owner_id=cases.owner_of(order, actor), state=order.state
     )
     if unknown := set(content) - EDITABLE:
         raise ValueError(f"{sorted(unknown)} cannot be edited; one of {sorted(EDITABLE)} can.")
@@ -226,27 +201,13 @@ def resubmit(
     rules.check_people(kind, order.passengers, order.passenger_count)
     if stops is not None:
         rules.check_stops(stops)
-        put_stops(session, order=order, stops=stops, now=now)
+        cases.put_stops(session, order=order, stops=stops, now=now)
         measured = way.measured(order.org, stops, round_trip=order.round_trip)
         order.area, order.route_m = measured["area"], measured["route_m"]
     session.flush()
     advance(session, order=order, action=OrderAction.RESUBMIT, actor=actor, now=now)
     cases.open_for(session, order, limits=limit, actor=actor, now=now)
     return order
-
-
-def put_stops(session: Session, *, order: TravelOrder, stops: Sequence[rules.Stop], now: datetime) -> None:
-    """Let other stops take the place of an order's own, which stay on record as ended."""
-    for old in order.stops:
-        old.ended_at = now
-    session.flush()
-    session.add_all(
-        OrderStop(order_id=order.id, position=position, name=stop.name, point=f"SRID=4326;POINT({stop.lon!r} {stop.lat!r})",
-                  tolerance_m=stop.tolerance_m)
-        for position, stop in enumerate(stops)
-    )  # fmt: skip
-    session.flush()
-    session.refresh(order, ["stops"])
 
 
 def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) -> TravelOrder:
@@ -257,7 +218,7 @@ def withdraw(session: Session, *, order_id: int, actor: Actor, now: datetime) ->
     order = _held(session, order_id=order_id, action="orders.withdraw", actor=actor, done=OrderState.WITHDRAWN)
     if order.state == OrderState.WITHDRAWN:
         return order
-    end_case(session, order, actor=actor, now=now, note="withdraw")
+    cases.end_case(session, order, actor=actor, now=now, note="withdraw")
     return advance(session, order=order, action=OrderAction.WITHDRAW, actor=actor, now=now)
 
 
@@ -373,36 +334,12 @@ def void_slip(session: Session, *, slip: DispatchSlip, reason: str, actor: Actor
     return slip
 
 
-def _wanted_vehicle(session: Session, *, kind: OrderKind, plate: str) -> int | None:
-    """Return the vehicle that a service order is for, as far as row-level security shows it."""
-    if not plate:
-        return None
-    if kind is not OrderKind.SERVICE:
-        raise RuleBroken("orders.plate_for_service")
-    found = vehicles.by_plate(session, plate=plate)
-    if found is None:
-        raise RuleBroken("orders.plate_unknown", plate=plate)
-    return found.id
-
-
 def _held(session: Session, *, order_id: int, action: str, actor: Actor, done: OrderState) -> TravelOrder:
     """Lock an order for an action; already being ``done`` is no reason to refuse."""
     order = queries.lock_order(session, order_id=order_id, actor=actor)
     state = None if order.state == done else order.state
-    permits.require(action, actor, org_path=order.org.path, owner_id=owner_of(order, actor), state=state)
+    permits.require(action, actor, org_path=order.org.path, owner_id=cases.owner_of(order, actor), state=state)
     return order
-
-
-def owner_of(order: TravelOrder, actor: Actor) -> int:
-    """Return whose order it counts as: whoever typed it for somebody else owns it as well."""
-    return order.filed_by_id if actor.user_id == order.filed_by_id else order.applicant_id
-
-
-def end_case(session: Session, order: TravelOrder, *, actor: Actor, now: datetime, note: str) -> None:
-    """End the open case of an order that is taken back or over."""
-    if order.approval_case_id is not None:
-        case = approvals.get_case(session, case_id=order.approval_case_id, lock=True)
-        approval_service.end(session, case=case, actor=actor, now=now, note=note)
 
 
 def _record(
@@ -421,6 +358,6 @@ def _record(
     session.flush()
     session.expire(order, ["events"])
     tell.moved(session, order=order, action=action, actor=actor, now=now, event_id=event.id, note=note)
-    audit.record(session, actor=actor, now=now, action=f"orders.{PAST_TENSE[action]}", subject_type="travel_order",
+    audit.record(session, actor=actor, now=now, action=f"orders.{rules.PAST_TENSE[action]}", subject_type="travel_order",
                  subject_id=order.id, org_id=order.org_id, number=order.number, before=before, after=order.state,
                  note=note)  # fmt: skip

@@ -64,7 +64,7 @@ def index() -> str:
         )
         if query["q"]:
             rows = lists.with_text(s, rows, q=query["q"], start=start, end=end)
-        counts = lists.counts(s, rows)
+        counts = queries.count_by_group(s, rows) if query["q"] else lists.counts(s, rows)
         page = lists.page(s, queries.filtered(rows, group=query["group"]), number=query["page"], size=query["size"],
                           total=counts[query["group"]])  # fmt: skip
         kept = {name: value for name, value in request.args.items() if name not in {"group", "page"} and value}

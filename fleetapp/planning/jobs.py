@@ -11,11 +11,14 @@ from fleetapp.policies import queries as policies
 
 def remind_unaccepted(database: Database, now: datetime) -> dict[str, int]:
     """Tell whoever assigned an order that its driver has not accepted within the policy's minutes; once for each assignment."""
-    told = 0
+    told, limits = 0, dict[str, timedelta]()
     with database.transaction(SYSTEM) as session:
         for held in tell.waiting(session, now=now):
-            limit_min = policies.value(session, "dispatch.accept_min", clock.local_date(now), held.order.org.path)
-            if held.assigned_at + timedelta(minutes=float(limit_min)) > now:
+            unit = held.order.org.path
+            if unit not in limits:
+                limit_min = policies.value(session, "dispatch.accept_min", clock.local_date(now), unit)
+                limits[unit] = timedelta(minutes=float(limit_min))
+            if held.assigned_at + limits[unit] > now:
                 continue
             tell.unaccepted(session, held=held, now=now)
             told += 1

@@ -16,7 +16,7 @@ from fleetapp.kit.spans import Span
 from fleetapp.notices import service as notices
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.models import TravelOrder
-from fleetapp.planning import bridge, lending, pooling, queries, rules, service
+from fleetapp.planning import bridge, lending, pooling, queries, rules, service, turns
 from fleetapp.planning.models import Assignment, JourneyStop
 from fleetapp.planning.pooling import Joint, Rider
 from fleetapp.planning.rules import Fault
@@ -129,8 +129,7 @@ def _joint(
 ) -> tuple[Joint, float]:
     """Return the journey with the order in it and what it saves in metres; ``agreed``: who has not ticked it was asked."""
     orders = [row.order for row in members]
-    ids = [stop.order_stop_id for stop in queries.turns(session, assignment_ids=[row.id for row in members])]
-    known = ids or [stop.id for stop in orders[0].stops]
+    known = [turn.stop.id for turn in turns.of(session, rows=members)]
     riders = [_rider(row.order, agreed=agreed or bool(row.consent)) for row in members]
     riders.append(_rider(order, agreed=agreed))
     leg = bridge.leg_between([point for rider in riders for _, point in rider.stops])
@@ -141,7 +140,7 @@ def _joint(
     )
     points = {stop_id: point for rider in riders for stop_id, point in rider.stops}
     before = [points[stop_id] for stop_id in known]
-    been = queries.arrivals(session, order_ids=[one.id for one in orders])
+    been = turns.arrivals(session, order_ids=[one.id for one in orders])
     reached = sum(place < been for place in pooling.places(before))
     limits = _limits(session, now=now, org_path=order.org.path)
     joint = pooling.join(riders, known, reached, seats=vehicle.seats - 1, range_m=range_m, limits=limits, leg=leg)
@@ -181,7 +180,7 @@ def _check_separation(session: Session, order: TravelOrder, *, driver: Driver, a
 def _keep_turns(session: Session, rows: Sequence[Assignment], joint: Joint) -> None:
     """Write the turn of every stop; those of whoever left keep theirs and count no more."""
     assignments = {row.order_id: row.id for row in rows}
-    known = {stop.order_stop_id: stop for stop in queries.turns(session, assignment_ids=list(assignments.values()))}
+    known = {stop.order_stop_id: stop for stop in turns.kept(session, assignment_ids=list(assignments.values()))}
     for number, turn in enumerate(joint.turns):
         kept = known.get(turn.stop_id)
         if kept is None:

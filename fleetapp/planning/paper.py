@@ -14,7 +14,7 @@ from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import DispatchSlip, TravelOrder
-from fleetapp.planning import queries
+from fleetapp.planning import queries, turns
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.vehicles.models import Vehicle
 
@@ -40,7 +40,7 @@ class Mates:
     """
 
     orders: Sequence[tuple[str, Organisation, int, str]]
-    stops: Sequence[tuple[datetime, str, str]]
+    stops: Sequence[tuple[datetime | None, str, str]]
 
 
 def mates(session: Session, held: Assignment) -> Mates | None:
@@ -50,11 +50,9 @@ def mates(session: Session, held: Assignment) -> Mates | None:
     rows = queries.journeys(session, pool_keys=[held.pool_key])
     if len(rows) < 2:
         return None
-    numbers = {row.id: row.order.number for row in rows}
-    stops = queries.turns(session, assignment_ids=list(numbers))
     return Mates(
         [(row.order.number, row.order.org, row.order.passenger_count, row.slip.number) for row in rows],
-        [(stop.planned_at, stop.stop.name, numbers[stop.assignment_id]) for stop in stops],
+        [(turn.planned_at, turn.stop.name, turn.assignment.order.number) for turn in turns.of(session, rows=rows)],
     )
 
 

@@ -19,11 +19,11 @@ from fleetapp.kit.errors import NotFound
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
 from fleetapp.orders import rules as order_rules
-from fleetapp.orders.models import DispatchSlip, OrderEvent, TravelOrder
-from fleetapp.orders.rules import OrderAction, OrderKind, OrderState
+from fleetapp.orders.models import DispatchSlip, TravelOrder
+from fleetapp.orders.rules import OrderKind, OrderState
 from fleetapp.places.models import ParkingArea
 from fleetapp.planning import bridge
-from fleetapp.planning.models import Assignment, AssignmentState, Hold, HoldCause, JourneyStop, PlanRun
+from fleetapp.planning.models import Assignment, AssignmentState, Hold, HoldCause, PlanRun
 from fleetapp.planning.rules import Figures
 from fleetapp.policies import queries as policies
 from fleetapp.vehicles import queries as vehicles
@@ -133,22 +133,6 @@ def journeys_at(session: Session, *, span: Span, actor: Actor) -> dict[int, list
         if permits.may("planning.assign", actor, org_path=rows[0].vehicle.org.path)
         and {row.order.state for row in rows} <= SHARED
     }
-
-
-def turns(session: Session, *, assignment_ids: Collection[int]) -> Sequence[JourneyStop]:
-    """Return the stops of shared journeys in their turn."""
-    query = (
-        select(JourneyStop).where(JourneyStop.assignment_id.in_(assignment_ids)).options(joinedload(JourneyStop.stop))
-    )
-    return session.scalars(query.order_by(JourneyStop.turn, JourneyStop.id)).all()
-
-
-def arrivals(session: Session, *, order_ids: Collection[int]) -> int:
-    """Return how many places the car has left or reached: the start, and every arrival reported, at once for several."""
-    done = select(OrderEvent.action, OrderEvent.at).where(OrderEvent.order_id.in_(order_ids)).distinct()
-    arrived = session.execute(done.where(OrderEvent.action == OrderAction.ARRIVE)).all()
-    is_out = session.execute(done.where(OrderEvent.action == OrderAction.CHECK_OUT)).first() is not None
-    return is_out + len(arrived)
 
 
 def active_of(session: Session, *, order_id: int) -> Assignment | None:

@@ -289,6 +289,12 @@ def candidates(
         else option
         for option in (bridge.options(scene) if cars else [])
     ]
+    kept = {
+        row.vehicle_id: Fault(f"kept_{row.cause}")
+        for row in queries.holds(session, span=held, vehicle_ids=cars_by_id, driver_ids=())
+        if not queries.admits(session, hold=row, order=order)
+    }
+    found = [replace(option, fault=kept.get(option.vehicle_id, option.fault)) for option in found]
     able = [cars_by_id[option.vehicle_id] for option in found if option.fault is None or not option.fault.refuses]
     short = floors.faults(session, order=order, vehicles=able, span=held)
     found = [replace(option, fault=short.get(option.vehicle_id, option.fault)) for option in found]

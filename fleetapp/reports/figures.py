@@ -149,7 +149,9 @@ class EndsHere:
 def ends(session: Session, *, actor: Actor, now: datetime) -> EndsHere:
     """Return what the person still has to confirm, rate or answer."""
     waiting = (
-        session.scalars(confirmations.to_confirm(actor)).all() if permits.may("confirmations.confirm", actor) else []
+        session.scalars(confirmations.to_confirm(actor, now=now)).all()
+        if permits.may("confirmations.confirm", actor)
+        else []
     )
     ratable = confirmations.to_rate(session, actor=actor, now=now) if permits.may("confirmations.rate", actor) else []
     objected = 0

@@ -12,12 +12,15 @@ CREATE FUNCTION fleet_actor_id() RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT nullif(current_setting('fleet.actor_id', true), '')::bigint
 $$;
 
--- What somebody is asked to decide, in their own name or in another's, they may see wherever it belongs.
+-- What somebody is asked to decide now, in their own name or in another's, and what they decided, they may see wherever it belongs.
 CREATE FUNCTION fleet_approval_subjects() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
     SELECT c.subject_id FROM approval_task t JOIN approval_case c ON c.id = t.case_id
-    WHERE t.user_ids && (SELECT array_agg(who) FROM (
+    WHERE t.state = 'OPEN' AND c.org_id NOT IN (SELECT fleet_visible_orgs()) AND t.user_ids && (SELECT array_agg(who) FROM (
         SELECT fleet_actor_id() AS who UNION SELECT d.delegator_id FROM approval_delegation d
         WHERE d.delegate_id = fleet_actor_id() AND d.ended_at IS NULL) AS names)
+    UNION
+    SELECT c.subject_id FROM approval_step s JOIN approval_case c ON c.id = s.case_id
+    WHERE s.user_id = fleet_actor_id() AND s.org_id NOT IN (SELECT fleet_visible_orgs())
 $$;
 
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO fleet_app;

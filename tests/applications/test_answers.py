@@ -18,6 +18,11 @@ from fleetapp.sharing import rules as sharing
 from fleetapp.vehicles.rules import Body
 from tests.planning.conftest import EAST, LAKE, ORIGIN
 
+EVENT = text(
+    "INSERT INTO occasion (org_id, number, name, start_at, end_at, state, note, created_by, created_at)"
+    " VALUES (:org, 'HD-1', '博览会', :start, :end, 'PLANNED', '', :user, :start) RETURNING id"
+)
+
 
 @pytest.fixture
 def ask(database, acting, now):
@@ -71,8 +76,11 @@ def test_vehicles_taken_or_kept_are_not_free_and_the_first_gap_is_offered(
     manager = acting("fleet_manager.city")
     span = Span(now + timedelta(hours=3), now + timedelta(hours=10))
     with database.transaction(SYSTEM) as session:
+        event_id = session.scalar(
+            EVENT, {"org": manager.org_id, "user": manager.user_id, "start": span.start, "end": span.end}
+        )
         for plate in ("浙AD00002", "浙A10003", "浙AF00006"):
-            holds.hold(session, org_id=manager.org_id, span=span, cause=HoldCause.OCCASION, cause_id=1, vehicle_ids=[known[plate]], driver_ids=[],
+            holds.hold(session, org_id=manager.org_id, span=span, cause=HoldCause.OCCASION, cause_id=event_id, vehicle_ids=[known[plate]], driver_ids=[],
                        actor=manager, now=now)  # fmt: skip
     found = ask()
     assert (found.free.fitting, found.free.free) == (4, 0)

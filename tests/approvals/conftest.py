@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from fleetapp.approvals import chains
 from fleetapp.approvals import queries as approvals
-from fleetapp.approvals import service as approval_service
 from fleetapp.approvals.models import ApprovalCase
 from fleetapp.approvals.rules import Level
 from fleetapp.kit.actor import SYSTEM
@@ -40,7 +40,7 @@ def chain(database, acting, now) -> Callable[..., int]:
     def publish(*levels: Level, username: str = "unit_admin.xhedu", valid_from: date = date(2026, 11, 18)) -> int:
         actor = acting(username)
         with database.transaction(actor) as session:
-            return approval_service.publish_chain(session, org_id=actor.org_id, valid_from=valid_from, note="本单位规定", levels=levels,
+            return chains.publish_chain(session, org_id=actor.org_id, valid_from=valid_from, note="本单位规定", levels=levels,
                                                   actor=actor, now=now).id  # fmt: skip
 
     return publish
@@ -82,7 +82,7 @@ def away(database, acting, now) -> Callable[..., None]:
         actor = acting(username)
         delegate_id = acting(deputy).user_id if deputy else None
         with database.transaction(actor) as session:
-            approval_service.delegate(session, org_id=actor.org_id, delegator_id=actor.user_id, delegate_id=delegate_id, start_at=start_at,
+            chains.delegate(session, org_id=actor.org_id, delegator_id=actor.user_id, delegate_id=delegate_id, start_at=start_at,
                                       end_at=end_at, actor=actor, now=now, **more)  # fmt: skip
 
     return record

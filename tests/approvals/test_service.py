@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from fleetapp.approvals import chains
 from fleetapp.approvals import queries as approvals
-from fleetapp.approvals import service as approval_service
 from fleetapp.approvals.rules import Level, Verdict
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
@@ -42,7 +42,7 @@ def test_the_nearest_chain_in_force_stands_and_a_case_keeps_its_own(
         chain(UNIT, username="approver.xhedu")
     office = acting("dispatcher.xihu")
     with database.transaction(office) as session, pytest.raises(NotAllowed):
-        approval_service.publish_chain(
+        chains.publish_chain(
             session, org_id=office.org_id, valid_from=date(2026, 12, 1), note="x", levels=[UNIT], actor=office, now=now
         )
     with pytest.raises(RuleBroken, match="first_conditional"):
@@ -143,9 +143,7 @@ def test_nobody_signs_what_is_their_own_in_any_form(
         case = approvals.get_case(session, case_id=case_of(order_id).id)
         task = approvals.open_task(case)
         params = {"case": case.id, "task": task.id, "me": me, "boss": task.user_ids[0]}
-    step_row = (
-        "INSERT INTO approval_step (case_id, task_id, verdict, user_id, for_id, to_id, at, note) VALUES (:case, :task,"
-    )
+    step_row = "INSERT INTO approval_step (org_id, case_id, task_id, verdict, user_id, for_id, to_id, at, note) VALUES (1, :case, :task,"
     for statement in (
         f"{step_row} 'agree', :me, :me, NULL, now(), NULL)",
         f"{step_row} 'agree', :me, :boss, NULL, '2026-11-18 02:00Z', NULL)",

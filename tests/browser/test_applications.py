@@ -54,7 +54,7 @@ def test_an_order_from_a_favourite_takes_three_taps_at_most(window, favourite):
     opened.page.wait_for_url(re.compile(r"/orders/\d+$"))
     assert len(taps) <= 3
     expect(opened.page.get_by_role("heading", level=1)).to_contain_text("YC")
-    expect(opened.page.get_by_role("heading", name="附件")).to_be_visible()
+    expect(opened.page.get_by_role("heading", name="附件", exact=True)).to_be_visible()
     opened.picture("favourite-order")
 
 
@@ -72,7 +72,7 @@ def test_the_form_answers_while_it_is_filled(window, favourite):
     opened.page.keyboard.press("Escape")
     opened.page.locator("[data-map-open] summary").click()
     picker = opened.page.locator("[data-pick][data-ready]")
-    expect(picker.locator("canvas").first).to_be_visible()
+    expect(picker.locator("canvas").first).to_be_visible(timeout=20_000)  # a script of its own is loaded first
     picker.scroll_into_view_if_needed()
     picker.click(position={"x": 120, "y": 130})
     expect(opened.page.locator("[name=stop_lat]").nth(1)).not_to_have_value("")

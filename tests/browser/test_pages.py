@@ -56,9 +56,13 @@ WORDS = """() => [...document.querySelectorAll(
 
 PICTURED = frozenset(
     [
+        "/notices",
+        "/notices/choices",
+        "/slips/verify",
         "/indicators/#",
         "/vehicles/#/file",
         "/orders/#",
+        "/orders/#/confirmation",
         "/occasions/#",
         "/findings/#",
         "/seals/#",
@@ -82,7 +86,7 @@ LINKS = "(selector) => [...document.querySelectorAll(selector)].map((link) => li
 def pages(window) -> Iterator[tuple[str, bool]]:
     """Open and yield the pages of the menu (True) and, from each of them, the first link to every kind of page within (False)."""
     seen: set[str] = set()
-    menu, inside = window.page.evaluate(LINKS, "#side-menu a"), []
+    menu, inside = window.page.evaluate(LINKS, "#side-menu a"), ["/notices", "/slips/verify"]
     for path in menu:
         if shape(path) not in seen:
             seen.add(shape(path))
@@ -92,7 +96,7 @@ def pages(window) -> Iterator[tuple[str, bool]]:
     for path in inside:
         if shape(path) == "/vehicles/#" and shape(path) not in seen:
             inside.append(f"{path}/file?tab=all")
-        if shape(path) in seen or re.search(r"\.(gpx|csv|xlsx|pdf)$|/slip", path):
+        if shape(path) in seen or re.search(r"\.(gpx|csv|xlsx|pdf|json)$|/slip$|/slips/offline", path):
             continue
         seen.add(shape(path))
         if shape(path) in pictured:  # somebody has looked at such a page: here it is enough that it opens

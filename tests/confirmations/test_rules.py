@@ -31,10 +31,18 @@ def test_a_difference_is_to_be_explained_beyond_both_limits_against_a_sure_readi
     assert rules.to_explain(found) is (level is Level.FAR)
 
 
-def test_an_estimated_plan_asks_for_no_words_but_a_planned_route_does():
+def test_a_plan_asks_for_words_when_it_follows_roads_and_gps_does_not_vouch_for_the_odometer():
     for sure in (False, True):
-        found = Distances(planned_m=20_000, planned_sure=sure, odometer_m=40_000)
-        assert rules.to_explain(rules.differences(found, LIMITS)) is sure
+        for gps_m, coverage, vouches in (
+            (None, None, False),
+            (40_100, 0.97, True),
+            (40_100, 0.5, True),
+            (20_000, 0.5, False),
+        ):
+            found = Distances(
+                planned_m=20_000, planned_sure=sure, gps_m=gps_m, gps_coverage=coverage, odometer_m=40_000
+            )
+            assert rules.to_explain(rules.differences(found, LIMITS)) is (sure and not vouches)
 
 
 @given(*[st.none() | st.integers(0, 3_000_000)] * 4)

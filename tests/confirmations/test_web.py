@@ -36,8 +36,8 @@ def test_confirm_object_answer_and_rate_through_the_api(ended, api):
     assert seen["due_at"] == (ended.back_at + timedelta(hours=48)).isoformat()
     wrong = {"reason": "里程与路线不符"}
     for method, where in (("GET", "confirmation"), ("POST", "confirmation")):
-        assert stranger(method, f"{path}/{where}").status_code == 404
-    assert api("driver.xhedu")("POST", f"{path}/confirmation").status_code == 403
+        assert stranger(method, f"{path}/{where}", json={} if method == "POST" else None).status_code == 404
+    assert api("driver.xhedu")("POST", f"{path}/confirmation", json={}).status_code == 403
     assert api("driver.xhedu")("POST", f"{path}/objection", json=wrong).status_code == 403
     assert applicant("POST", f"{path}/objection/answer", json={"reply": "没有异议"}).status_code == 403
     first, again = (applicant("POST", f"{path}/objection", json=wrong) for _ in range(2))
@@ -46,7 +46,7 @@ def test_confirm_object_answer_and_rate_through_the_api(ended, api):
     answer = {"reply": "已核对照片", "proposed_km": "38.2"}
     first, again = (dispatcher("POST", f"{path}/objection/answer", json=answer) for _ in range(2))
     assert (first.json["proposed_m"], first.json) == (38_200, again.json)
-    first, again = (applicant("POST", f"{path}/confirmation") for _ in range(2))
+    first, again = (applicant("POST", f"{path}/confirmation", json={}) for _ in range(2))
     assert (first.json["confirmed_m"], first.json["source"], first.json) == (38_200, "CORRECTED", again.json)
     assert applicant("POST", f"{path}/rating", json={"punctual": 5}).status_code == 422
     assert applicant("POST", f"{path}/rating", json=GREAT | {"driving": 6}).status_code == 422
@@ -118,11 +118,17 @@ def test_a_missing_word_and_a_second_objection_come_back_to_the_page(make, brows
     assert browse("applicant.xhhealth").get(f"{path}/confirmation").status_code == 404
 
 
-def test_a_hired_journey_on_the_page(make, browse):
+def test_a_hired_journey_ends_with_its_bill_only(make, browse, api):
     ended = make(check_in=False, gps_m=None)
     with ended.database.transaction(SYSTEM) as session:
         session.connection().exec_driver_sql("UPDATE assignment SET state = 'RELEASED', released_at = now()")
         session.connection().exec_driver_sql("UPDATE travel_order SET state = 'OUTSOURCED'")
+    call = api("applicant.xhedu")
+    assert call("POST", f"/orders/{ended.order_id}/confirmation", json={}).json["code"] == "confirmations.bill_needed"
+    assert (
+        call("POST", f"/orders/{ended.order_id}/bill", data={"bill_cny": "420"}).json["code"]
+        == "confirmations.bill_needed"
+    )
     client, path = browse("applicant.xhedu"), f"/orders/{ended.order_id}/confirmation"
     assert "实付金额" in client.get(path).get_data(as_text=True)
     refused = client.submit(path, bill_cny="420")

@@ -50,8 +50,12 @@ def ask(database, query, **values):
 def test_everything_told_is_in_the_database(filled):
     database, demo = filled
     assert ask(database, "SELECT count(*) FROM vehicle") == [(300,)]
-    called = "SELECT order_id FROM emergency_car WHERE order_id IS NOT NULL"
-    assert ask(database, f"SELECT count(*) FROM travel_order WHERE id NOT IN ({called})") == [(len(demo.story.orders),)]
+    asked = "SELECT u.username, o.start_at FROM travel_order o JOIN user_account u ON u.id = o.applicant_id"
+    assert {(order.applicant, order.start_at) for order in demo.story.orders} <= set(ask(database, asked))
+    assert ask(database, "SELECT drill, state FROM emergency_activation ORDER BY id") == [
+        (True, "STOOD_DOWN"),
+        (False, "STOOD_DOWN"),
+    ]
     states = dict(ask(database, "SELECT state, count(*) FROM travel_order GROUP BY 1"))
     assert {"SUBMITTED", "APPROVED", "DRIVER_ACCEPTED", "EN_ROUTE", "MILEAGE_CONFIRMED", "CLOSED"} <= states.keys()
     done = [order for order in demo.story.orders if order.state == "done"]
@@ -117,6 +121,15 @@ def test_districts_and_the_city_have_figures_of_their_own(filled):
     )
     assert {scope for scope, _, _ in rows} == {"city", "org"}
     assert [code for _, code, withdrawn in rows if withdrawn] == ["idle.max_trips"]
+
+
+def test_vehicles_are_shared(filled):
+    database, _ = filled
+    assert ask(database, "SELECT count(*) FROM share_offer WHERE withdrawn_at IS NULL") == [(4,)]
+    assert ask(database, "SELECT state FROM share_request ORDER BY id") == [("ACCEPTED",), ("PENDING",)]
+    assert ask(database, "SELECT state, during @> CAST(:now AS timestamptz) FROM share_loan", now=FRIDAY_MORNING) == [
+        ("AGREED", True)
+    ]
 
 
 def test_ledgers_were_sent_in_one_committed_one_waiting_one_with_faults(filled):

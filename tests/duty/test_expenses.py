@@ -95,7 +95,7 @@ def test_only_the_driver_adds_and_only_while_the_duty_is_open(pay, database, act
     pay()
     finish(database, acting, now, duty, "RETURNED")
     pay(minutes=200)
-    for state in ("DISPATCHED", "CLOSED"):
+    for state in ("DISPATCHED", "OUTSOURCED"):
         finish(database, acting, now, duty, state)
         with pytest.raises(NotAllowed, match="wrong_state"):
             pay(minutes=201)
@@ -143,7 +143,7 @@ def test_the_database_refuses_what_the_service_would(pay, database, acting, now,
         assert session.scalar(select(func.count()).select_from(TripExpense)) == 0
     with database.transaction(acting("driver.xhedu")) as session:
         session.execute(text(add.format(amount="9")))
-    finish(database, acting, now, duty, "CLOSED")
+    finish(database, acting, now, duty, "OUTSOURCED")
     for statement in (add.format(amount="8"), "UPDATE trip_expense SET void_at = now(), void_reason = 'late'"):
         with (
             pytest.raises(Conflict, match="duty.expense_closed"),

@@ -67,6 +67,12 @@ def desk(live_database, now) -> Desk:
 
 
 @pytest.fixture
+def still(database, now) -> Desk:
+    """A desk whose database is rolled back: for what needs no sender in threads of its own."""
+    return Desk(database, now)
+
+
+@pytest.fixture
 def browse_live(desk, settings, monkeypatch):
     """Return a browser without a screen on the desk's database."""
     from fleetapp.factory import create_app

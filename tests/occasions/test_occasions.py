@@ -115,7 +115,7 @@ def test_a_kept_car_serves_orders_of_its_event_only(block, ordered, assign, data
         options, cars, ready = planning_service.candidates(session, order=order, actor=dispatcher, now=now)
         why = {cars[option.vehicle_id].plate: option.fault for option in options}
         assert (why["浙AD00002"].code, why["浙A10003"] and why["浙A10003"].code) == (
-            "vehicle_overlap",
+            "kept_occasion",
             "driver_missing",
         )
         assert ready == []

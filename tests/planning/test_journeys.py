@@ -12,7 +12,7 @@ from fleetapp.kit.errors import Conflict, NotAllowed, RuleBroken
 from fleetapp.notices.models import Notice
 from fleetapp.orders.models import DispatchSlip, TravelOrder
 from fleetapp.orders.rules import Stop
-from fleetapp.planning import journeys, queries, service
+from fleetapp.planning import journeys, queries, service, turns
 from fleetapp.planning.models import Assignment, JourneyStop
 from tests import world
 from tests.planning.conftest import ASKED, EAST, LAKE, NEAR_EAST, ORIGIN
@@ -28,6 +28,8 @@ def test_an_order_joins_a_journey_and_each_keeps_its_slip(first, approved, join,
     order_id = approved(unit="xhhealth", stops=[ORIGIN, NEAR_EAST])
     dispatcher = acting("dispatcher.xihu")
     with database.transaction(dispatcher) as session:
+        alone = turns.of(session, rows=[queries.active_of(session, order_id=_order_of(database, first))])
+        assert [(turn.stop.name, turn.planned_at) for turn in alone] == [(ORIGIN.name, None), (EAST.name, None)]
         order = session.get_one(TravelOrder, order_id)
         [option] = journeys.options(session, order=order, actor=dispatcher, now=now)
         assert (option.fault, len(option.consent_of), option.vehicle.plate) == (None, 2, "浙A10001")
@@ -42,10 +44,9 @@ def test_an_order_joins_a_journey_and_each_keeps_its_slip(first, approved, join,
     assert (a.consent, b.consent) == (ASKED, ASKED)
     assert row(TravelOrder, order_id).state == "DISPATCHED"
     with database.transaction(SYSTEM) as session:
-        stops = queries.turns(session, assignment_ids=[first, made])
-        assert [(stop.turn, stop.stop.name) for stop in stops] == [
-            (0, ORIGIN.name), (1, ORIGIN.name), (2, NEAR_EAST.name), (3, EAST.name),
-        ]  # fmt: skip
+        stops = turns.of(session, rows=queries.journeys(session, pool_keys=[a.pool_key]))
+        assert [turn.stop.name for turn in stops] == [ORIGIN.name, ORIGIN.name, NEAR_EAST.name, EAST.name]
+        assert [turn.planned_at for turn in stops] == sorted(turn.planned_at for turn in stops)
         shares = queries.journey_of(session, order_id=order_id)
         assert [share.assignment.id for share in shares] == [first, made]
         assert all(share.passengers == 2 and 15_000 < share.direct_m < 40_000 for share in shares)

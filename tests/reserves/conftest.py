@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from fleetapp.accounts.models import Organisation
 from fleetapp.kit.actor import SYSTEM
@@ -14,6 +14,15 @@ from fleetapp.reserves.rules import Level
 from tests.planning.conftest import approve_one, ids
 
 TODAY = date(2026, 11, 18)
+
+
+def open_event(connection: Any) -> int:
+    """Make an event that vehicles may be kept for; returns its id."""
+    return int(connection.scalar(text(
+        "INSERT INTO occasion (org_id, number, name, start_at, end_at, state, note, created_by, created_at)"
+        " SELECT o.id, 'HD-1', 'test', '2026-11-18', '2026-12-18', 'PLANNED', '', u.id, now() FROM organisation o, user_account u"
+        " WHERE o.code = '330106' LIMIT 1 RETURNING id"
+    )))  # fmt: skip
 
 
 @pytest.fixture

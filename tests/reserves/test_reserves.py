@@ -15,6 +15,7 @@ from fleetapp.planning import service as planning
 from fleetapp.reserves import queries, rules, service
 from fleetapp.reserves.rules import Level
 from tests import world
+from tests.reserves.conftest import open_event
 
 FIRST, SECOND = ("浙A10001", "driver.xhedu"), ("浙AD00002", "driver2.xhedu")
 
@@ -106,9 +107,11 @@ def test_a_vehicle_kept_for_an_event_is_taken_from_the_reserve_one_kept_for_an_e
     floor(vehicles=2)
     keep = text(
         "INSERT INTO hold (org_id, vehicle_id, during, cause, cause_id, held_at) VALUES"
-        " (:org, :vehicle, tstzrange(:start, :end), :cause, 1, now())"
+        " (:org, :vehicle, tstzrange(:start, :end), :cause, :event, now())"
     )
     given = {"org": orgs["330106"], "vehicle": known[FIRST[0]], "start": now, "end": now + timedelta(hours=1)}
+    with database.transaction(SYSTEM) as session:
+        given["event"] = open_event(session)
     actor = world.actor(database, "dispatcher.xihu")
     with pytest.raises(Conflict, match=r"reserves\.broken"), database.transaction(actor) as session:
         session.execute(keep, given | {"cause": "occasion"})

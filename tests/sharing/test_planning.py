@@ -156,7 +156,7 @@ def test_an_order_is_served_by_a_rented_car_with_reason_and_price(approved, do, 
     with database.transaction(SYSTEM) as session:
         order = orders.get_order(session, order_id=order_id, actor=SYSTEM)
         assert (order.state, order.events[-1].action) == ("OUTSOURCED", "outsource")
-    assert codes("applicant.xhedu") == ["sharing.notice.outsourced.rental"]
+    assert codes("applicant.xhedu")[-1] == "sharing.notice.outsourced.rental"
     assert do(fallback.bill, "dispatcher.xihu", order_id=order_id, bill_no="FP-1").bill_no == "FP-1"
     with pytest.raises(Conflict, match="billed"):
         do(fallback.bill, "dispatcher.xihu", order_id=order_id, bill_no="FP-2")

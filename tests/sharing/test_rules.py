@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleetapp.kit.errors import RuleBroken
@@ -78,6 +78,7 @@ def test_whoever_is_asked_lends_his_own_or_what_was_offered(asked, holder, offer
                             districts=DISTRICTS) is may  # fmt: skip
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.sampled_from(list(RequestAction)), max_size=6), st.lists(st.sampled_from(list(LoanAction)), max_size=6)
 )

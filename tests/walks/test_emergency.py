@@ -15,7 +15,7 @@ from fleetapp.reserves.rules import Level
 from tests import world
 from tests.emergency.conftest import DISPATCHER, FIRST, LEADER, OFFICE, OFFICER, SECOND
 from tests.planning.conftest import ids
-from tests.walks.test_order_to_check_in import approved
+from tests.walks.test_order_to_check_in import application
 
 PLACE = "杭州东站"
 
@@ -56,11 +56,18 @@ def soon() -> tuple[datetime, datetime]:
     return start, start + timedelta(hours=2)
 
 
+def approved(calls, unit: str, start: datetime, end: datetime) -> int:
+    """Apply and approve in the name of a unit."""
+    order_id = calls(f"applicant.{unit}")("POST", "/orders", application(start, end), status=201).json["id"]
+    calls(f"approver.{unit}")("POST", f"/orders/{order_id}/approve", {})
+    return int(order_id)
+
+
 def test_a_flood_from_the_floor_to_the_figures(visits, calls, city, plan_id):
     dispatcher = calls("dispatcher.xihu")
     cars = {car["plate"]: car for car in dispatcher("GET", "/vehicles").json}
     start, end = soon()
-    first, second = approved(calls, start, end), approved(calls, start, end)
+    first, second = approved(calls, "xhedu", start, end), approved(calls, "xhhealth", start, end)
     known = ids(city)
     give = [{"vehicle_id": known[plate], "driver_id": known[driver]} for plate, driver in (FIRST, SECOND)]
     dispatcher("POST", f"/orders/{first}/assignment", give[0], status=201)

@@ -80,7 +80,7 @@ def test_by_the_api(calls):
         first, again = (crew[who]("POST", steps, step, status=201).json for _ in range(2))
         assert first == again, "a retry made another step"
         assert applicant("GET", f"/orders/{order['id']}").json["state"] == state
-    assert applicant("POST", f"/orders/{order['id']}/confirmation", {}).json["confirmed_m"] == 25_500
+    assert applicant("POST", f"/orders/{order['id']}/confirmation", {"reason": "绕行"}).json["confirmed_m"] == 25_500
     assert applicant("GET", f"/orders/{order['id']}").json["state"] == "MILEAGE_CONFIRMED"
     told = [event["action"] for event in applicant("GET", f"/orders/{order['id']}").json["events"]]
     assert told == ["submit", "approve", "dispatch", "accept", "check_out", "arrive", "check_in", "confirm"]
@@ -151,7 +151,7 @@ def test_by_the_pages(visits, calls):
     assert "待确认" in driver.submit(page, where={"action": "CHECK_IN"}, odometer_km=f"{offered_km + 30:.1f}").text
     assert "待确认里程（1）" in applicant.get("/home").text
     applicant.get(f"/orders/{order_id}/confirmation")
-    assert "评价本次服务" in applicant.submit(f"/orders/{order_id}/confirmation").text
+    assert "评价本次服务" in applicant.submit(f"/orders/{order_id}/confirmation", reason="绕行").text
     assert "待结算" in applicant.get(f"/orders/{order_id}").text
 
 

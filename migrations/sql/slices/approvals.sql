@@ -93,10 +93,11 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON approval_task FOR EACH ROW EXECU
 CREATE FUNCTION approval_step_guard() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE c approval_case; t approval_task;
 BEGIN
+    SELECT * INTO c FROM approval_case WHERE id = NEW.case_id;
+    NEW.org_id := c.org_id;
     IF NEW.verdict IN ('escalate', 'end', 'remind') THEN
         RETURN NEW;
     END IF;
-    SELECT * INTO c FROM approval_case WHERE id = NEW.case_id;
     SELECT * INTO t FROM approval_task WHERE id = NEW.task_id AND case_id = NEW.case_id;
     IF c.barred_ids && ARRAY[NEW.user_id, NEW.for_id, coalesce(NEW.to_id, NEW.for_id)] THEN
         RAISE EXCEPTION 'nobody decides what is their own' USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_approval_step_own';

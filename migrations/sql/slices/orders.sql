@@ -28,20 +28,21 @@ CREATE INDEX ix_order_event_dispatched ON order_event USING gin (fleet_pairs(not
 -- the applicant's name or what planning noted when it sent a vehicle (plate and slip number).
 CREATE FUNCTION fleet_orders_with(words text, first_at timestamptz, last_at timestamptz, states text[], most integer)
 RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
-    WITH found AS (
-        SELECT o.id FROM travel_order o
+    WITH found AS MATERIALIZED (
+        SELECT o.id, o.org_id, o.serving_org_id, o.applicant_id, o.state, o.start_at FROM travel_order o
         WHERE fleet_pairs(fleet_order_text(o.number, o.reason, o.passengers)) @> fleet_pairs(words)
         AND position(lower(words) IN lower(fleet_order_text(o.number, o.reason, o.passengers))) > 0
         UNION
-        SELECT o.id FROM travel_order o JOIN user_account u ON u.id = o.applicant_id
-        WHERE position(lower(words) IN lower(u.name_zh || E'\n' || u.name_en || E'\n' || u.username)) > 0
+        SELECT o.id, o.org_id, o.serving_org_id, o.applicant_id, o.state, o.start_at FROM travel_order o WHERE o.applicant_id = ANY (ARRAY(
+            SELECT u.id FROM user_account u WHERE position(lower(words) IN lower(u.name_zh || E'\n' || u.name_en || E'\n' || u.username)) > 0))
         UNION
-        SELECT e.order_id FROM order_event e
-        WHERE e.action = 'dispatch' AND fleet_pairs(e.note) @> fleet_pairs(words) AND position(lower(words) IN lower(e.note)) > 0
+        SELECT o.id, o.org_id, o.serving_org_id, o.applicant_id, o.state, o.start_at FROM travel_order o WHERE o.id = ANY (ARRAY(
+            SELECT e.order_id FROM order_event e
+            WHERE e.action = 'dispatch' AND fleet_pairs(e.note) @> fleet_pairs(words) AND position(lower(words) IN lower(e.note)) > 0))
     )
-    SELECT o.id FROM travel_order o JOIN found USING (id)
-    WHERE (o.org_id IN (SELECT fleet_visible_orgs()) OR o.serving_org_id IN (SELECT fleet_visible_orgs()) OR o.applicant_id = fleet_actor_id())
-    AND (first_at IS NULL OR o.start_at >= first_at) AND (last_at IS NULL OR o.start_at < last_at)
-    AND (states IS NULL OR o.state = ANY (states))
-    ORDER BY o.start_at DESC, o.id DESC LIMIT most
+    SELECT f.id FROM found f
+    WHERE (f.org_id IN (SELECT fleet_visible_orgs()) OR f.serving_org_id IN (SELECT fleet_visible_orgs()) OR f.applicant_id = fleet_actor_id())
+    AND (first_at IS NULL OR f.start_at >= first_at) AND (last_at IS NULL OR f.start_at < last_at)
+    AND (states IS NULL OR f.state = ANY (states))
+    ORDER BY f.start_at DESC, f.id DESC LIMIT most
 $$;
