@@ -145,7 +145,7 @@ def test_who_may_not(session_as, acting, issued, database):
     statement_id = issued()
     for name, function, more, error in (
         (HOLDER, service.confirm, {}, NotAllowed),
-        ("approver.cityedu", service.confirm, {}, NotAllowed),
+        ("approver.cityedu", service.confirm, {}, NotFound),
         ("finance.city", service.confirm, {}, NotAllowed),
         (OTHER, service.confirm, {}, NotFound),
         (PAYER, service.pay, {"voucher_no": "PZ-1", "paid_on": date(2026, 11, 1)}, NotAllowed),
