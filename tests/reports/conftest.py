@@ -54,8 +54,8 @@ def make_order(session, vehicle, applicant, number, start, end):
             )
         )
     session.flush()
-    order.state = "CLOSED"
-    session.add(OrderEvent(order_id=order.id, action="close", to_state="CLOSED", at=end))
+    order.state = "RETURNED"
+    session.add(OrderEvent(order_id=order.id, action="check_in", to_state="RETURNED", at=end))
     made_slip = issue_slip(session, org_id=vehicle.org_id, actor=SYSTEM, now=start)
     duty = Assignment(org_id=vehicle.org_id, order_org_id=order.org_id, order_id=order.id, vehicle_id=vehicle.id, driver_id=driver.id,
                       slip_id=made_slip.id, during=Range(start, end), state="ACTIVE", assigned_at=start)  # fmt: skip
