@@ -15,6 +15,8 @@ from fleetapp.kit.db import Database, become
 from fleetapp.orders import changes
 from fleetapp.orders import service as orders
 from fleetapp.orders.rules import OrderKind, Purpose, Stop
+from fleetapp.workdays.queries import day_kinds
+from fleetapp.workdays.rules import DayKind
 
 OFFICE = Stop("杭州市民中心", 30.2460, 120.2113)
 NEAR, FAR = Stop("杭州东站", 30.2935, 120.2082), Stop("千岛湖镇", 29.6046, 119.0419)
@@ -36,7 +38,12 @@ def decide(database: Database, *, now: datetime) -> int:
         become(session, admin)
         chains.publish_chain(session, org_id=admin.org_id or 0, valid_from=clock.local_date(now), note="本单位公务用车审批办法（示例）",
                                 levels=LEVELS, actor=admin, now=now)  # fmt: skip
-        day = clock.start_of(clock.local_date(now) + timedelta(days=2))
+        soon = clock.local_date(now) + timedelta(days=2)
+        # On a day off the chain asks for one signature more.
+        working = next(
+            day for day in day_kinds(session, soon, soon + timedelta(days=14)) if day.kind is DayKind.WORKDAY
+        )
+        day = clock.start_of(working.on)
         made = [
             _ask(session, applicant, day + timedelta(hours=8 + 2 * turn), FAR if turn == 4 else NEAR, now)
             for turn in range(5)
