@@ -208,6 +208,7 @@ class _Forms(HTMLParser):
         self.forms: list[Form] = []
         self.open: Form | None = None
         self.select = self.textarea = ""
+        self.chosen = False
         self.templates = 0
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -224,12 +225,12 @@ class _Forms(HTMLParser):
             if kind not in {"checkbox", "radio", "submit"} or "checked" in at:
                 self.open.fields.append((name, value))
         elif tag == "select" and name:
-            self.select = name
+            self.select, self.chosen = name, False
             self.open.fields.append((name, ""))
         elif tag == "option" and self.select:
             index = [known for known, _ in self.open.fields].index(self.select)
-            if "selected" in at or (self.open.fields[index][1] == "" and "selected" not in at):
-                self.open.fields[index] = (self.select, value)
+            if "selected" in at or not self.chosen:  # as a browser does: the first option stands for none
+                self.open.fields[index], self.chosen = (self.select, value), True
         elif tag == "textarea" and name:
             self.open.fields.append((name, ""))
 

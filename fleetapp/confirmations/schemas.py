@@ -8,7 +8,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from fleetapp.confirmations.rules import ITEMS
 from fleetapp.kit.schema import Moment, StrictSchema, Text
 
-KM = validate.Range(Decimal(0), Decimal(3000))
+KM = validate.Range(Decimal(0), Decimal(9999))
 
 
 class ConfirmIn(StrictSchema):

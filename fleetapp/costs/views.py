@@ -157,6 +157,7 @@ def void(entry_id: int) -> Response:
 @blueprint.get("/costs/vehicles/<int:vehicle_id>/per-km")
 def per_km(vehicle_id: int) -> str:
     """Return the running cost per kilometre of the last year, for pages of other slices."""
+    permits.require("costs.read", actor())
     until = clock.local_date(now()) + timedelta(days=1)
     with transaction() as s:
         vehicle = vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())

@@ -90,7 +90,7 @@ def seed_unit(session, unit, number):
     window = {"start_at": NOW, "end_at": NOW + timedelta(hours=2)}
     applicant_id = session.scalar(text("SELECT id FROM user_account WHERE username = :u"), {"u": f"applicant.{unit}"})
     keys["travel_order"] = order_id = add(
-        session, "travel_order", org_id=org_id, number=f"YC-{number}", kind="ordinary", purpose="meeting", body="sedan",
+        session, "travel_order", org_id=org_id, number=f"YC-{number}", kind="ordinary", purpose="inspection", body="sedan",
         state="SUBMITTED", applicant_id=applicant_id, **window,
     )  # fmt: skip
     keys["order_stop"] = add(session, "order_stop", order_id=order_id, position=0, point=POINT)

@@ -153,12 +153,8 @@ def test_the_trigger_agrees_with_counting(database, now):
     world_ = prepare(connection, orders) | {"slip": slip.id}
     seen: set[bool] = set()
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(floors, min_size=1, max_size=4, unique_by=lambda f: (f.body, f.level)), spans, st.sampled_from(["IV", "III", "II", "I"]),
-           st.lists(bookings, min_size=3, max_size=10))  # fmt: skip
-    def agree(floors, span, level, wanted):
+    def judge(floors, span, level, wanted):
         alert = (*span, level)
-        point = connection.begin_nested()
         for floor in floors:
             connection.execute(FLOOR, {
                 "pool": world_["pool"], "body": floor.body, "level": floor.level, "first": floor.first * 180, "until": floor.until * 180,
@@ -179,12 +175,23 @@ def test_the_trigger_agrees_with_counting(database, now):
                 one.vehicle == booking.vehicle and one.start < booking.end and booking.start < one.end for one in made
             ):
                 continue  # that is another constraint's to refuse
+            if booking.vehicle == 4 and booking.way not in {"event", "kept"}:
+                continue  # nobody sends a vehicle out of the workshop
             expected = allowed(booking, made, floors, alert)
             assert try_one(connection, world_, booking) == expected, (booking, made, floors, alert)
             seen.add(expected)
             if expected:
                 made.append(booking)
-        point.rollback()
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(floors, min_size=1, max_size=4, unique_by=lambda f: (f.body, f.level)), spans, st.sampled_from(["IV", "III", "II", "I"]),
+           st.lists(bookings, min_size=3, max_size=10))  # fmt: skip
+    def agree(floors, span, level, wanted):
+        point = connection.begin_nested()
+        try:
+            judge(floors, span, level, wanted)
+        finally:
+            point.rollback()
 
     agree()
     assert seen == {True, False}

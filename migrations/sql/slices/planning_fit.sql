@@ -22,7 +22,7 @@ BEGIN
     SELECT * INTO STRICT v FROM vehicle WHERE id = NEW.vehicle_id;
     SELECT * INTO STRICT d FROM driver WHERE id = NEW.driver_id;
     against := CASE
-        WHEN v.state <> 'IN_SERVICE' AND TG_OP = 'INSERT' THEN 'state'
+        WHEN v.state NOT IN ('IN_SERVICE', 'SEALED') AND TG_OP = 'INSERT' THEN 'state'  -- the seal has a guard of its own
         -- 中办发〔2017〕71号: vehicles for dispatch of secret papers and for law enforcement serve nothing else.
         WHEN o.kind <> 'service' AND o.purpose NOT IN ('other', 'maintenance', 'fuel', 'charge', 'wash', 'repair', 'inspection_test', 'relocation')
              AND (v.category = 'JYTX' AND o.purpose <> 'documents'
@@ -70,4 +70,5 @@ BEGIN
     RETURN coalesce(short, false);
 END $$;
 
-CREATE TRIGGER fit BEFORE INSERT OR UPDATE OF state, vehicle_id, driver_id, during ON assignment FOR EACH ROW EXECUTE FUNCTION assignment_fit();
+-- After the row: row-level security has the first word.
+CREATE TRIGGER fit AFTER INSERT OR UPDATE OF state, vehicle_id, driver_id, during ON assignment FOR EACH ROW EXECUTE FUNCTION assignment_fit();
