@@ -5,6 +5,7 @@ between runs: a missed run is made good by the next. Leadership is a session-lev
 itself when the leader dies.
 """
 
+import logging
 import signal
 import sys
 import threading
@@ -37,7 +38,9 @@ def run_job(name: str, job: wiring.Job, database: Database) -> None:
     except Exception as error:
         log.exception("job_failed", job=name, kind=type(error).__name__)
         return
-    log.info("job_done", job=name, result=result, elapsed_s=round(time.monotonic() - began, 3))
+    idle = not any(result.values()) if isinstance(result, dict) else not result
+    say = log.debug if idle else log.info  # seventeen jobs that find nothing to do every few seconds are no news
+    say("job_done", job=name, result=result, elapsed_s=round(time.monotonic() - began, 3))
 
 
 def lead(engine: Engine, jobs: Sequence[tuple[str, int, wiring.Job]], stop: threading.Event) -> None:
@@ -70,6 +73,7 @@ def lead(engine: Engine, jobs: Sequence[tuple[str, int, wiring.Job]], stop: thre
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     stop = threading.Event()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()

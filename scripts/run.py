@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import cluster
-from plain import LOGS, PRODUCTION_GUIDE, VAR, Refused, locked, run_main, run_step, say, tail
+from plain import LOGS, PRODUCTION_GUIDE, VAR, Refused, locked, run_main, run_step, say
 from processes import Program, Running, answers_http, answers_tcp, is_free, launch, refuse_dead, stop_all, wait_ready
 from setup import PYTHON, ROOT, SECRET_KEY, VENV, ensure_everything
 
@@ -147,7 +147,7 @@ def programs(host: str, ports: Mapping[str, int]) -> list[Program]:
             "后台任务",
             "scheduler",
             [str(PYTHON), "-m", "fleetapp.scheduler"],
-            lambda: "scheduler ready" in tail(LOGS / "scheduler.log"),
+            lambda: "scheduler ready" in (LOGS / "scheduler.log").read_text(encoding="utf-8", errors="replace"),
         ),
     ]
 

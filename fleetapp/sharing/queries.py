@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, text
 from sqlalchemy.dialects.postgresql import Range
-from sqlalchemy.orm import Session, contains_eager, joinedload
+from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 
 from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation, OrgKind
@@ -35,9 +35,13 @@ def _inside(column: Any, action: str, actor: Actor) -> ColumnElement[bool]:
 def offers_visible_to(actor: Actor) -> Select[ShareOffer]:
     """Return the offers of units within reach and those made to where the actor may ask, the first in priority first."""
     reach = select(Organisation.path).where(within_reach(actor, "sharing.read"))
-    to_org = select(Organisation.path).where(Organisation.id == ShareOffer.to_org_id).scalar_subquery()
-    mine = reach.subquery()
-    offered = select(mine.c.path).where(func.starts_with(mine.c.path, to_org)).exists()
+    mine, borrower = reach.subquery(), aliased(Organisation)
+    offered = (
+        select(mine.c.path)
+        .where(borrower.id == ShareOffer.to_org_id, func.starts_with(mine.c.path, borrower.path))
+        .correlate(ShareOffer)
+        .exists()
+    )
     return (
         select(ShareOffer)
         .where(

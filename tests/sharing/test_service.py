@@ -292,3 +292,21 @@ def test_a_loan_and_an_order_of_somebody_else_never_cross(raw, approved, lent, d
     )
     with pytest.raises(Conflict, match="booked"):
         raw(start=now + 51 * HOUR, end=now + 60 * HOUR)
+
+
+def test_offers_are_listed_to_whom_they_are_made_and_to_nobody_else(do, known, org, database, acting):
+    """Several offers at once, each to somebody else."""
+    made = {
+        to: do(service.offer, "fleet_manager.city", org_id=org("fleet"), vehicle_id=known[plate], to_org_id=to and org(to),
+               valid_from=date(2026, 11, 1)).id
+        for to, plate in (("xihu", "浙A10004"), ("binjiang", "浙AF00006"), (None, "浙A10004"))
+    }  # fmt: skip
+
+    def listed(username):
+        actor = acting(username)
+        with database.transaction(actor) as session:
+            return {row.id for row in session.scalars(queries.offers_visible_to(actor))}
+
+    assert listed("dispatcher.xihu") == {made["xihu"], made[None]}
+    assert listed("dispatcher.binjiang") == {made["binjiang"], made[None]}
+    assert listed("dispatcher.city") == set(made.values())
