@@ -184,7 +184,7 @@ def _places(
             lat, lon = centre(area)
             found[car.id] = ((lon, lat), Way.YARD, None)
     for vehicle_id, seen in tracking.newest(session, vehicle_ids=[car.id for car in fleet], now=now).items():
-        if seen.fixed and now - seen.at <= timedelta(minutes=fresh_min):
+        if seen.fixed and timedelta() <= now - seen.at <= timedelta(minutes=fresh_min):
             found[vehicle_id] = ((seen.lon, seen.lat), Way.POSITION, seen.at)
     return found
 

@@ -35,13 +35,11 @@ def _inside(column: Any, action: str, actor: Actor) -> ColumnElement[bool]:
 def offers_visible_to(actor: Actor) -> Select[ShareOffer]:
     """Return the offers of units within reach and those made to where the actor may ask, the first in priority first."""
     reach = select(Organisation.path).where(within_reach(actor, "sharing.read"))
-    mine, borrower = reach.subquery(), aliased(Organisation)
-    offered = (
-        select(mine.c.path)
-        .where(borrower.id == ShareOffer.to_org_id, func.starts_with(mine.c.path, borrower.path))
-        .correlate(ShareOffer)
-        .exists()
-    )
+    borrower = aliased(Organisation)
+    # Said outright, as the offer stands two queries further out.
+    to_org = select(borrower.path).where(borrower.id == ShareOffer.to_org_id).correlate(ShareOffer).scalar_subquery()
+    mine = reach.subquery()
+    offered = select(mine.c.path).where(func.starts_with(mine.c.path, to_org)).exists()
     return (
         select(ShareOffer)
         .where(
