@@ -30,7 +30,9 @@ def application(start: datetime, end: datetime) -> dict[str, object]:
 
 
 def approved(calls, start: datetime, end: datetime) -> int:
-    order_id = calls("applicant.xhedu")("POST", "/orders", application(start, end) | {"overlap_reason": "两组分乘"}, status=201).json["id"]
+    order_id = calls("applicant.xhedu")(
+        "POST", "/orders", application(start, end) | {"overlap_reason": "两组分乘"}, status=201
+    ).json["id"]
     calls("approver.xhedu")("POST", f"/orders/{order_id}/approve", {})
     return order_id
 
