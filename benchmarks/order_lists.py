@@ -1,8 +1,8 @@
 """Lists of orders at 200,000 orders: seconds of a page as people open it, p50 and p95, and its statements, as JSON.
 
 Pages: the list of a dispatcher of the whole city (first page, a tab, a text, a plate's digits, a late page), of a district, of
-an applicant, the approver's inbox, and the orders that wait for a vehicle. The bound is the bare SQL of one page as superuser:
-twenty-five orders by an index, without permission, row-level security, counting, template and HTTP.
+an applicant, the approver's inbox, the orders that wait for a vehicle, and whom every order waits for. The bound is the bare
+SQL of one page as superuser: twenty-five orders by an index, without permission, row-level security, counting, template and HTTP.
 
     FLEET_TEST_DATABASE_URL=... python -m benchmarks.order_lists [--orders 200000] [--rounds 20] [--target-ms 150]
 
@@ -45,6 +45,7 @@ PAGES = {
     "district": ("dispatcher.xihu", "/orders"),
     "applicant": ("applicant.xhedu", "/orders"),
     "inbox": ("approver.xhedu", "/orders/inbox"),
+    "waiting on whom": ("dispatcher.city", "/orders/waiting"),
 }
 UNITS = """
 WITH ids AS (SELECT d.*, n, nextval(pg_get_serial_sequence('organisation', 'id')) AS new_id FROM organisation d, generate_series(1, 60) n
