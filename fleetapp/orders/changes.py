@@ -28,6 +28,9 @@ from fleetapp.orders.models import OrderChange, TravelOrder
 from fleetapp.orders.rules import ChangeState, OrderKind, OrderState
 
 CONTENT = text("SELECT order_content(o) FROM travel_order o WHERE o.id = :id")
+# Bookings belong to the slice above; the database moves them along with the hours and tells whether they still cover the order.
+ONE_WRITER = text("SELECT pg_advisory_xact_lock(hashtext('planning'))")
+BOOKED = text("SELECT order_booked(:id)")
 MOMENTS = ("start_at", "end_at")
 PLAIN = ("passengers", "passenger_count", "contact", "body", "area", "route_m")
 STATE_OF = {
@@ -49,6 +52,7 @@ def request(
     :raises RuleBroken: ``orders.change_reason``, ``change_nothing``, ``change_started``, or what an application is refused for.
     :raises Conflict: ``orders.change_open``, another one is under way.
     """
+    session.execute(ONE_WRITER)
     order = queries.lock_order(session, order_id=order_id, actor=actor)
     permits.require("orders.change", actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
     if not reason.strip():
@@ -106,6 +110,7 @@ def decide(
     :raises Conflict: ``orders.change_decided``.
     :raises RuleBroken: ``orders.change_stale``, the order went on meanwhile.
     """
+    session.execute(ONE_WRITER)
     change = queries.get_change(session, change_id=change_id)
     order = queries.lock_order(session, order_id=change.order_id, actor=actor)
     change = queries.get_change(session, change_id=change_id, lock=True)
@@ -157,11 +162,9 @@ def only_shorter(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def breaks_booking(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Tell whether a vehicle held for an order may not fit the change: more time, more people, another class, a longer way."""
+    """Tell whether a vehicle held for an order may not fit the change: more people, another class, another way."""
     return bool(
-        after["start_at"] < before["start_at"]
-        or after["end_at"] > before["end_at"]
-        or after["passenger_count"] > before["passenger_count"]
+        after["passenger_count"] > before["passenger_count"]
         or after["body"] != before["body"]
         or after["stops"] != before["stops"]
     )
@@ -185,7 +188,8 @@ def _apply(session: Session, change: OrderChange, *, actor: Actor, now: datetime
     if after["stops"] != change.before["stops"]:
         cases.put_stops(session, order=order, stops=[rules.Stop(**stop) for stop in after["stops"]], now=now)
     held = order.state != OrderState.APPROVED
-    change.redispatch = held and breaks_booking(change.before, after)
+    covered = session.execute(BOOKED, {"id": order.id}).scalar_one()
+    change.redispatch = held and (not covered or breaks_booking(change.before, after))
     change.state, change.applied_at = ChangeState.APPLIED, now
     session.flush()
     _record(session, change, "change_applied", actor=actor, now=now, note=change.reason)

@@ -110,7 +110,7 @@ def test_a_vehicle_that_no_longer_fits_goes_back_to_the_dispatcher(
     approved, ask, decide, dispatched, read, database, acting, now
 ):
     dispatched(approved)
-    change_id, _ = ask(approved, end_at=read("applicant.xhedu", approved).end_at + timedelta(hours=2))
+    change_id, _ = ask(approved, end_at=read("applicant.xhedu", approved).end_at + timedelta(hours=2), body="mpv")
     with pytest.raises(NotAllowed):  # who sent the vehicle does not decide about it
         decide(change_id, "dispatcher.xihu")
     assert decide(change_id, "approver.xhedu") == "APPLIED"

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from fleetapp.approvals.rules import Verdict
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import Conflict, FleetError
+from fleetapp.orders import changes
 from fleetapp.orders.rules import Stop
 
 # What is changed beforehand, behind the service's back, and what the database says then of the booking.
@@ -81,3 +83,24 @@ def test_raw_sql_cannot_put_long_drives_back_to_back(database, approved, assign,
             {"driver": known["driver.xhedu"], "id": second},
         )
     assert first != second
+
+
+@pytest.mark.parametrize("next_h", [None, 7.6])
+def test_a_later_return_takes_the_booking_along_unless_somebody_has_the_vehicle(
+    database, acting, approved, assign, now, next_h
+):
+    order_id = approved(start_h=4, end_h=7)
+    made = assign(order_id)
+    if next_h:
+        assign(approved(start_h=next_h, end_h=next_h + 1))
+    applicant, approver = acting("applicant.xhedu"), acting("approver.xhedu")
+    with database.transaction(applicant) as session:
+        later = now + timedelta(hours=8)
+        change = changes.request(session, order_id=order_id, reason="会议延长", actor=applicant, now=now, end_at=later)
+        change_id = change.id
+    with database.transaction(approver) as session:
+        change = changes.decide(session, change_id=change_id, verdict=Verdict.AGREE, actor=approver, now=now)
+        assert (change.state, change.redispatch) == ("APPLIED", next_h is not None)
+    with database.transaction(SYSTEM) as session:
+        until = session.execute(text("SELECT upper(during) FROM assignment WHERE id = :id"), {"id": made}).scalar_one()
+        assert (until >= later) is (next_h is None)

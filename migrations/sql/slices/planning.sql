@@ -69,3 +69,23 @@ CREATE TRIGGER pool AFTER INSERT OR UPDATE ON assignment FOR EACH ROW EXECUTE FU
 
 CALL fleet_keep('journey_stop');
 CALL fleet_scope('journey_stop', 'EXISTS (SELECT 1 FROM assignment a WHERE a.id = assignment_id)');
+
+-- An approved change of an order's hours moves its booking along, buffers and all. Where somebody else has the vehicle or the driver
+-- by then, the booking stays as it was and ``order_booked`` says that it no longer covers the order: the dispatcher decides.
+CREATE FUNCTION order_moved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+    BEGIN
+        UPDATE assignment SET during = tstzrange(lower(during) + (NEW.start_at - OLD.start_at), upper(during) + (NEW.end_at - OLD.end_at))
+        WHERE order_id = NEW.id AND state = 'ACTIVE';
+    EXCEPTION WHEN exclusion_violation OR check_violation THEN
+        NULL;
+    END;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER moved AFTER UPDATE OF start_at, end_at ON travel_order FOR EACH ROW
+    WHEN ((NEW.start_at, NEW.end_at) IS DISTINCT FROM (OLD.start_at, OLD.end_at)) EXECUTE FUNCTION order_moved();
+
+CREATE FUNCTION order_booked(wanted bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+    SELECT coalesce(bool_and(a.during @> tstzrange(o.start_at, o.end_at)), true)
+    FROM assignment a JOIN travel_order o ON o.id = a.order_id WHERE a.order_id = wanted AND a.state = 'ACTIVE'
+$$;
