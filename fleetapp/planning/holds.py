@@ -1,4 +1,4 @@
-"""Keeping vehicles and drivers for an event, an emergency or a loan, and giving them back."""
+"""Keeping vehicles and drivers for an event or an emergency, and giving them back."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -24,7 +24,6 @@ def hold(
     now: datetime,
     vehicle_ids: Collection[int] = (),
     driver_ids: Collection[int] = (),
-    for_org_id: int | None = None,
 ) -> list[Hold]:
     """Keep vehicles and drivers over a span, all or none; the caller has checked the permission.
 
@@ -32,7 +31,7 @@ def hold(
     """
     queries.lock_planning(session)
     during = Range(span.start, span.end)
-    common = {"org_id": org_id, "during": during, "cause": cause, "cause_id": cause_id, "for_org_id": for_org_id,
+    common = {"org_id": org_id, "during": during, "cause": cause, "cause_id": cause_id,
               "held_by": actor.user_id, "held_at": now}  # fmt: skip
     made = [Hold(vehicle_id=vehicle_id, **common) for vehicle_id in sorted(vehicle_ids)]
     made += [Hold(driver_id=driver_id, **common) for driver_id in sorted(driver_ids)]

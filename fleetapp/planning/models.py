@@ -109,21 +109,19 @@ class HoldCause(StrEnum):
 
     OCCASION = "occasion"
     EMERGENCY = "emergency"
-    LOAN = "loan"
 
 
 class Hold(Base):
     """A vehicle or a driver kept over a span for a cause; orders that are not of the cause cannot have it.
 
-    ``cause_id`` is the event, activation or loan. An order belongs to an event by its ``occasion_id``, to an emergency
-    by its kind, to a loan when its unit lies under ``for_org_id`` (trigger ``assignment_hold``).
+    ``cause_id`` is the event or the activation. An order belongs to an event by its ``occasion_id``, to an emergency by
+    its kind (trigger ``assignment_hold``). A loan is its own hold: see ``sharing``.
     """
 
     __tablename__ = "hold"
     __table_args__ = (
         one_of("cause", HoldCause),
         CheckConstraint("num_nonnulls(vehicle_id, driver_id) = 1", name="one"),
-        CheckConstraint("cause <> 'loan' OR for_org_id IS NOT NULL", name="loan"),
         ExcludeConstraint(("vehicle_id", "="), ("during", "&&"), where=IS_HELD, name="ex_hold_vehicle", using="gist"),
         ExcludeConstraint(("driver_id", "="), ("during", "&&"), where=IS_HELD, name="ex_hold_driver", using="gist"),
         Index("ix_hold_cause", "cause", "cause_id"),
@@ -136,7 +134,6 @@ class Hold(Base):
     during: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
     cause: Mapped[Str]
     cause_id: Mapped[int] = mapped_column(BigInteger)
-    for_org_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("organisation.id"))
     held_by: Mapped[OptionalUserId]
     held_at: Mapped[Moment]
     released_at: Mapped[OptionalMoment]

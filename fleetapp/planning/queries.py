@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Row, Select, or_, select, text
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session, joinedload
 
-from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation, UserAccount
 from fleetapp.accounts.queries import within_reach
 from fleetapp.drivers import queries as drivers
@@ -200,7 +199,7 @@ def busy(
     for kept in holds(session, span=span, vehicle_ids=vehicle_ids, driver_ids=driver_ids):
         if kept.during.lower is None or kept.during.upper is None:
             continue
-        if order is not None and admits(session, hold=kept, order=order):
+        if order is not None and admits(hold=kept, order=order):
             continue
         during = Span(kept.during.lower, kept.during.upper)
         if kept.vehicle_id is not None:
@@ -231,16 +230,11 @@ def held_for(
     return session.scalars(query.order_by(Hold.id).with_for_update()).all()
 
 
-def admits(session: Session, *, hold: Hold, order: TravelOrder) -> bool:
+def admits(*, hold: Hold, order: TravelOrder) -> bool:
     """Tell whether an order belongs to the cause that a vehicle or driver is kept for; the database decides the same."""
-    match hold.cause:
-        case HoldCause.OCCASION:
-            return order.occasion_id == hold.cause_id
-        case HoldCause.EMERGENCY:
-            return order.kind == OrderKind.EMERGENCY
-        case _:
-            borrower = accounts.get_org(session, org_id=hold.for_org_id or 0)
-            return order.org.path.startswith(borrower.path)
+    if hold.cause == HoldCause.OCCASION:
+        return order.occasion_id == hold.cause_id
+    return order.kind == OrderKind.EMERGENCY
 
 
 def figures(session: Session, *, now: datetime, org_path: str) -> Figures:

@@ -292,7 +292,7 @@ def candidates(
     kept = {
         row.vehicle_id: Fault(f"kept_{row.cause}")
         for row in queries.holds(session, span=held, vehicle_ids=cars_by_id, driver_ids=())
-        if not queries.admits(session, hold=row, order=order)
+        if not queries.admits(hold=row, order=order)
     }
     found = [replace(option, fault=kept.get(option.vehicle_id, option.fault)) for option in found]
     able = [cars_by_id[option.vehicle_id] for option in found if option.fault is None or not option.fault.refuses]

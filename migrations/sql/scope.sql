@@ -48,7 +48,7 @@ BEGIN
     CALL fleet_scope('order_stop', 'EXISTS (SELECT 1 FROM travel_order o WHERE o.id = order_id)');
     CALL fleet_scope('order_event', 'EXISTS (SELECT 1 FROM travel_order o WHERE o.id = order_id)');
     CALL fleet_scope('assignment', visible || ' OR order_org_id IN (SELECT fleet_visible_orgs())');
-    CALL fleet_scope('hold', visible || ' OR for_org_id IN (SELECT fleet_visible_orgs())');
+    CALL fleet_scope('hold', visible);
     CALL fleet_scope('occasion', visible || ' OR EXISTS (SELECT 1 FROM organisation o, organisation mine'
         ' WHERE o.id = org_id AND mine.id IN (SELECT fleet_visible_orgs()) AND starts_with(mine.path, o.path))');
     CALL fleet_scope('dispatch_slip', visible || ' OR id IN (SELECT slip_id FROM assignment)');

@@ -8,7 +8,7 @@ NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 
 INSERTS = {
     "journey_stop": {"assignment_id": "assignment", "order_stop_id": "order_stop"},
-    "hold": {"vehicle_id": "vehicle", "cause": "loan", "cause_id": "vehicle", "for_org_id": "org_id",
+    "hold": {"vehicle_id": "vehicle", "cause": "emergency", "cause_id": "vehicle",
              "during": Range(NOW + timedelta(days=40), NOW + timedelta(days=41))},
     "occasion": {"number": "HD-9", "state": "PLANNED", "start_at": NOW, "end_at": NOW + timedelta(days=1)},
     "occasion_event": {"occasion_id": "occasion"},

@@ -29,8 +29,6 @@ RETURNS TABLE (fitting bigint, free bigint, earliest_at timestamptz) LANGUAGE sq
         UNION ALL
         SELECT h.vehicle_id, h.during FROM hold h WHERE h.released_at IS NULL AND h.vehicle_id IN (SELECT id FROM fit)
         AND h.during && tstzrange(lower(wanted), upper(wanted) + horizon)
-        AND NOT (h.cause = 'loan' AND EXISTS (SELECT 1 FROM organisation o, organisation b WHERE o.id = unit AND b.id = h.for_org_id
-                                              AND starts_with(o.path, b.path)))
     ), counted AS (
         SELECT count(*) AS fitting,
                count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM taken t WHERE t.vehicle_id = fit.id AND t.during && wanted)) AS free

@@ -2,9 +2,7 @@
 CREATE FUNCTION fleet_hold_admits(h hold, order_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT CASE h.cause
         WHEN 'occasion' THEN o.occasion_id IS NOT DISTINCT FROM h.cause_id
-        WHEN 'emergency' THEN o.kind = 'emergency'
-        ELSE EXISTS (SELECT 1 FROM organisation unit, organisation borrower
-                     WHERE unit.id = o.org_id AND borrower.id = h.for_org_id AND starts_with(unit.path, borrower.path))
+        ELSE o.kind = 'emergency'
     END FROM travel_order o WHERE o.id = order_id
 $$;
 
