@@ -167,31 +167,26 @@ def test_20_nothing_is_settled_unconfirmed_or_twice(city, calls, driven):
     refused(city, "INSERT INTO mileage_confirmation SELECT * FROM mileage_confirmation")
 
 
-def test_26_the_reserve_stays(city, calls, driven):
-    """A floor above what is free: the API and raw SQL are refused alike, and the reserve is an emergency's to use."""
-    today = clock.local_date(clock.now())
+def test_26_the_reserve_stays(city, calls):
+    """A floor above what is free, on two days of its own: the API and raw SQL are refused alike."""
+    start = clock.now().replace(second=0, microsecond=0) + timedelta(days=40)
+    ours = {"start": start, "end": start + timedelta(hours=2), "stops": [SEAT, EAST]}
+    _, booked = steps.dispatched(city, **ours, plate="浙A10001")
+    waits = steps.asked(city, **ours, approve=True, unit="xhhealth").id
+    on = clock.local_date(start)
     with city.transaction(SYSTEM) as session:
         pool = session.scalar(text("SELECT id FROM organisation WHERE code = '330106'"))
     floor = {
-        "org_id": pool,
-        "body": "sedan",
-        "level": "usual",
-        "vehicles": 9,
-        "start_on": today.isoformat(),
-        "reason": "防汛预案",
-    }
-    made = calls("vehicle_office.city").ask("POST", "/reserves/floors", floor)
-    assert made.status == 201, made.text
-    car = sorted(
-        calls("dispatcher.xihu")("GET", f"/orders/{driven['waits']}/candidates").json,
-        key=lambda case: case["code"] or "",
+        "org_id": pool, "body": "sedan", "level": "usual", "vehicles": 9, "start_on": on.isoformat(),
+        "end_on": (on + timedelta(days=1)).isoformat(), "reason": "防汛预案",
+    }  # fmt: skip
+    calls("vehicle_office.city")("POST", "/reserves/floors", floor, status=201)
+    cases = calls("dispatcher.xihu")("GET", f"/orders/{waits}/candidates").json
+    assert "reserve_floor" in {case["code"] for case in cases}
+    longer = (
+        "UPDATE assignment SET during = tstzrange(lower(during), upper(during) + interval '1 minute') WHERE id = :id"
     )
-    assert "reserve_floor" in {case["code"] for case in car}
-    refused(
-        city,
-        "UPDATE assignment SET during = tstzrange(lower(during), upper(during) + interval '1 minute') WHERE id = :id",
-        id=driven["ahead_duty"],
-    )
+    refused(city, longer, id=booked)
 
 
 def test_27_whoever_drove_it_does_not_approve_it(city, calls, driven):
