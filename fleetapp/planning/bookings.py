@@ -1,14 +1,24 @@
 """Whether a vehicle and a driver are free for an order, and writing the booking that takes them."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from fleetapp.audit import service as audit
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock
+from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict
 from fleetapp.kit.spans import Span
+from fleetapp.orders import service as orders
+from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.rules import OrderAction
 from fleetapp.planning import queries
-from fleetapp.planning.models import Assignment
+from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.planning.rules import Fault
 from fleetapp.vehicles.models import Vehicle
 
 
@@ -30,7 +40,33 @@ def _hours(assignment: Assignment) -> dict[str, str]:
     return {"start": clock.local(lower).strftime(form), "end": clock.local(upper).strftime(form)}
 
 
-def keep(session: Session, assignment: Assignment) -> None:
+def make(
+    session: Session, *, order: TravelOrder, vehicle: Vehicle, driver: Driver, during: Span, slip_org_id: int, against: Sequence[Fault],
+    actor: Actor, now: datetime, run_id: int | None = None, pool_key: int | None = None, consent: str | None = None,
+) -> Assignment:  # fmt: skip
+    """Give an order its vehicle and driver with a slip of ``slip_org_id``: the order is DISPATCHED, the log knows what was ``against``.
+
+    :raises Conflict: the database knows of a booking, a hold or a reserve in the way.
+    """
+    slip = orders.issue_slip(session, org_id=slip_org_id, actor=actor, now=now)
+    made = Assignment(
+        org_id=vehicle.org_id, order_org_id=order.org_id, order=order, vehicle=vehicle, driver=driver, slip=slip,
+        during=Range(during.start, during.end), state=AssignmentState.ACTIVE, assigned_at=now, assigned_by=actor.user_id,
+        run_id=run_id, consent=consent,
+    )  # fmt: skip
+    if pool_key is not None:
+        made.pool_key = pool_key
+    order.serving_org_id = vehicle.org_id
+    _keep(session, made)
+    orders.advance(session, order=order, action=OrderAction.DISPATCH, actor=actor, now=now,
+                   note=f"{vehicle.plate} {slip.number}")  # fmt: skip
+    audit.record(session, actor=actor, now=now, action="planning.assigned", subject_type="assignment", subject_id=made.id,
+                 org_id=vehicle.org_id, order=order.number, plate=vehicle.plate, driver_id=driver.id, slip=slip.number,
+                 run_id=run_id, journey=pool_key, consent=consent, decided_against=[fault.code for fault in against])  # fmt: skip
+    return made
+
+
+def _keep(session: Session, assignment: Assignment) -> None:
     """Write the row; a constraint that refuses it is a conflict, also inside somebody's savepoint."""
     session.add(assignment)
     try:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session
 
 from fleetapp.approvals import queries as approvals
@@ -177,23 +176,11 @@ def assign(
     if refused:
         raise RuleBroken(f"planning.why.{refused.code}", **refused.params)
     bookings.check(session, vehicle=vehicle, driver=driver, during=during, besides=pool_key)
-    slip = orders.issue_slip(session, org_id=said.slip_org(vehicle, order), actor=actor, now=now)
-    assignment = Assignment(
-        org_id=vehicle.org_id, order_org_id=order.org_id, order=order, vehicle=vehicle, driver=driver, slip=slip,
-        during=Range(during.start, during.end), state=AssignmentState.ACTIVE, assigned_at=now,
-        assigned_by=actor.user_id, run_id=run_id, consent=consent,
+    assignment = bookings.make(
+        session, order=order, vehicle=vehicle, driver=driver, during=during, slip_org_id=said.slip_org(vehicle, order),
+        against=reasons, actor=actor, now=now, run_id=run_id, pool_key=pool_key, consent=consent,
     )  # fmt: skip
-    if pool_key is not None:
-        assignment.pool_key = pool_key
-    order.serving_org_id = vehicle.org_id
-    bookings.keep(session, assignment)
-    orders.advance(session, order=order, action=OrderAction.DISPATCH, actor=actor, now=now,
-                   note=f"{vehicle.plate} {slip.number}")  # fmt: skip
     tell.assigned(session, held=assignment, now=now)
-    audit.record(session, actor=actor, now=now, action="planning.assigned", subject_type="assignment",
-                 subject_id=assignment.id, org_id=vehicle.org_id, order=order.number, plate=vehicle.plate,
-                 driver_id=driver.id, slip=slip.number, run_id=run_id, journey=pool_key, consent=consent,
-                 decided_against=[fault.code for fault in reasons])  # fmt: skip
     return assignment
 
 

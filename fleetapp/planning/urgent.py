@@ -2,20 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session
 
-from fleetapp.audit import service as audit
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as order_queries
-from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.rules import OrderAction
-from fleetapp.planning import lending, queries, rules, service
-from fleetapp.planning.models import Assignment, AssignmentState
+from fleetapp.planning import bookings, lending, queries, rules, service
+from fleetapp.planning.models import Assignment
 from fleetapp.vehicles.models import Vehicle
 
 
@@ -40,21 +37,9 @@ def send(
     refused = next((fault for fault in against if fault.refuses), None)
     if refused is not None:
         raise RuleBroken(f"planning.why.{refused.code}", **refused.params)
-    slip = orders.issue_slip(session, org_id=vehicle.org_id, actor=actor, now=now)
     during = span_of(session, org_path=order.org.path, start_at=order.start_at, end_at=order.end_at, now=now)
-    made = Assignment(
-        org_id=vehicle.org_id, order_org_id=order.org_id, order=order, vehicle=vehicle, driver=driver, slip=slip,
-        during=Range(during.start, during.end), state=AssignmentState.ACTIVE, assigned_at=now, assigned_by=actor.user_id,
-    )  # fmt: skip
-    order.serving_org_id = vehicle.org_id
-    session.add(made)
-    session.flush()
-    orders.advance(session, order=order, action=OrderAction.DISPATCH, actor=actor, now=now,
-                   note=f"{vehicle.plate} {slip.number}")  # fmt: skip
-    audit.record(session, actor=actor, now=now, action="planning.assigned", subject_type="assignment", subject_id=made.id,
-                 org_id=vehicle.org_id, order=order.number, plate=vehicle.plate, driver_id=driver.id, slip=slip.number,
-                 decided_against=[fault.code for fault in against])  # fmt: skip
-    return made
+    return bookings.make(session, order=order, vehicle=vehicle, driver=driver, during=during, slip_org_id=vehicle.org_id,
+                         against=against, actor=actor, now=now)  # fmt: skip
 
 
 def take_back(
