@@ -16,6 +16,7 @@ from tests.conftest import named
 
 FRIDAY_MORNING = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
 SIZE = seed.Size(days=3, orders_per_day=8)
+pytestmark = pytest.mark.timeout(400)  # a whole city is filled, which takes its time on busy cores
 
 
 @pytest.fixture(scope="module")
