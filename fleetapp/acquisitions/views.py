@@ -37,7 +37,7 @@ from fleetapp.places import queries as places
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.rules import NEV, Body, Category, Energy
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -75,9 +75,7 @@ def matrix() -> str:
 
 def _matrix(values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
     permits.require("quota.read", actor())
-    on = load(QuotaQuery(), {key: value for key, value in request.args.items() if value})["on"] or clock.local_date(
-        now()
-    )
+    on = load_query(QuotaQuery())["on"] or clock.local_date(now())
     with transaction() as s:
         found = queries.matrix(s, actor=actor(), on=on)
         used = [category for category in Category if any(category.value in row for row in found.values())]
@@ -128,7 +126,7 @@ def change_quota() -> Response | tuple[str, int]:
 def index() -> str:
     """List indicators with tabs by state."""
     permits.require("indicators.read", actor())
-    query = load(IndicatorQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(IndicatorQuery())
     with transaction() as s:
         rows = queries.filtered(queries.visible_to(actor()), q=query["q"], year=query["year"])
         page = paginate(s, queries.filtered(rows, state=query["state"]), number=query["page"], size=query["size"])

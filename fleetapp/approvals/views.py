@@ -14,7 +14,7 @@ from fleetapp.approvals.rules import Level
 from fleetapp.approvals.schemas import ChainIn, ChainQuery, DelegationIn, SampleIn
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -32,7 +32,7 @@ FIELD_OF = {
 @blueprint.get("/approvals")
 def index() -> str:
     """Show the chain that stands for a unit, its versions, and the form for the next one."""
-    query = load(ChainQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(ChainQuery())
     return _page(query["org_id"], None, {})
 
 

@@ -18,7 +18,7 @@ from fleetapp.kit.paging import paginate
 from fleetapp.orders import queries as orders
 from fleetapp.orders.models import TravelOrder
 from fleetapp.policies import queries as policies
-from fleetapp.web.forms import errors_of, load, load_form, sent_file
+from fleetapp.web.forms import errors_of, load_form, load_query, sent_file
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -36,7 +36,7 @@ FIELD_OF = {
 def index() -> str:
     """List the journeys within reach: those that wait, those objected to, those confirmed."""
     permits.require("confirmations.read", actor())
-    query = load(ListQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(ListQuery())
     with transaction() as s:
         page = paginate(s, queries.listed(actor(), query["group"]), number=query["page"], size=query["size"])
         found = queries.confirmations_of(s, order_ids=[order.id for order in page.items])

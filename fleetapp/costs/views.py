@@ -16,16 +16,12 @@ from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import PAGE_SIZE, Page, paginate
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
 blueprint = Blueprint("costs", __name__, template_folder="templates")
 YEARS_OFFERED = 6
-
-
-def _query(schema: Any) -> dict[str, Any]:
-    return load(schema, {key: value for key, value in request.args.items() if value})
 
 
 def kinds() -> list[tuple[str, str]]:
@@ -35,7 +31,7 @@ def kinds() -> list[tuple[str, str]]:
 
 def _units(values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
     permits.require("costs.read", actor())
-    query, today = _query(YearQuery()), clock.local_date(now())
+    query, today = load_query(YearQuery()), clock.local_date(now())
     year = query["year"] or today.year
     with transaction() as s:
         orgs = [
@@ -70,7 +66,7 @@ def export() -> Response | tuple[str, int]:
 def rows() -> str:
     """Show every cost behind a unit's sums."""
     permits.require("costs.read", actor())
-    query, today = _query(RowQuery()), clock.local_date(now())
+    query, today = load_query(RowQuery()), clock.local_date(now())
     year = query["year"] or today.year
     with transaction() as s:
         org = get_org(s, org_id=query["org_id"])
@@ -92,7 +88,7 @@ def rows() -> str:
 def entries() -> str:
     """List what was entered by hand."""
     permits.require("costs.read", actor())
-    query = _query(ListQuery())
+    query = load_query(ListQuery())
     with transaction() as s:
         narrow = {key: query[key] for key in ("q", "kind", "start_on", "end_on")}
         rows = queries.filtered(queries.visible_to(actor()), **narrow)
@@ -105,7 +101,7 @@ def entries() -> str:
 def _vehicle(vehicle_id: int, values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
     permits.require("costs.read", actor())
     today = clock.local_date(now())
-    start, end = figures.days_of(_query(PeriodQuery()), today)
+    start, end = figures.days_of(load_query(PeriodQuery()), today)
     with transaction() as s:
         car = vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
         permits.require("costs.read", actor(), org_path=car.org.path)
@@ -170,7 +166,7 @@ def per_km(vehicle_id: int) -> str:
 def lives() -> str:
     """Show whole-life costs by vehicle."""
     permits.require("costs.read", actor())
-    query = _query(LifeQuery())
+    query = load_query(LifeQuery())
     with transaction() as s:
         page = paginate(
             s, vehicles.filtered(vehicles.visible_to(actor()), q=query["q"]), number=query["page"], size=query["size"]

@@ -28,7 +28,7 @@ from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -52,7 +52,7 @@ STEPS: Mapping[str, tuple[Any, Any]] = {
 def index() -> str:
     """List cases with tabs by state."""
     permits.require("disposal.read", actor())
-    query = load(CaseQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(CaseQuery())
     with transaction() as s:
         rows = queries.filtered(queries.visible_to(actor()), q=query["q"])
         page = paginate(s, queries.filtered(rows, state=query["state"]), number=query["page"], size=query["size"])

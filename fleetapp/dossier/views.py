@@ -18,7 +18,7 @@ from fleetapp.trips import queries as trips
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.web.display import name
-from fleetapp.web.forms import load
+from fleetapp.web.forms import load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t, t_or
 
@@ -41,7 +41,7 @@ def show(vehicle_id: int) -> str:
 
 
 def _page(vehicle_id: int, typed: Mapping[str, str], errors: Mapping[str, Any]) -> str:
-    tab = load(FileQuery(), {key: value for key, value in request.args.items() if value})["tab"]
+    tab = load_query(FileQuery())["tab"]
     with transaction() as s:
         vehicle = vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
         parts = [part for part, action in PARTS if permits.may(action, actor(), org_path=vehicle.org.path)]

@@ -14,7 +14,7 @@ from fleetapp.kit.errors import Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.policies import queries as policies
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -32,7 +32,7 @@ def licences() -> list[tuple[str, str]]:
 def index() -> str:
     """List drivers and whether their licences still count."""
     permits.require("drivers.read", actor())
-    query = load(DriverQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(DriverQuery())
     today = clock.local_date(now())
     with transaction() as s:
         rows = queries.filtered(queries.visible_to(actor()), q=query["q"], licence=query["licence"])

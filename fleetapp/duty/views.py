@@ -23,7 +23,7 @@ from fleetapp.orders import queries as orders
 from fleetapp.orders.rules import DRIVEN
 from fleetapp.planning.models import Assignment
 from fleetapp.web.display import field_errors
-from fleetapp.web.forms import errors_of, load, load_form, sent_file
+from fleetapp.web.forms import errors_of, load_form, load_query, sent_file
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -138,7 +138,7 @@ def void_expense(assignment_id: int, expense_id: int) -> Response:
 def all_expenses() -> str:
     """List what drivers paid, for those who watch over it."""
     permits.require("duty.expenses", actor())
-    query = load(ExpenseQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(ExpenseQuery())
     with transaction() as s:
         rows = queries.expenses_filtered(queries.expenses_visible_to(actor()), **as_filters(query))
         page = paginate(s, rows, number=query["page"], size=query["size"])

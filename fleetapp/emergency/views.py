@@ -22,7 +22,7 @@ from fleetapp.places import queries as places
 from fleetapp.reserves import queries as reserves
 from fleetapp.reserves.rules import DECLARED
 from fleetapp.web.downloads import XLSX
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -193,7 +193,7 @@ def _said(error: FleetError) -> str:
 def history() -> str:
     """List activations and drills."""
     permits.require("emergency.read", actor())
-    query = load(ListQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(ListQuery())
     with transaction() as s:
         rows = queries.filtered(queries.visible_to(actor()), drill=query["drill"])
         page = paginate(s, rows, number=query["page"], size=query["size"])
@@ -204,7 +204,7 @@ def history() -> str:
 def year() -> str:
     """Show how fast vehicles came over a year."""
     permits.require("emergency.read", actor())
-    asked = load(YearQuery(), {name: value for name, value in request.args.items() if value})["year"]
+    asked = load_query(YearQuery())["year"]
     of = asked or clock.local_date(now()).year
     with transaction() as s:
         records = figures.of_year(s, year=of, actor=actor(), now=now())

@@ -28,7 +28,7 @@ from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import PAGE_SIZE, Page, paginate
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load, load_form, received_file
+from fleetapp.web.forms import errors_of, load_form, load_query, received_file
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -36,10 +36,6 @@ blueprint = Blueprint("energy", __name__, template_folder="templates")
 
 SHOWN_ROWS = 50
 SHOWN_ENTRIES = 60
-
-
-def _query(schema: Any) -> dict[str, Any]:
-    return load(schema, {key: value for key, value in request.args.items() if value})
 
 
 def _orgs(session: Any) -> list[tuple[int, str]]:
@@ -59,7 +55,7 @@ def kinds(values: Any = EntryKind) -> list[tuple[str, str]]:
 def index() -> str:
     """Show the ledger with its sums."""
     permits.require("energy.read", actor())
-    query = _query(EntryQuery())
+    query = load_query(EntryQuery())
     with transaction() as s:
         org_path = get_org(s, org_id=query["org_id"]).path if query["org_id"] else None
         narrow = {key: query[key] for key in ("q", "kind", "start_on", "end_on", "vehicle_id")}
@@ -75,7 +71,7 @@ def index() -> str:
 def ranking() -> str:
     """Show consumption by vehicle, far-off ones marked."""
     permits.require("energy.read", actor())
-    query = _query(RankingQuery())
+    query = load_query(RankingQuery())
     days = period(query, clock.local_date(now()))
     with transaction() as s:
         org_path = get_org(s, org_id=query["org_id"]).path if query["org_id"] else None
@@ -95,7 +91,7 @@ def ranking() -> str:
 
 def _vehicle(vehicle_id: int, values: Mapping[str, Any], errors: Mapping[str, Any], form: str = "") -> str:
     permits.require("energy.read", actor())
-    query = _query(PeriodQuery())
+    query = load_query(PeriodQuery())
     days = period(query, clock.local_date(now()))
     with transaction() as s:
         car = vehicles.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
@@ -172,7 +168,7 @@ def add_card(vehicle_id: int) -> BaseResponse | tuple[str, int]:
 def cards() -> str:
     """List the cards."""
     permits.require("energy.read", actor())
-    query = _query(CardQuery())
+    query = load_query(CardQuery())
     with transaction() as s:
         rows = queries.cards_filtered(queries.cards_visible_to(actor()), q=query["q"], state=query["state"])
         return render_template(
@@ -193,7 +189,7 @@ def move_card(card_id: int) -> BaseResponse:
 
 def _imports(errors: Mapping[str, Any]) -> str:
     permits.require("energy.read", actor())
-    query = _query(PageQuery())
+    query = load_query(PageQuery())
     with transaction() as s:
         page = paginate(s, queries.imports_visible_to(actor()), number=query["page"], size=query["size"])
         return render_template("energy/imports.html", page=page, errors=errors)

@@ -23,7 +23,7 @@ from fleetapp.policies import queries as policies
 from fleetapp.trips import picture
 from fleetapp.trips import queries as trips
 from fleetapp.web.display import km, moment, percent
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import language, t, t_or
 
@@ -47,7 +47,7 @@ def evidence(line: Mapping[str, Any]) -> str:
 def index() -> str:
     """List the clues within reach, in tabs by what they wait for."""
     permits.require("findings.read", actor())
-    query = load(FindingQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(FindingQuery())
     with transaction() as s:
         rows = queries.filtered(
             queries.visible_to(actor()), state=query["state"], rule=query["rule"], severity=query["severity"],

@@ -16,7 +16,7 @@ from fleetapp.ledgers.models import LedgerImport
 from fleetapp.ledgers.rules import AT_WORK, ImportState, LedgerKind
 from fleetapp.ledgers.schemas import CommitIn, ExportIn, ImportQuery
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form, received_file
+from fleetapp.web.forms import load_form, load_query, received_file
 from fleetapp.web.request import actor, now, shell, transaction
 from fleetapp.web.texts import language, t, t_or
 
@@ -36,7 +36,7 @@ def errors_of(error: FleetError) -> dict[str, Any]:
 
 def _index(errors: Mapping[str, Any], kind: str = "") -> str:
     permits.require("ledgers.export", actor())
-    query = load(ImportQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(ImportQuery())
     with transaction() as s:
         rows = queries.filtered(queries.visible_to(actor()), kind=query["kind"], state=query["state"])
         page = paginate(s, rows, number=query["page"], size=query["size"])

@@ -10,7 +10,7 @@ from fleetapp.notices import channels, queries, rules, service
 from fleetapp.notices.rules import ChannelName, DeliveryState
 from fleetapp.notices.schemas import CareIn, DeliveryQuery
 from fleetapp.notices.words import categories
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, shell, transaction
 from fleetapp.web.texts import t
 
@@ -20,7 +20,7 @@ STEPS = {"retry": service.retry, "suppress": service.suppress}
 
 def _page(problem: str, status: int = 200) -> tuple[str, int]:
     permits.require("notices.deliveries", actor())
-    query = load(DeliveryQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(DeliveryQuery())
     with transaction() as s:
         rows = queries.deliveries_visible_to(actor(), state=query["state"], channel=query["channel"], q=query["q"])
         page = paginate(s, rows, number=query["page"], size=query["size"])

@@ -9,7 +9,7 @@ from fleetapp.notices import queries, service
 from fleetapp.notices.rules import ChannelName, category, masked
 from fleetapp.notices.schemas import NoticeQuery
 from fleetapp.notices.words import categories, words
-from fleetapp.web.forms import errors_of, load
+from fleetapp.web.forms import errors_of, load_query
 from fleetapp.web.request import actor, find_actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -38,7 +38,7 @@ def in_templates() -> dict[str, object]:
 @blueprint.get("/notices")
 def index() -> str:
     """List one's own notices, unread ones or all."""
-    query = load(NoticeQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(NoticeQuery())
     with transaction() as s:
         page = paginate(
             s, queries.visible_to(actor(), unread=query["unread"]), number=query["page"], size=query["size"]

@@ -27,7 +27,7 @@ from fleetapp.orders.rules import OccasionState
 from fleetapp.vehicles.rules import Body
 from fleetapp.web.display import name
 from fleetapp.web.downloads import recorded
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -39,7 +39,7 @@ REFUSED = (Invalid, RuleBroken, Conflict)
 def index() -> str:
     """List events, the latest first."""
     permits.require("occasions.read", actor())
-    query = load(OccasionQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(OccasionQuery())
     with transaction() as s:
         rows = queries.visible_to(actor())
         if query["state"]:
@@ -156,7 +156,7 @@ def reserve(occasion_id: int) -> Response | tuple[str, int]:
 
 
 def _offer(occasion_id: int, errors: Mapping[str, Any], ticked: Mapping[str, Any]) -> str:
-    query = load(OfferQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(OfferQuery())
     with transaction() as s:
         occasion = queries.get_occasion(s, occasion_id=occasion_id, actor=actor())
         permits.require("occasions.run", actor(), org_path=occasion.org.path)

@@ -20,7 +20,7 @@ from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.schemas import BatchIn, ChangeIn, EditIn, VerdictIn, WaitingQuery
 from fleetapp.vehicles.rules import Body
 from fleetapp.web.display import input_moment, km
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 from fleetapp.workdays import queries as workdays
@@ -100,7 +100,7 @@ def remind(order_id: int) -> Response:
 def waiting_list() -> str:
     """List every order that is not finished with whom it waits for."""
     permits.require("orders.waiting", actor())
-    query = load(WaitingQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(WaitingQuery())
     with transaction() as s:
         path = accounts.get_org(s, org_id=query["org_id"]).path if query["org_id"] else ""
         rows = waiting.listed(actor(), step=query["step"] or "", org_path=path, only_late=query["late"], now=now())

@@ -14,7 +14,7 @@ from fleetapp.orders import desk, lists, queries, rules, service
 from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.schemas import NoteIn, OrderQuery, ReasonIn
 from fleetapp.web.display import km
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 from fleetapp.workdays import queries as workdays
@@ -55,7 +55,7 @@ COLOURS = {"approve": "green", "close": "green", "confirm": "green", "send_back"
 def index() -> str:
     """List the orders within reach, in tabs."""
     permits.require("orders.read", actor())
-    query = load(OrderQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(OrderQuery())
     start = clock.day_span(query["start_on"])[0] if query["start_on"] else None
     end = clock.day_span(query["end_on"])[1] if query["end_on"] else None
     with transaction() as s:

@@ -22,7 +22,7 @@ from fleetapp.planning.schemas import PrintIn, RegisterExportIn, RegisterQuery, 
 from fleetapp.web import display, pdf
 from fleetapp.web.display import name
 from fleetapp.web.downloads import named, recorded
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import load, load_form, load_query
 from fleetapp.web.request import actor, now, shell, transaction
 from fleetapp.web.texts import t
 
@@ -169,7 +169,7 @@ def offline() -> Response:
 def index() -> str:
     """Show every number issued in a year: used or void, with whom and why."""
     permits.require("planning.read", actor())
-    query = load(RegisterQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(RegisterQuery())
     year = query["year"] or clock.local_date(now()).year
     with transaction() as s:
         rows: Any = paper.register(actor(), year=year, org_id=query["unit"], q=query["q"], void=query["void"])

@@ -25,7 +25,7 @@ from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import VehicleState
 from fleetapp.web.display import field_errors, hour, input_moment, name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import load, load_form, load_query
 from fleetapp.web.request import actor, now, shell, transaction
 from fleetapp.web.texts import t
 
@@ -44,7 +44,7 @@ def board() -> str:
 
 def _board_page(problem: str | None) -> str:
     permits.require("planning.read", actor())
-    query = load(DayQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(DayQuery())
     on = query["day"] or clock.local_date(now())
     day = Span(*clock.day_span(on))
     with transaction() as s:

@@ -17,7 +17,7 @@ from fleetapp.policies.models import PolicyValue
 from fleetapp.policies.rules import SUBJECTS, Scope
 from fleetapp.policies.schemas import PolicyQuery, RowIn, WithdrawalIn
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t, t_or
 
@@ -63,7 +63,7 @@ def _plain(value: Decimal) -> str:
 def index() -> str:
     """List the figures in force on a day by subject, with the document each comes from."""
     permits.require("policies.read", actor())
-    query = load(PolicyQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(PolicyQuery())
     on = query["on"] or clock.local_date(now())
     with transaction() as s:
         org = get_org(s, org_id=query["org_id"]) if query["org_id"] else None

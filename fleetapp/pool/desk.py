@@ -25,7 +25,7 @@ from fleetapp.sharing.schemas import AcceptIn, FallbackIn, NoteIn, OfferIn, Reas
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Body, VehicleState
 from fleetapp.web.display import input_moment, name
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -33,10 +33,6 @@ blueprint = Blueprint("sharing", __name__, template_folder="templates")
 REFUSED = (Invalid, RuleBroken, Conflict)
 SIZE = 25
 FIELD_OF = {"sharing.above_norm": "note", "sharing.price": "price", "sharing.provider_needed": "provider"}
-
-
-def _query(schema: Any) -> dict[str, Any]:
-    return load(schema, {key: value for key, value in request.args.items() if value})
 
 
 def _orgs(s: Session, action: str) -> list[tuple[int, str]]:
@@ -62,7 +58,7 @@ def _bodies() -> list[tuple[str, str]]:
 def offers() -> str:
     """List one's own offers and those made to one's own part of the tree."""
     permits.require("sharing.read", actor())
-    query = _query(ListQuery())
+    query = load_query(ListQuery())
     with transaction() as s:
         rows = queries.standing(queries.offers_visible_to(actor()), clock.local_date(now()))
         page = paginate(s, rows, number=query["page"], size=SIZE)
@@ -119,7 +115,7 @@ def withdraw_offer(offer_id: int) -> Response:
 def requests() -> str:
     """List requests made and received with the time their answer is due."""
     permits.require("sharing.read", actor())
-    query = _query(ListQuery())
+    query = load_query(ListQuery())
     rows = queries.requests_visible_to(actor())
     if query["state"] in {state.value for state in RequestState}:
         rows = rows.where(ShareRequest.state == query["state"])
@@ -142,7 +138,7 @@ def _request_form(values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
 @blueprint.get("/pool/requests/new")
 def request_form() -> str:
     """Show the form of a request, for an order or after an offer."""
-    query = _query(NewQuery())
+    query = load_query(NewQuery())
     values: dict[str, Any] = {
         "with_driver": "true",
         "request_key": uuid.uuid4().hex,
@@ -227,7 +223,7 @@ STEPS: Mapping[str, tuple[Any, Callable[..., ShareLoan]]] = {
 def loans() -> str:
     """List loans given and taken."""
     permits.require("sharing.read", actor())
-    query = _query(ListQuery())
+    query = load_query(ListQuery())
     rows = queries.loans_visible_to(actor())
     if query["state"] in {state.value for state in LoanState}:
         rows = rows.where(ShareLoan.state == query["state"])

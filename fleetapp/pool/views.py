@@ -12,7 +12,7 @@ from fleetapp.kit.errors import Invalid
 from fleetapp.pool import chart, figures, files, queries
 from fleetapp.pool.schemas import ExportIn, PeriodQuery
 from fleetapp.vehicles.rules import Body
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("pool", __name__, template_folder="templates")
@@ -22,7 +22,7 @@ SHOWN = 50
 
 def _page(values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
     permits.require("pool.read", actor())
-    query = load(PeriodQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(PeriodQuery())
     today = clock.local_date(now())
     start_on, end_on = figures.days_of(query["start_on"], query["last_on"], today)
     on = query["on"] or today

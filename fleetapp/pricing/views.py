@@ -15,7 +15,7 @@ from fleetapp.pricing.rules import BookState, Rate, Terms
 from fleetapp.pricing.schemas import BookQuery, DraftIn
 from fleetapp.vehicles.rules import Body
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load
+from fleetapp.web.forms import errors_of, load, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -28,7 +28,7 @@ FIELD_OF = {"pricing.too_late": "valid_from", "pricing.same_day": "valid_from"}
 def index() -> str:
     """List the versions."""
     permits.require("pricing.read", actor())
-    query = load(BookQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(BookQuery())
     today = clock.local_date(now())
     with transaction() as s:
         page = paginate(s, queries.visible_to(actor()), number=query["page"], size=query["size"])

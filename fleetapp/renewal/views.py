@@ -15,7 +15,7 @@ from fleetapp.renewal import chart, queries, rules, service
 from fleetapp.renewal.models import RenewalRun
 from fleetapp.renewal.schemas import PathQuery, PlanForm
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, shell, transaction
 
 blueprint = Blueprint("renewal", __name__, template_folder="templates")
@@ -33,7 +33,7 @@ def path() -> str:
 
 def _path(values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
     permits.require("renewal.read", actor())
-    query = load(PathQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(PathQuery())
     today = clock.local_date(now())
     with transaction() as s:
         orgs = [

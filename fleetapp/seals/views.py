@@ -29,7 +29,7 @@ from fleetapp.seals.schemas import (
 )
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -160,7 +160,7 @@ def step(campaign_id: int, action: str) -> Response | tuple[str, int]:
 def records(campaign_id: int) -> str:
     """List the vehicles under a notice with tabs by state."""
     permits.require("seals.read", actor())
-    query = load(RecordQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(RecordQuery())
     with transaction() as s:
         campaign = queries.get_campaign(s, campaign_id=campaign_id, actor=actor())
         rows = queries.filtered(

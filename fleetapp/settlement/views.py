@@ -29,7 +29,7 @@ from fleetapp.settlement.schemas import (
     StatementQuery,
 )
 from fleetapp.web.downloads import TYPES, named
-from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.forms import errors_of, load, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -37,15 +37,11 @@ blueprint = Blueprint("settlement", __name__, template_folder="templates")
 MONTHS_SHOWN = 12
 
 
-def _query(schema: Any) -> dict[str, Any]:
-    return load(schema, {key: value for key, value in request.args.items() if value})
-
-
 @blueprint.get("/statements")
 def index() -> str:
     """List statements with tabs by state; above them what each month came to."""
     permits.require("settlement.read", actor())
-    query, today = _query(StatementQuery()), clock.local_date(now())
+    query, today = load_query(StatementQuery()), clock.local_date(now())
     since = date(today.year - 1, today.month, 1)
     with transaction() as s:
         rows = queries.filtered(
@@ -168,7 +164,7 @@ def export(statement_id: int, kind: str) -> Response | tuple[str, int]:
 def gaps() -> str:
     """List the confirmed orders that cannot be charged yet."""
     permits.require("settlement.read", actor())
-    query = _query(PageQuery())
+    query = load_query(PageQuery())
     with transaction() as s:
         page = paginate(s, queries.gaps(actor()), number=query["page"], size=query["size"])
         readable = orders.readable(s, order_ids=[gap.order_id for gap in page.items], actor=actor())

@@ -14,7 +14,7 @@ from fleetapp.policies import queries as policies
 from fleetapp.trips import picture, queries, service
 from fleetapp.trips.models import Trip
 from fleetapp.trips.schemas import KINDS, PurposeQuery, TripQuery
-from fleetapp.web.forms import load
+from fleetapp.web.forms import load, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -29,7 +29,7 @@ NEIGHBOURS = timedelta(hours=12)
 def index() -> str:
     """List the trips of the last days, or of the period asked for."""
     permits.require("trips.read", actor())
-    query = load(TripQuery(), {name: value for name, value in request.args.items() if value})
+    query = load_query(TripQuery())
     if not (query["start_on"] or query["end_on"] or query["order_id"]):
         query["end_on"] = clock.local_date(now())
         query["start_on"] = query["end_on"] - timedelta(days=DEFAULT_DAYS - 1)

@@ -41,7 +41,7 @@ from fleetapp.upkeep.schemas import (
 )
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
-from fleetapp.web.forms import load
+from fleetapp.web.forms import load_query
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("work", __name__, template_folder="templates")
@@ -64,7 +64,7 @@ STEPS: Mapping[str, tuple[Any, Any]] = {
 def index() -> str:
     """List work orders with tabs by state."""
     permits.require("upkeep.read", actor())
-    query = load(WorkQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(WorkQuery())
     with transaction() as s:
         rows = queries.filtered(queries.visible_to(actor()), q=query["q"])
         page = paginate(s, queries.filtered(rows, state=query["state"]), number=query["page"], size=query["size"])
@@ -188,7 +188,7 @@ def add_line(order_id: int) -> Answer:
 def incidents() -> str:
     """List accidents and violations with tabs by state."""
     permits.require("upkeep.overview", actor())
-    query = load(IncidentQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(IncidentQuery())
     with transaction() as s:
         page = paginate(
             s, queries.incidents(actor(), state=query["state"], q=query["q"]), number=query["page"], size=query["size"]

@@ -22,7 +22,7 @@ from fleetapp.vehicles import rules as vehicle_rules
 from fleetapp.vehicles.rules import DocumentKind, Energy
 from fleetapp.vehicles.schemas import DocumentIn
 from fleetapp.web.display import name
-from fleetapp.web.forms import load
+from fleetapp.web.forms import load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -45,7 +45,7 @@ def _own_orgs(session: Session, action: str) -> list[tuple[int, str]]:
 def index() -> str:
     """Show what comes due: a picture of the year, a month as a calendar, and the list, the overdue first."""
     permits.require("upkeep.overview", actor())
-    query = load(DueQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(DueQuery())
     today = clock.local_date(now())
     first = date.fromisoformat(f"{query['month']}-01") if query["month"] else None
     with transaction() as s:

@@ -26,7 +26,7 @@ from fleetapp.vehicles.rules import (
 )
 from fleetapp.vehicles.schemas import DocumentIn, DocumentVoidIn, StateIn, VehicleForm, VehiclePatch, VehicleQuery
 from fleetapp.web.display import name
-from fleetapp.web.forms import load, load_form
+from fleetapp.web.forms import load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -73,7 +73,7 @@ def choices(values: Any, prefix: str) -> list[tuple[str, str]]:
 def index() -> str:
     """List vehicles with search, filters and how many are in each state."""
     permits.require("vehicles.read", actor())
-    query = load(VehicleQuery(), {key: value for key, value in request.args.items() if value})
+    query = load_query(VehicleQuery())
     with transaction() as s:
         org_path = get_org(s, org_id=query["org_id"]).path if query["org_id"] else None
         others = {key: query[key] for key in ("q", "category", "energy")}

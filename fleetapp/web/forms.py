@@ -39,6 +39,14 @@ def errors_of(error: FleetError, field_of: Mapping[str, str] = MappingProxyType(
     return {field_of.get(error.code, ""): [t(error.code, **error.params)]}
 
 
+def load_query(schema: Schema) -> dict[str, Any]:
+    """Load the query string with a schema; empty inputs count as not given.
+
+    :raises Invalid: with the messages of each field.
+    """
+    return load(schema, {name: value for name, value in request.args.items() if value})
+
+
 def load(schema: Schema, data: Any) -> dict[str, Any]:
     """Load any mapping with a schema.
 
