@@ -1,6 +1,7 @@
 """Reading of organisations, accounts and grants."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, literal, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -25,6 +26,12 @@ def within_reach(actor: Actor, action: str) -> ColumnElement[bool]:
     """Return the condition that a joined ``Organisation`` is one where the permission table opens ``action`` to the actor."""
     paths = actor.paths({*permits.table()[action].roles, Role.SYSTEM})
     return or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
+
+
+def inside(column: Any, action: str, actor: Actor) -> ColumnElement[bool]:
+    """Return the condition that an organisation's id lies where the permission table opens ``action`` to the actor."""
+    found: ColumnElement[bool] = column.in_(select(Organisation.id).where(within_reach(actor, action)))
+    return found
 
 
 def get_org(session: Session, *, org_id: int) -> Organisation:

@@ -17,8 +17,8 @@ from fleetapp.kit.errors import Conflict, RuleBroken
 from fleetapp.notices import service as notices
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.orders.rules import OrderState
-from fleetapp.planning import queries as planning
 from fleetapp.planning.models import Assignment
 from fleetapp.vehicles import queries as vehicle_queries
 from fleetapp.vehicles import service as vehicles
@@ -51,7 +51,7 @@ def report(
     :raises RuleBroken: odometer missing or going back, time in the future, or ``duty.joined_waits``.
     """
     session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7))"), {"key": idempotency_key})
-    planning.lock_planning(session)  # nobody joins or leaves the journey meanwhile
+    lock_bookings(session)  # nobody joins or leaves the journey meanwhile
     duty = queries.get_duty(session, assignment_id=assignment_id, actor=actor)
     known = queries.find_event(session, idempotency_key=idempotency_key)
     journey = queries.journey_of(session, duty=duty, actor=actor)

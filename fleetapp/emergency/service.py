@@ -20,6 +20,7 @@ from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders import urgent as urgent_orders
 from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.orders.rules import ASSIGNED, OrderAction, OrderKind, Purpose, Stop
 from fleetapp.planning import holds, urgent
 from fleetapp.planning import queries as planning
@@ -86,7 +87,7 @@ def confirm(
     :raises Conflict: ``emergency.active_already``, somebody else was faster; ``emergency.changed``, the preview no longer holds.
     :raises RuleBroken: ``emergency.wrong_step``, ``emergency.nobody_chosen``, ``emergency.no_driver``, ``planning.why.*``.
     """
-    planning.lock_planning(session)
+    lock_bookings(session)
     activation = _held(session, activation_id, "emergency.activate", actor)
     if activation.state == ActivationState.ACTIVE:
         return activation
@@ -124,7 +125,7 @@ def call_more(
     :raises Conflict: ``emergency.changed``.
     :raises RuleBroken: ``emergency.wrong_step``, ``emergency.nobody_chosen``, ``emergency.no_driver``.
     """
-    planning.lock_planning(session)
+    lock_bookings(session)
     activation = _held(session, activation_id, "emergency.activate", actor)
     rules.next_state(activation.state, Step.CALL_MORE)
     there = {
@@ -146,7 +147,7 @@ def send(
 
     :raises RuleBroken: ``emergency.wrong_step``, ``planning.why.*``.
     """
-    planning.lock_planning(session)
+    lock_bookings(session)
     activation = _held(session, activation_id, "emergency.activate", actor)
     rules.next_state(activation.state, Step.SEND)
     ready = [
@@ -192,7 +193,7 @@ def stand_down(session: Session, *, activation_id: int, note: str, actor: Actor,
 
     :raises RuleBroken: ``emergency.wrong_step``.
     """
-    planning.lock_planning(session)
+    lock_bookings(session)
     activation = _held(session, activation_id, "emergency.activate", actor)
     if activation.state == ActivationState.STOOD_DOWN:
         return activation

@@ -18,6 +18,7 @@ from fleetapp.occasions.models import OccasionEvent, OccasionShift
 from fleetapp.occasions.rules import OccasionAction
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import Occasion
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.orders.rules import OccasionState
 from fleetapp.planning import holds
 from fleetapp.planning import queries as planning
@@ -111,7 +112,7 @@ def reserve(
     rules.check_open(occasion.state)
     if not (vehicle_ids or driver_ids):
         raise RuleBroken("occasions.none_chosen")
-    planning.lock_planning(session)
+    lock_bookings(session)
     planning.lock_vehicles(session, vehicle_ids)
     cars = [vehicles.get_vehicle(session, vehicle_id=one, actor=actor) for one in sorted(set(vehicle_ids))]
     people = [drivers.get_driver(session, driver_id=one, actor=actor) for one in sorted(set(driver_ids))]

@@ -29,7 +29,6 @@ from fleetapp.orders.rules import ChangeState, OrderKind, OrderState
 
 CONTENT = text("SELECT order_content(o) FROM travel_order o WHERE o.id = :id")
 # Bookings belong to the slice above; the database moves them along with the hours and tells whether they still cover the order.
-ONE_WRITER = text("SELECT pg_advisory_xact_lock(hashtext('planning'))")
 BOOKED = text("SELECT order_booked(:id)")
 MOMENTS = ("start_at", "end_at")
 PLAIN = ("passengers", "passenger_count", "contact", "body", "area", "route_m")
@@ -52,7 +51,7 @@ def request(
     :raises RuleBroken: ``orders.change_reason``, ``change_nothing``, ``change_started``, or what an application is refused for.
     :raises Conflict: ``orders.change_open``, another one is under way.
     """
-    session.execute(ONE_WRITER)
+    queries.lock_bookings(session)
     order = queries.lock_order(session, order_id=order_id, actor=actor)
     permits.require("orders.change", actor, org_path=order.org.path, owner_id=order.applicant_id, state=order.state)
     if not reason.strip():
@@ -110,7 +109,7 @@ def decide(
     :raises Conflict: ``orders.change_decided``.
     :raises RuleBroken: ``orders.change_stale``, the order went on meanwhile.
     """
-    session.execute(ONE_WRITER)
+    queries.lock_bookings(session)
     change = queries.get_change(session, change_id=change_id)
     order = queries.lock_order(session, order_id=change.order_id, actor=actor)
     change = queries.get_change(session, change_id=change_id, lock=True)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from fleetapp.audit import service as audit
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.spans import Span
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.planning import queries
 from fleetapp.planning.models import Hold, HoldCause
 
@@ -29,7 +30,7 @@ def hold(
 
     The database refuses what is kept already (``ex_hold_*``) or has orders of something else (``ck_hold_assignment``).
     """
-    queries.lock_planning(session)
+    lock_bookings(session)
     during = Range(span.start, span.end)
     common = {"org_id": org_id, "during": during, "cause": cause, "cause_id": cause_id,
               "held_by": actor.user_id, "held_at": now}  # fmt: skip
@@ -53,7 +54,7 @@ def unhold(
     hold_ids: Collection[int] | None = None,
 ) -> Sequence[Hold]:
     """Give back what is kept for a cause, all of it or some; what is given back already stays as it is."""
-    queries.lock_planning(session)
+    lock_bookings(session)
     found = queries.held_for(session, cause=cause, cause_id=cause_id, hold_ids=hold_ids)
     for row in found:
         row.released_at = now

@@ -16,6 +16,7 @@ from fleetapp.kit.spans import Span
 from fleetapp.notices import service as notices
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.planning import bridge, lending, pooling, queries, rules, service, turns
 from fleetapp.planning.models import Assignment, JourneyStop
 from fleetapp.planning.pooling import Joint, Rider
@@ -82,7 +83,7 @@ def join(
     :raises Conflict: the order has another vehicle, or vehicle or driver are taken by another journey.
     :raises RuleBroken: ``planning.journey_gone`` over or given back; a person in two parts; ``planning.why.*``.
     """
-    queries.lock_planning(session)
+    lock_bookings(session)
     order = order_queries.lock_order(session, order_id=order_id, actor=actor)
     held = queries.active_of(session, order_id=order_id)
     if held is not None:

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select, text
+from sqlalchemy import Row, Select, or_, select
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session, joinedload
 
-from fleetapp.accounts.models import Organisation, UserAccount
-from fleetapp.accounts.queries import within_reach
+from fleetapp.accounts.models import UserAccount
+from fleetapp.accounts.queries import inside
 from fleetapp.drivers import queries as drivers
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
@@ -30,13 +30,6 @@ from fleetapp.vehicles.models import Vehicle
 
 SHARED = frozenset({OrderState.DISPATCHED, OrderState.DRIVER_ACCEPTED, OrderState.CHECKED_OUT, OrderState.EN_ROUTE})
 """States in which a journey can still take others in."""
-ONE_WRITER = text("SELECT pg_advisory_xact_lock(hashtext('planning'))")
-
-
-def _inside(column: Any, action: str, actor: Actor) -> ColumnElement[bool]:
-    within = within_reach(actor, action)
-    inside: ColumnElement[bool] = column.in_(select(Organisation.id).where(within))
-    return inside
 
 
 def visible_to(actor: Actor) -> Select[Assignment]:
@@ -47,8 +40,8 @@ def visible_to(actor: Actor) -> Select[Assignment]:
         .where(
             Assignment.state == AssignmentState.ACTIVE,
             or_(
-                _inside(Assignment.org_id, "planning.read", actor),
-                _inside(Assignment.order_org_id, "planning.read", actor),
+                inside(Assignment.org_id, "planning.read", actor),
+                inside(Assignment.order_org_id, "planning.read", actor),
             ),
         )
         .options(
@@ -66,15 +59,6 @@ def visible_to(actor: Actor) -> Select[Assignment]:
 def between(query: Select[Assignment], span: Span) -> Select[Assignment]:
     """Narrow assignments to those that hold their vehicle at any time of a span."""
     return query.where(Assignment.during.overlaps(Range(span.start, span.end)))
-
-
-def lock_planning(session: Session) -> None:
-    """Wait for whoever is assigning or releasing; until the end of the transaction nobody else does.
-
-    One writer at a time costs nothing, as the audit chain puts all writers in order anyway, and it means that
-    writers who hold several vehicles never wait for each other in a circle.
-    """
-    session.execute(ONE_WRITER)
 
 
 def lock_vehicles(session: Session, vehicle_ids: Iterable[int]) -> None:
@@ -317,7 +301,7 @@ def runs_visible_to(actor: Actor) -> Select[PlanRun]:
     """Return the runs within reach, the newest first."""
     return (
         select(PlanRun)
-        .where(_inside(PlanRun.org_id, "planning.read", actor))
+        .where(inside(PlanRun.org_id, "planning.read", actor))
         .options(joinedload(PlanRun.org), joinedload(PlanRun.requester))
         .order_by(PlanRun.id.desc())
     )
@@ -332,7 +316,7 @@ def recent_runs(session: Session, *, actor: Actor, limit: int = 6) -> Sequence[R
     query = (
         select(*columns)
         .join(UserAccount, UserAccount.id == PlanRun.requested_by)
-        .where(_inside(PlanRun.org_id, "planning.read", actor))
+        .where(inside(PlanRun.org_id, "planning.read", actor))
         .order_by(PlanRun.id.desc())
         .limit(limit)
     )

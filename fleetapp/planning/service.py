@@ -19,6 +19,7 @@ from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders import service as orders
 from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.orders.rules import OrderAction, OrderState
 from fleetapp.planning import bookings, bridge, floors, lending, queries, rules, tell
 from fleetapp.planning.models import Assignment, AssignmentState, PlanRun, RunState
@@ -98,7 +99,7 @@ def confirm(
         raise RuleBroken("planning.not_in_run", orders=", ".join(str(order_id) for order_id in sorted(unknown)))
     chosen = [p for p in proposals.values() if order_ids is None or p.order_id in set(order_ids)]
     # Everything that others may wait for is held before the first audit entry, always in the same order.
-    queries.lock_planning(session)
+    lock_bookings(session)
     queries.lock_orders(session, [p.order_id for p in chosen])
     queries.lock_vehicles(session, [p.vehicle_id for p in chosen])
     known = queries.orders_by_id(session, order_ids=[p.order_id for p in chosen], actor=actor)
@@ -154,7 +155,7 @@ def assign(
         another vehicle (``planning.already_assigned``).
     :raises RuleBroken: a person in two parts, the journey over, or ``planning.why.*`` for what the judge refuses.
     """
-    queries.lock_planning(session)
+    lock_bookings(session)
     order = order_queries.lock_order(session, order_id=order_id, actor=actor)
     held = queries.active_of(session, order_id=order_id)
     if held is not None:
@@ -190,7 +191,7 @@ def release(session: Session, *, order_id: int, reason: str, actor: Actor, now: 
     :raises NotAllowed: not a dispatcher of the unit, or the vehicle has left already.
     :raises RuleBroken: ``orders.reason_needed``.
     """
-    queries.lock_planning(session)
+    lock_bookings(session)
     order = order_queries.lock_order(session, order_id=order_id, actor=actor)
     where: dict[str, Any] = {"org_path": order.org.path, "owner_id": order.applicant_id}
     if order.state == OrderState.APPROVED:
@@ -208,7 +209,7 @@ def cancel(session: Session, *, order_id: int, reason: str, actor: Actor, now: d
     :raises NotAllowed: not the applicant's, the unit's or the dispatcher's to cancel, or the vehicle has left already.
     :raises RuleBroken: ``orders.reason_needed``.
     """
-    queries.lock_planning(session)
+    lock_bookings(session)
     order = order_queries.lock_order(session, order_id=order_id, actor=actor)
     where: dict[str, Any] = {"org_path": order.org.path, "owner_id": order.applicant_id}
     if order.state == OrderState.CANCELLED:

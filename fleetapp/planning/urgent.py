@@ -10,6 +10,7 @@ from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.orders.rules import OrderAction
 from fleetapp.planning import bookings, lending, queries, rules, service
 from fleetapp.planning.models import Assignment
@@ -29,7 +30,7 @@ def send(
     :raises RuleBroken: a person in two parts, or ``planning.why.*`` for what no dispatcher may decide against.
     :raises Conflict: vehicle or driver is booked (from the database).
     """
-    queries.lock_planning(session)
+    lock_bookings(session)
     rules.check_separation(actor_id=actor.user_id, approver_id=order.approver_id, driver_user_id=driver.user_id)
     limits = queries.figures(session, now=now, org_path=order.org.path)
     said = lending.of_holder(session, vehicle=vehicle, order=order, figures=limits, now=now)
@@ -49,6 +50,6 @@ def take_back(
 
     :raises RuleBroken: ``orders.wrong_step``, the vehicle has left already.
     """
-    queries.lock_planning(session)
+    lock_bookings(session)
     order = order_queries.hold_order(session, order_id=order_id)
     return service.give_back(session, order=order, action=action, reason=reason, actor=actor, now=now)

@@ -14,6 +14,7 @@ from fleetapp.notices import service as notices
 from fleetapp.orders import queries as orders
 from fleetapp.orders import service as order_service
 from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.orders.rules import OrderAction, OrderState
 from fleetapp.policies import queries as policies
 from fleetapp.sharing import queries, rules
@@ -40,7 +41,7 @@ def outsource(
     :raises Conflict: ``sharing.outsourced_otherwise``.
     :raises RuleBroken: ``sharing.price``, ``sharing.above_norm``, ``sharing.provider_needed``.
     """
-    queries.lock_sharing(session)
+    lock_bookings(session)
     order = orders.lock_order(session, order_id=order_id, actor=actor)
     there = queries.fallback_of(session, order_id=order.id)
     if there is not None and order.state == OrderState.OUTSOURCED:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, text
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 
 from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation, OrgKind
-from fleetapp.accounts.queries import within_reach
+from fleetapp.accounts.queries import inside, within_reach
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
@@ -23,13 +23,6 @@ from fleetapp.sharing.models import Fallback, ShareEvent, ShareLoan, ShareOffer,
 from fleetapp.sharing.rules import LIVING, Loan, Offer, RequestState
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import VehicleState
-
-ONE_WRITER = text("SELECT pg_advisory_xact_lock(hashtext('planning'))")
-
-
-def _inside(column: Any, action: str, actor: Actor) -> ColumnElement[bool]:
-    inside: ColumnElement[bool] = column.in_(select(Organisation.id).where(within_reach(actor, action)))
-    return inside
 
 
 def offers_visible_to(actor: Actor) -> Select[ShareOffer]:
@@ -43,7 +36,7 @@ def offers_visible_to(actor: Actor) -> Select[ShareOffer]:
     return (
         select(ShareOffer)
         .where(
-            or_(_inside(ShareOffer.org_id, "sharing.read", actor), offered, ShareOffer.to_org_id.is_(None) & reach.exists())
+            or_(inside(ShareOffer.org_id, "sharing.read", actor), offered, ShareOffer.to_org_id.is_(None) & reach.exists())
         )
         .options(joinedload(ShareOffer.org), joinedload(ShareOffer.to_org), joinedload(ShareOffer.vehicle))
         .order_by(ShareOffer.priority, ShareOffer.id.desc())
@@ -71,7 +64,7 @@ def requests_visible_to(actor: Actor) -> Select[ShareRequest]:
     return (
         select(ShareRequest)
         .where(
-            or_(_inside(ShareRequest.org_id, "sharing.read", actor), _inside(ShareRequest.to_org_id, "sharing.read", actor))
+            or_(inside(ShareRequest.org_id, "sharing.read", actor), inside(ShareRequest.to_org_id, "sharing.read", actor))
         )
         .options(joinedload(ShareRequest.org), joinedload(ShareRequest.to_org), joinedload(ShareRequest.order),
                  joinedload(ShareRequest.wanted))
@@ -91,11 +84,6 @@ def get_request(session: Session, *, request_id: int, actor: Actor, lock: bool =
     if found is None:
         raise NotFound("kit.not_found")
     return found
-
-
-def lock_sharing(session: Session) -> None:
-    """Wait for whoever is lending or assigning: the same queue as planning's, so that a loan and an order never cross."""
-    session.execute(ONE_WRITER)
 
 
 def get_vehicle(session: Session, *, vehicle_id: int, actor: Actor, action: str) -> Vehicle:
@@ -166,7 +154,7 @@ def loans_visible_to(actor: Actor) -> Select[ShareLoan]:
     """Return the loans from and to units within reach, living ones first, the latest first."""
     return (
         select(ShareLoan)
-        .where(or_(_inside(ShareLoan.org_id, "sharing.read", actor), _inside(ShareLoan.to_org_id, "sharing.read", actor)))
+        .where(or_(inside(ShareLoan.org_id, "sharing.read", actor), inside(ShareLoan.to_org_id, "sharing.read", actor)))
         .options(joinedload(ShareLoan.org), joinedload(ShareLoan.to_org), joinedload(ShareLoan.vehicle),
                  joinedload(ShareLoan.request), joinedload(ShareLoan.driver).joinedload(Driver.user))
         .order_by(ShareLoan.state.not_in(LIVING), func.lower(ShareLoan.during).desc(), ShareLoan.id.desc())
@@ -288,7 +276,7 @@ def borrowed(session: Session, *, actor: Actor, action: str, span: Span) -> tupl
         select(ShareLoan)
         .where(
             ShareLoan.state.in_(LIVING), ShareLoan.during.overlaps(Range(span.start, span.end)),
-            _inside(ShareLoan.to_org_id, action, actor),
+            inside(ShareLoan.to_org_id, action, actor),
         )
         .options(joinedload(ShareLoan.vehicle).options(joinedload(Vehicle.org), joinedload(Vehicle.parking)),
                  joinedload(ShareLoan.driver).options(joinedload(Driver.user), joinedload(Driver.org)))
@@ -341,7 +329,7 @@ def fallbacks_visible_to(actor: Actor) -> Select[Fallback]:
     """Return the journeys served otherwise of units within reach, the newest first."""
     return (
         select(Fallback)
-        .where(_inside(Fallback.org_id, "sharing.read", actor))
+        .where(inside(Fallback.org_id, "sharing.read", actor))
         .options(joinedload(Fallback.order).joinedload(TravelOrder.org))
         .order_by(Fallback.id.desc())
     )

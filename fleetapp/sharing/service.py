@@ -18,6 +18,7 @@ from fleetapp.kit.spans import Span
 from fleetapp.notices import service as notices
 from fleetapp.orders import queries as orders
 from fleetapp.orders import service as order_service
+from fleetapp.orders.queries import lock_bookings
 from fleetapp.orders.rules import OrderState
 from fleetapp.policies import queries as policies
 from fleetapp.sharing import queries, rules
@@ -158,7 +159,7 @@ def accept(
     :raises RuleBroken: ``sharing.not_yours``, ``sharing.seats``, ``sharing.driver_needed``, ``driver_not_needed``,
         ``driver_other``, ``driver_licence``.
     """
-    queries.lock_sharing(session)
+    lock_bookings(session)
     request = queries.get_request(session, request_id=request_id, actor=actor, lock=True)
     where: dict[str, Any] = {"org_path": request.to_org.path, "owner_id": request.created_by}
     there = queries.loan_of_request(session, request_id=request.id)
@@ -229,7 +230,7 @@ def recall(session: Session, *, loan_id: int, at: datetime, reason: str, actor: 
 
     :raises RuleBroken: ``sharing.recall_notice``, ``sharing.recall_late``.
     """
-    queries.lock_sharing(session)
+    lock_bookings(session)
     loan = queries.get_loan(session, loan_id=loan_id, actor=actor, lock=True)
     permits.require("sharing.recall", actor, org_path=loan.org.path, state=loan.state)
     after = rules.next_loan(loan.state, LoanAction.RECALL)
@@ -247,7 +248,7 @@ def call_off(session: Session, *, loan_id: int, reason: str, actor: Actor, now: 
 
     :raises RuleBroken: ``sharing.begun``, ``sharing.recall_notice``.
     """
-    queries.lock_sharing(session)
+    lock_bookings(session)
     loan = queries.get_loan(session, loan_id=loan_id, actor=actor, lock=True)
     after = rules.next_loan(loan.state, LoanAction.CALL_OFF)
     span = queries.span_of(loan)
@@ -271,7 +272,7 @@ def give_back(session: Session, *, loan_id: int, reason: str, actor: Actor, now:
     :raises RuleBroken: ``sharing.not_begun``.
     :raises Conflict: at the end, ``sharing.still_out``: it is on a journey.
     """
-    queries.lock_sharing(session)
+    lock_bookings(session)
     loan = queries.get_loan(session, loan_id=loan_id, actor=actor, lock=True)
     permits.require("sharing.give_back", actor, org_path=loan.to_org.path, state=loan.state)
     after = rules.next_loan(loan.state, LoanAction.GIVE_BACK)
