@@ -20,7 +20,7 @@ from fleetapp.disposal.schemas import (
 )
 from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import page_headers, step_maker
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_disposal", __name__, url_prefix="/api/v1", description="Disposal of vehicles")
@@ -55,19 +55,7 @@ class OneDisposal(MethodView):
             return queries.get_case(session, case_id=case_id, actor=actor())
 
 
-def _step(path: str, schema: type, function: Any, words: str, **fixed: Any) -> None:
-    """Add the endpoint of one step of a case."""
-
-    class Step(MethodView):
-        @blueprint.arguments(schema)
-        @blueprint.response(200, CaseOut)
-        def post(self, data: dict[str, Any], case_id: int) -> Any:
-            with transaction() as session:
-                return function(session, case_id=case_id, **data, **fixed, actor=actor(), now=now())
-
-    Step.__name__ = Step.__qualname__ = f"Disposal{path.title()}"
-    Step.post.__doc__ = words
-    blueprint.route(f"/disposals/<int:case_id>/{path}")(Step)
+_step = step_maker(blueprint, "/disposals/<int:case_id>", CaseOut, "Disposal")
 
 
 _step("withdrawal", NoteIn, service.withdraw, "Take the request back.")

@@ -11,7 +11,7 @@ from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.pricing import queries, service
 from fleetapp.pricing.schemas import BookOut, BookQuery, DraftIn, EditIn, EstimateQuery, NothingIn, QuoteOut
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import page_headers, step_maker
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -54,24 +54,12 @@ class OneBook(MethodView):
             return service.edit(session, book_id=book_id, **data, actor=actor(), now=now())
 
 
-def _step(path: str, function: Any, words: str) -> None:
-    """Add the endpoint of one step of a version."""
-
-    class Step(MethodView):
-        @blueprint.arguments(NothingIn)
-        @blueprint.response(200, BookOut)
-        def post(self, _: dict[str, Any], book_id: int) -> Any:
-            with transaction() as session:
-                return function(session, book_id=book_id, actor=actor(), now=now())
-
-    Step.__name__ = Step.__qualname__ = f"PriceBook{path.title()}"
-    Step.post.__doc__ = words
-    blueprint.route(f"/price-books/<int:book_id>/{path}")(Step)
+_step = step_maker(blueprint, "/price-books/<int:book_id>", BookOut, "PriceBook")
 
 
-_step("copy", service.copy, "Write a draft with the prices of this version.")
-_step("publication", service.publish, "Publish a draft written by somebody else.")
-_step("discarding", service.discard, "Give a draft up.")
+_step("copy", NothingIn, service.copy, "Write a draft with the prices of this version.")
+_step("publication", NothingIn, service.publish, "Publish a draft written by somebody else.")
+_step("discarding", NothingIn, service.discard, "Give a draft up.")
 
 
 @blueprint.route("/price-books/estimate")

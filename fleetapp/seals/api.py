@@ -24,7 +24,7 @@ from fleetapp.seals.schemas import (
     RecordOut,
     RecordQuery,
 )
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import page_headers, step_maker
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_seals", __name__, url_prefix="/api/v1", description="Sealing of vehicles over holidays")
@@ -85,19 +85,7 @@ class CampaignRecords(MethodView):
             return list(page.items), page_headers(page)
 
 
-def _step(path: str, schema: type, function: Any, words: str) -> None:
-    """Add the endpoint of one step of a notice."""
-
-    class Step(MethodView):
-        @blueprint.arguments(schema)
-        @blueprint.response(200, CampaignOut)
-        def post(self, data: dict[str, Any], campaign_id: int) -> Any:
-            with transaction() as session:
-                return function(session, campaign_id=campaign_id, **data, actor=actor(), now=now())
-
-    Step.__name__ = Step.__qualname__ = f"Campaign{path.title()}"
-    Step.post.__doc__ = words
-    blueprint.route(f"/seals/campaigns/<int:campaign_id>/{path}")(Step)
+_step = step_maker(blueprint, "/seals/campaigns/<int:campaign_id>", CampaignOut, "Campaign")
 
 
 _step("publication", PublishIn, service.publish, "Publish: every vehicle in service of the scope is to be sealed.")

@@ -8,7 +8,6 @@ from flask_smorest import Blueprint
 from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
 from fleetapp.settlement import queries, service
-from fleetapp.settlement.models import Statement
 from fleetapp.settlement.schemas import (
     AdjustIn,
     AdjustmentOut,
@@ -22,7 +21,7 @@ from fleetapp.settlement.schemas import (
     StatementQuery,
     WholeOut,
 )
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import page_headers, step_maker
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_settlement", __name__, url_prefix="/api/v1", description="Settlement of paid service")
@@ -61,20 +60,7 @@ class OneStatement(MethodView):
             }
 
 
-def _step(path: str, schema: type, function: Any, words: str) -> None:
-    """Add the endpoint of one step of a statement."""
-
-    class Step(MethodView):
-        @blueprint.arguments(schema)
-        @blueprint.response(200, StatementOut)
-        def post(self, data: dict[str, Any], statement_id: int) -> Statement:
-            with transaction() as session:
-                made: Statement = function(session, statement_id=statement_id, **data, actor=actor(), now=now())
-                return made
-
-    Step.__name__ = Step.__qualname__ = f"Statement{path.title()}"
-    Step.post.__doc__ = words
-    blueprint.route(f"/statements/<int:statement_id>/{path}")(Step)
+_step = step_maker(blueprint, "/statements/<int:statement_id>", StatementOut, "Statement")
 
 
 _step("issue", NothingIn, service.issue, "Issue a draft whose month is over.")

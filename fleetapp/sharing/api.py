@@ -29,7 +29,7 @@ from fleetapp.sharing.schemas import (
     RequestOut,
     RequestQuery,
 )
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import page_headers, step_maker
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_sharing", __name__, url_prefix="/api/v1", description="Sharing of vehicles")
@@ -146,20 +146,7 @@ class Loans(MethodView):
             return list(page.items), page_headers(page)
 
 
-def _step(path: str, schema: type, function: Any, words: str) -> None:
-    """Add the endpoint of one step of a loan."""
-
-    class Step(MethodView):
-        @blueprint.arguments(schema)
-        @blueprint.response(200, LoanOut)
-        def post(self, data: dict[str, Any], loan_id: int) -> ShareLoan:
-            with transaction() as session:
-                found: ShareLoan = function(session, loan_id=loan_id, **data, actor=actor(), now=now())
-                return found
-
-    Step.__name__ = Step.__qualname__ = f"Loan{path.title().replace('-', '')}"
-    Step.post.__doc__ = words
-    blueprint.route(f"/share-loans/<int:loan_id>/{path}")(Step)
+_step = step_maker(blueprint, "/share-loans/<int:loan_id>", LoanOut, "Loan")
 
 
 _step("recall", RecallIn, service.recall, "Call the vehicle back for its holder.")

@@ -1,6 +1,5 @@
 """Work orders, suppliers, plans, readings, incidents and what comes due under ``/api/v1``."""
 
-from collections.abc import Callable
 from typing import Any
 
 from flask.views import MethodView
@@ -41,7 +40,7 @@ from fleetapp.upkeep.schemas import (
 )
 from fleetapp.vehicles import odometer
 from fleetapp.vehicles import queries as vehicles
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import page_headers, step_maker
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_upkeep", __name__, url_prefix="/api/v1", description="Upkeep: work orders, plans, due dates")
@@ -97,21 +96,7 @@ class OneWorkOrder(MethodView):
             return queries.get_order(session, order_id=order_id, actor=actor())
 
 
-def _step(
-    path: str, schema: type, function: Callable[..., Any], words: str, *, out: type = WorkOut, status: int = 200, **fixed: Any
-) -> None:  # fmt: skip
-    """Add the endpoint of one step of a work order."""
-
-    class Step(MethodView):
-        @blueprint.arguments(schema)
-        @blueprint.response(status, out)
-        def post(self, data: dict[str, Any], order_id: int) -> Any:
-            with transaction() as session:
-                return function(session, order_id=order_id, **data, **fixed, actor=actor(), now=now())
-
-    Step.__name__ = Step.__qualname__ = f"WorkOrder{path.title().replace('-', '')}"
-    Step.post.__doc__ = words
-    blueprint.route(f"/work-orders/<int:order_id>/{path}")(Step)
+_step = step_maker(blueprint, "/work-orders/<int:order_id>", WorkOut, "WorkOrder")
 
 
 _step("quotes", QuoteIn, service.add_quote, "Enter what a supplier asks.", out=QuoteOut, status=201)

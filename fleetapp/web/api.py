@@ -1,14 +1,17 @@
 """What every API of the application shares."""
 
+from collections.abc import Callable
 from typing import Any
 
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask import Flask
-from flask_smorest import Api
+from flask.views import MethodView
+from flask_smorest import Api, Blueprint
 from webargs.flaskparser import FlaskParser
 
 from fleetapp.kit.paging import Page
+from fleetapp.web.request import actor, now, transaction
 
 FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION = {  # an unknown query parameter is an error, like an unknown field
     **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
@@ -29,6 +32,29 @@ def schema_name(schema: Any) -> str:
 def page_headers(page: Page[Any]) -> dict[str, str]:
     """Return how many rows and pages there are, as headers, so that the body is just the list."""
     return {"X-Total-Count": str(page.total), "X-Page": str(page.number), "X-Pages": str(page.pages)}
+
+
+def step_maker(blueprint: Blueprint, rule: str, out: type, name: str) -> Callable[..., None]:
+    """Return a function that adds the endpoint of one step of what stands at ``rule``: ``POST rule/path``.
+
+    It calls ``function`` with the variables of the rule, the loaded body and what is ``fixed`` for the step, as the actor, now.
+    """
+
+    def add(
+        path: str, schema: type, function: Callable[..., Any], words: str, *, out: type = out, status: int = 200, **fixed: Any
+    ) -> None:  # fmt: skip
+        class Step(MethodView):
+            @blueprint.arguments(schema)
+            @blueprint.response(status, out)
+            def post(self, data: dict[str, Any], **subject: int) -> Any:
+                with transaction() as session:
+                    return function(session, **subject, **data, **fixed, actor=actor(), now=now())
+
+        Step.__name__ = Step.__qualname__ = f"{name}{path.title().replace('-', '')}"
+        Step.post.__doc__ = words
+        blueprint.route(f"{rule}/{path}")(Step)
+
+    return add
 
 
 def init_app(app: Flask) -> Api:
