@@ -4,10 +4,10 @@ from datetime import date
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
 from fleetapp.kit.actor import Role
-from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OrgId, Str, UserId, one_of
+from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
 from fleetapp.kit.db import Base
 
 
@@ -109,3 +109,20 @@ class SignIn(Base):
     ended_at: Mapped[OptionalMoment]
 
     user: Mapped[UserAccount] = relationship()
+
+
+class StateStep:
+    """What every table of steps has: one change of a state, by whom and when; a table adds what it is a step of."""
+
+    id: Mapped[Id]
+    action: Mapped[Str]
+    from_state: Mapped[OptionalStr]
+    to_state: Mapped[Str]
+    actor_id: Mapped[OptionalUserId]
+    at: Mapped[Moment]
+    note: Mapped[OptionalStr]
+
+    @declared_attr
+    def actor(self) -> Mapped[UserAccount | None]:
+        """Who took the step, None for the system."""
+        return relationship()

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.acquisitions.rules import IndicatorKind, IndicatorState, ProcurementState, Step
 from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
 from fleetapp.kit.db import Base
@@ -114,21 +114,12 @@ class Indicator(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 -- SQLAlchemy's own form
 
 
-class IndicatorEvent(Base):
+class IndicatorEvent(StateStep, Base):
     """One change of an application or its purchase, append-only."""
 
     __tablename__ = "indicator_event"
 
-    id: Mapped[Id]
     indicator_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("indicator.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    note: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()
 
 
 class BudgetLine(Base):

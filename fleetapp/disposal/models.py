@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Date, ForeignKey, Index, Integer, Numeric, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.disposal.rules import DisposalState, Mode
 from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
 from fleetapp.kit.db import Base
@@ -81,18 +81,9 @@ class DisposalCase(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 -- SQLAlchemy's own form
 
 
-class DisposalEvent(Base):
+class DisposalEvent(StateStep, Base):
     """One step of a case, append-only."""
 
     __tablename__ = "disposal_event"
 
-    id: Mapped[Id]
     case_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("disposal_case.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    note: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.drivers.models import Driver
 from fleetapp.emergency.rules import HOURS, ActivationState, Way
 from fleetapp.kit.columns import (
@@ -11,7 +11,6 @@ from fleetapp.kit.columns import (
     JsonList,
     Moment,
     OptionalMoment,
-    OptionalStr,
     OptionalUserId,
     OrgId,
     Str,
@@ -202,19 +201,10 @@ class EmergencyEffect(Base):
     vehicle: Mapped[Vehicle] = relationship()
 
 
-class EmergencyEvent(Base):
+class EmergencyEvent(StateStep, Base):
     """One step of an activation, append-only."""
 
     __tablename__ = "emergency_event"
 
-    id: Mapped[Id]
     activation_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("emergency_activation.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
     level: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    note: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()

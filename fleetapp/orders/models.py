@@ -6,7 +6,7 @@ from geoalchemy2 import Geometry, WKBElement
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.approvals.models import ApprovalCase
 from fleetapp.kit.columns import (
     Id,
@@ -217,21 +217,12 @@ class OrderChange(Base):
     case: Mapped[ApprovalCase | None] = relationship()
 
 
-class OrderEvent(Base):
+class OrderEvent(StateStep, Base):
     """One change of an order's state, append-only."""
 
     __tablename__ = "order_event"
 
-    id: Mapped[Id]
     order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("travel_order.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    note: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()
 
 
 class DispatchSlip(Base):

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Int
 from sqlalchemy.dialects.postgresql import DATERANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.attachments.models import Attachment
 from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
 from fleetapp.kit.db import Base
@@ -142,19 +142,10 @@ class SealException(Base):
     decider: Mapped[UserAccount | None] = relationship(foreign_keys="SealException.decided_by")
 
 
-class SealEvent(Base):
+class SealEvent(StateStep, Base):
     """One step of a notice, or of one vehicle under it, append-only."""
 
     __tablename__ = "seal_event"
 
-    id: Mapped[Id]
     campaign_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("seal_campaign.id"), index=True)
     record_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("seal_record.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    note: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.kit.columns import Id, Json, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, one_of
 from fleetapp.kit.db import Base
 from fleetapp.orders.models import TravelOrder
@@ -183,21 +183,12 @@ class StatementDispute(Base):
     answerer: Mapped[UserAccount | None] = relationship(foreign_keys="StatementDispute.answered_by")
 
 
-class StatementEvent(Base):
+class StatementEvent(StateStep, Base):
     """One step of a statement, append-only."""
 
     __tablename__ = "statement_event"
 
-    id: Mapped[Id]
     statement_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("statement.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    note: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()
 
 
 class ChargeGap(Base):

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Date, ForeignKey, I
 from sqlalchemy.dialects.postgresql import ARRAY, TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.columns import Id, Moment, OptionalMoment, OptionalStr, OptionalUserId, OrgId, Str, UserId, one_of
 from fleetapp.kit.db import Base
@@ -158,23 +158,14 @@ class ShareLoan(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 -- SQLAlchemy's own form
 
 
-class ShareEvent(Base):
+class ShareEvent(StateStep, Base):
     """One step of a request or a loan, append-only."""
 
     __tablename__ = "share_event"
     __table_args__ = (CheckConstraint("(request_id IS NULL) <> (loan_id IS NULL)", name="subject"),)
 
-    id: Mapped[Id]
     request_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("share_request.id"), index=True)
     loan_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("share_loan.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    note: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()
 
 
 class Fallback(Base):

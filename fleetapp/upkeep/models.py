@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.columns import (
     Id,
@@ -203,21 +203,12 @@ class WorkLine(Base):
     created_by: Mapped[OptionalUserId]
 
 
-class WorkEvent(Base):
+class WorkEvent(StateStep, Base):
     """One step of a work order, append-only."""
 
     __tablename__ = "work_event"
 
-    id: Mapped[Id]
     order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("work_order.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    note: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()
 
 
 class UpkeepDone(Base):
