@@ -291,7 +291,8 @@ def _travel(data: Json | None, places: tuple[Place, ...]) -> Travel:
         source=given["source"],
         detour=given.get("detour"),
         speed_kmh=given.get("speed_kmh"),
-        **matrices,
+        time_s=matrices["time_s"],
+        distance_m=matrices["distance_m"],
     )
 
 

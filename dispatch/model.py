@@ -5,17 +5,16 @@ Units: ``_s`` whole seconds after ``Instance.epoch`` (or a length in seconds), `
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from dispatch.bounds import LONGEST_S, member, number, require, text, unique, whole
+from dispatch.plan import Assignment, Plan
+from dispatch.travel import Matrix, Pace, Place, Span, Travel, estimate_travel
 
-from dispatch.bounds import LONGEST_M, LONGEST_S, member, number, require, text, unique, whole
-
-Matrix = npt.NDArray[np.int32]
+__all__ = ["Assignment", "Matrix", "Pace", "Place", "Plan", "Span", "Travel", "estimate_travel"]
 
 VEHICLE_CLASSES = ("sedan", "suv", "mpv", "van", "minibus", "coach", "pickup", "special")
 ENERGIES = ("petrol", "diesel", "bev", "phev")
@@ -49,92 +48,10 @@ SECRET_TAG = "secret"  # noqa: S105 - the tag of vehicles and drivers cleared fo
 ANY_ORG = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Half-open time span ``[start_s, end_s)``."""
-
-    start_s: int
-    end_s: int
-
-    def __post_init__(self) -> None:
-        whole(self.start_s, "Span", "start_s", -LONGEST_S, LONGEST_S)
-        whole(self.end_s, "Span", "end_s", -LONGEST_S, LONGEST_S)
-        require(self.start_s < self.end_s, "Span", "start_s must be before end_s", (self.start_s, self.end_s))
-
-    def holds(self, start_s: int, end_s: int) -> bool:
-        """Tell whether the whole of ``[start_s, end_s)`` lies inside."""
-        return self.start_s <= start_s and end_s <= self.end_s
-
-
 def _spans(spans: tuple[Span, ...], who: str, name: str) -> None:
     require(isinstance(spans, tuple) and bool(spans), who, f"{name} must be at least one span", spans)
     gaps = all(a.end_s < b.start_s for a, b in pairwise(spans))
     require(gaps, who, f"{name} must be in order and apart from each other (join spans that touch)", spans)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A point vehicles drive to, WGS-84 degrees."""
-
-    id: str
-    lat: float
-    lon: float
-
-    def __post_init__(self) -> None:
-        text(self.id, "Place", "id")
-        number(self.lat, f"Place {self.id}", "lat", -90, 90)
-        number(self.lon, f"Place {self.id}", "lon", -180, 180)
-
-
-@dataclass(frozen=True, eq=False)
-class Travel:
-    """Driving time and distance between all places, row = from, column = to.
-
-    ``time_s`` and ``distance_m`` are int32 arrays of shape (n, n) in the order of ``places``; ``source`` says where
-    they come from ("estimate": see `estimate_travel`; else the name of the road data).
-    """
-
-    places: tuple[Place, ...]
-    time_s: Matrix = field(repr=False)
-    distance_m: Matrix = field(repr=False)
-    source: str
-    detour: float | None = None
-    speed_kmh: float | None = None
-    index: Mapping[str, int] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        text(self.source, "Travel", "source")
-        n = len(self.places)
-        unique((p.id for p in self.places), "Place")
-        for name, matrix, most in (("time_s", self.time_s, LONGEST_S), ("distance_m", self.distance_m, LONGEST_M)):
-            require(matrix.shape == (n, n), "Travel", f"{name} must have {n} rows and {n} columns", matrix.shape)
-            low, high = (int(matrix.min()), int(matrix.max())) if n else (0, 0)
-            require(low >= 0 and high <= most, "Travel", f"{name} must lie between 0 and {most}", (low, high))
-            require(not matrix.diagonal().any(), "Travel", f"{name} from a place to itself must be 0", "another value")
-        object.__setattr__(self, "index", {p.id: k for k, p in enumerate(self.places)})
-
-    def leg(self, start: str, end: str) -> tuple[int, int]:
-        """Return seconds and metres from one place to another."""
-        a, b = self.index[start], self.index[end]
-        return int(self.time_s[a, b]), int(self.distance_m[a, b])
-
-
-def estimate_travel(places: Iterable[Place], *, detour: float = 1.35, speed_kmh: float = 32.0) -> Travel:
-    """Estimate travel where no road data is at hand: great circle x `detour`, driven at `speed_kmh`.
-
-    The great circle is the haversine formula on a sphere of 6,371,008.8 m (IUGG mean radius). The result is marked
-    ``source="estimate"``, so that a plan made with it can say so.
-    """
-    number(detour, "Travel", "detour", 1, 5)
-    number(speed_kmh, "Travel", "speed_kmh", 5, 150)
-    points = tuple(places)
-    lat = np.radians(np.array([p.lat for p in points], dtype=np.float64))
-    lon = np.radians(np.array([p.lon for p in points], dtype=np.float64))
-    half = np.sin((lat[:, None] - lat[None, :]) / 2) ** 2
-    half += np.cos(lat[:, None]) * np.cos(lat[None, :]) * np.sin((lon[:, None] - lon[None, :]) / 2) ** 2
-    road_m = np.ceil(2 * 6_371_008.8 * np.arcsin(np.sqrt(np.clip(half, 0, 1))) * detour)
-    time_s = np.ceil(road_m * 3.6 / speed_kmh)
-    return Travel(points, time_s.astype(np.int32), road_m.astype(np.int32), "estimate", float(detour), float(speed_kmh))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +113,8 @@ class Vehicle:
     """A vehicle, parked at its yard at both ends of every outing. `seats` are passenger seats, without the driver's.
 
     `range_m` is the full range of a battery-electric vehicle and `soc` its charge (0 to 1) at the start; fuel is not
-    limited. `purposes` None allows every purpose.
+    limited. `charge_m_per_h` is the range regained per hour at the yard, None = the parameters' figure. With a
+    `driver_id` this driver alone drives it, and nothing else. `purposes` None allows every purpose.
     """
 
     id: str
@@ -208,6 +126,8 @@ class Vehicle:
     energy: str = "petrol"
     range_m: int | None = None
     soc: float = 1.0
+    charge_m_per_h: int | None = None
+    driver_id: str | None = None
     purposes: frozenset[str] | None = None
     tags: frozenset[str] = frozenset()
 
@@ -230,6 +150,7 @@ class Driver:
     """A driver: starts and ends each shift at the home yard; one shift per on-duty span.
 
     `may_drive` None means what the licence allows. It may narrow the licence and add "special" vehicles.
+    `off_since_s` is the end of the duty before this plan, from which the rest between duties counts.
     """
 
     id: str
@@ -239,6 +160,7 @@ class Driver:
     on_duty: tuple[Span, ...]
     shift_max_s: int = 36_000
     may_drive: frozenset[str] | None = None
+    off_since_s: int | None = None
     tags: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -285,11 +207,35 @@ class Reserve:
         whole(self.min_free, f"Reserve at {self.yard}", "min_free", 1, 10_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What should lie between `low` and `high`, at `fen` for every unit outside: fairness between organisations.
+
+    `measure` "lent_m": loaded metres that vehicles of `org` drive for others; "rented": requests of `org` that no own
+    vehicle serves.
+    """
+
+    org: str
+    measure: str
+    low: int
+    high: int
+    fen: int
+
+    def __post_init__(self) -> None:
+        text(self.org, "Band", "org")
+        member(self.measure, f"Band of {self.org}", "measure", ("lent_m", "rented"))
+        whole(self.low, f"Band of {self.org}", "low", 0, 10**12)
+        whole(self.high, f"Band of {self.org}", "high", self.low, 10**12)
+        whole(self.fen, f"Band of {self.org}", "fen", 0, 10**7)
+
+
 @dataclass(frozen=True, eq=False)
 class Instance:
     """A dispatch problem. Without `drivers` the plan names vehicles only and no driver rule applies.
 
     `before_s` and `after_s` are the buffers kept at the pick-up before the start and at the last stop after the end.
+    `told` are assignments people know of already: a plan that changes one pays for it. Where a start may be shifted it
+    lies a whole number of `start_step_s` after the earliest.
     """
 
     epoch: datetime
@@ -299,14 +245,18 @@ class Instance:
     drivers: tuple[Driver, ...] = ()
     lending: tuple[Lending, ...] = ()
     reserves: tuple[Reserve, ...] = ()
+    bands: tuple[Band, ...] = ()
+    told: tuple[Assignment, ...] = ()
     before_s: int = 300
     after_s: int = 300
+    start_step_s: int = 300
 
     def __post_init__(self) -> None:
         aware = isinstance(self.epoch, datetime) and self.epoch.utcoffset() == timedelta(0)
         require(aware, "Instance", "epoch must be a UTC time with its zone", self.epoch)
         whole(self.before_s, "Instance", "before_s", 0, 7_200)
         whole(self.after_s, "Instance", "after_s", 0, 7_200)
+        whole(self.start_step_s, "Instance", "start_step_s", 60, 3_600)
         unique((r.id for r in self.requests), "Request")
         unique((v.id for v in self.vehicles), "Vehicle")
         unique((d.id for d in self.drivers), "Driver")
@@ -323,47 +273,6 @@ class Instance:
         return owner_org == borrower_org or any(
             rule.owner_org == owner_org and rule.borrower_org in (borrower_org, ANY_ORG) for rule in self.lending
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """A request given to a vehicle and a driver (None where the instance has no drivers) over ``[start_s, end_s)``."""
-
-    request_id: str
-    vehicle_id: str
-    driver_id: str | None
-    start_s: int
-    end_s: int
-
-    def __post_init__(self) -> None:
-        who = f"Assignment of {self.request_id}"
-        whole(self.start_s, who, "start_s", -LONGEST_S, LONGEST_S)
-        whole(self.end_s, who, "end_s", self.start_s, 2 * LONGEST_S)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done with every request: assigned, rented, or left unassigned with a reason code.
-
-    `bound_fen` is a proven lower bound of the cost of any plan or None; `gap` = (cost - bound) / cost.
-    `stopped`: optimal, no_improvement, rounds, time_limit or cancelled.
-    """
-
-    assignments: tuple[Assignment, ...]
-    unassigned: Mapping[str, str]
-    rented: tuple[str, ...]
-    cost_fen: int
-    bound_fen: int | None = None
-    gap: float | None = None
-    stopped: str = "given"
-    method: str = "manual"
-    seed: int = 0
-    elapsed_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        whole(self.cost_fen, "Plan", "cost_fen", 0, 10**15)
-        if self.bound_fen is not None:
-            whole(self.bound_fen, "Plan", "bound_fen", 0, 10**15)
 
 
 def by_id(items: Iterable[Any]) -> dict[str, Any]:

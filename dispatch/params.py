@@ -64,6 +64,14 @@ class Params:
         Charge needed at departure, in 1/1000 of the distance until the next yard visit.
     drive_max_s, rest_min_s
         No more than 4 h of driving without 20 min of rest (source: 道路交通安全法实施条例 第62条第(七)项).
+    between_shifts_s
+        Least time off between two duties of a driver; the bureau's own rule, 0 where there is none.
+    lent_fen
+        Serving a request with a vehicle of another organisation: home vehicles come first.
+    change_fen
+        Changing vehicle, driver or start of an assignment people were told of, or leaving it out.
+    pool_most, pool_shift_s, pool_detour_s
+        Requests in one shared ride, how far a pick-up may move in it, and how much longer anybody may ride.
 
     Raises
     ------
@@ -83,11 +91,17 @@ class Params:
         default_factory=lambda: {1: 500_000, 2: 1_000_000, 3: 2_000_000, 4: 10_000_000}
     )
     max_wait_s: int = 3_600
-    yard_stop_s: int = 600
+    yard_stop_s: int = 1_200
     charge_m_per_h: int = 120_000
     range_reserve_permille: int = 1_200
     drive_max_s: int = 14_400
     rest_min_s: int = 1_200
+    between_shifts_s: int = 0
+    lent_fen: int = 0
+    change_fen: int = 0
+    pool_most: int = 3
+    pool_shift_s: int = 900
+    pool_detour_s: int = 1_200
 
     def __post_init__(self) -> None:
         for name, keys, table in (
@@ -108,6 +122,12 @@ class Params:
             ("range_reserve_permille", 1_000, 5_000),
             ("drive_max_s", 600, 86_400),
             ("rest_min_s", 60, 86_400),
+            ("between_shifts_s", 0, 86_400),
+            ("lent_fen", 0, 10**7),
+            ("change_fen", 0, 10**7),
+            ("pool_most", 1, 3),
+            ("pool_shift_s", 0, 7_200),
+            ("pool_detour_s", 0, 7_200),
         ):
             whole(getattr(self, name), "Params", name, low, high)
         unknown = sorted(set(self.rental) - set(VEHICLE_CLASSES))
