@@ -225,7 +225,7 @@ def _ranks(moments_s: Ints) -> Steps:
     return ranks
 
 
-def _links(
+def _links(  # noqa: PLR0917
     problem: Problem, kind: VehicleType, at: tuple[Ints, Ints, Ints, Ints, Ints], serve: Floats,
     depart_s: Ints, home_s: Ints,
 ) -> tuple[Any, ...]:  # fmt: skip
