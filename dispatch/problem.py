@@ -4,7 +4,7 @@ Requests, vehicles, drivers and yards are positions here. Locked assignments are
 start, a known length, one vehicle, one driver, and must be served.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,35 @@ import numpy.typing as npt
 
 from dispatch.check import suitable
 from dispatch.costs import drive_fen, km_rate, rental_fen, upgrade_fen
-from dispatch.model import EMERGENCY, SECRET_TAG, VEHICLE_CLASSES, Assignment, Instance, Matrix, Request, Vehicle
+from dispatch.model import (
+    EMERGENCY,
+    SECRET_TAG,
+    VEHICLE_CLASSES,
+    Assignment,
+    Driver,
+    Instance,
+    Matrix,
+    Request,
+    Vehicle,
+)
 from dispatch.params import Params
 from dispatch.route import Index, Timeline
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 NEVER = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Crewman:
+    """A driver by numbers; duty begins no earlier than `rested_s`."""
+
+    yard: int
+    spans: tuple[tuple[int, int], ...]
+    shift_max_s: int
+    classes: frozenset[int]
+    secret: bool
+    rested_s: int = -NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +57,11 @@ class VehicleType:
     range_m: int
     left_m: int
     spans: tuple[tuple[int, int], ...]
+    outing_spans: tuple[tuple[int, int], ...]  # available, and its own driver on duty
+    crew: Crewman | None  # its own driver
+    charge_m_per_h: int
     serves: npt.NDArray[np.bool_] = field(repr=False)
     serve_fen: tuple[int, ...] = field(repr=False)  # loaded km and upgrade per request
-
-
-@dataclass(frozen=True, slots=True)
-class Crewman:
-    """A driver by numbers."""
-
-    yard: int
-    spans: tuple[tuple[int, int], ...]
-    shift_max_s: int
-    classes: frozenset[int]
-    secret: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,7 @@ class Job:
     secret: bool
     pinned_vehicle: int
     pinned_driver: int
+    members: tuple[int, ...]  # requests served
     else_fen: int  # cost when no own vehicle serves it
     else_rented: bool
 
@@ -85,25 +101,18 @@ class Problem:
             a.request_id: (vehicle_no[a.vehicle_id], -1 if a.driver_id is None else driver_no[a.driver_id])
             for a in locked
         }
-        self.jobs = tuple(self._job(r, kept.get(r.id), pins.get(r.id, (-1, -1))) for r in instance.requests)
+        self.jobs = tuple(
+            self._job(k, r, kept.get(r.id), pins.get(r.id, (-1, -1))) for k, r in enumerate(instance.requests)
+        )
         self.earliest_s: Ints = np.array([j.earliest_s for j in self.jobs], dtype=np.int64)
         self.latest_s: Ints = np.array([j.latest_s for j in self.jobs], dtype=np.int64)
         self.busy_s: Ints = np.array([j.busy_s for j in self.jobs], dtype=np.int64)
         self._travel()
-        self._vehicles()
-        self.crew = tuple(
-            Crewman(
-                self.yard_no[d.yard],
-                tuple((s.start_s, s.end_s) for s in d.on_duty),
-                d.shift_max_s,
-                frozenset(VEHICLE_CLASSES.index(c) for c in d.classes()),
-                SECRET_TAG in d.tags,
-            )
-            for d in instance.drivers
-        )
+        self.crew = tuple(self._crewman(d) for d in instance.drivers)
+        self._vehicles(driver_no)
         self.longest_out_s = max((c.shift_max_s for c in self.crew), default=NEVER)
 
-    def _job(self, request: Request, kept: Assignment | None, pin: tuple[int, int]) -> Job:
+    def _job(self, number: int, request: Request, kept: Assignment | None, pin: tuple[int, int]) -> Job:
         served = self.index.services[request.id]
         price = rental_fen(self.params, request, served.distance_m, served.busy_s)
         penalty = self.params.penalty_fen[request.priority]
@@ -118,9 +127,41 @@ class Problem:
             secret=request.secret,
             pinned_vehicle=pin[0],
             pinned_driver=pin[1],
+            members=(number,),
             else_fen=NEVER if kept else price if rented and price is not None else penalty,
             else_rented=rented,
         )
+
+    def _crewman(self, driver: Driver) -> Crewman:
+        rested_s = -NEVER if driver.off_since_s is None else driver.off_since_s + self.params.between_shifts_s
+        return Crewman(
+            self.yard_no[driver.yard],
+            tuple((s.start_s, s.end_s) for s in driver.on_duty),
+            driver.shift_max_s,
+            frozenset(VEHICLE_CLASSES.index(c) for c in driver.classes()),
+            SECRET_TAG in driver.tags,
+            rested_s,
+        )
+
+    def order_id(self, job: int) -> str:
+        """Return what breaks ties between jobs of equal times."""
+        return self.instance.requests[self.jobs[job].members[0]].id
+
+    def busy_at(self, job: int, start_s: int) -> int:  # noqa: ARG002
+        """Return how long a job takes that starts at a moment."""
+        return self.jobs[job].busy_s
+
+    def timeline_at(self, job: int, start_s: int) -> Timeline:  # noqa: ARG002
+        """Return driving and idle times of a job that starts at a moment."""
+        return self.jobs[job].timeline
+
+    def pace_at(self, moments_s: Ints) -> Ints:
+        """Return the pace of driving at moments, in 1/1000 of the matrix's times."""
+        paces = self.instance.travel.paces
+        permille = np.full(len(moments_s), 1_000, dtype=np.int64)
+        for pace in paces:
+            permille[(pace.span.start_s <= moments_s) & (moments_s < pace.span.end_s)] = pace.permille
+        return permille
 
     def _travel(self) -> None:
         """Cut the travel matrices down to what requests and yards need."""
@@ -130,6 +171,9 @@ class Problem:
         yards = [travel.index[p] for p in self.yard_no]
         firsts = [travel.index[r.stops[0].place] for r in instance.requests]
         lasts = [travel.index[r.stops[-1].place] for r in instance.requests]
+        self.yard_place: Ints = np.array(yards, dtype=np.int64)
+        self.first_place: Ints = np.array(firsts, dtype=np.int64)
+        self.last_place: Ints = np.array(lasts, dtype=np.int64)
         self.link_s = np.ascontiguousarray(travel.time_s[np.ix_(lasts, firsts)])
         self.link_m = np.ascontiguousarray(travel.distance_m[np.ix_(lasts, firsts)])
         self.out_s = np.ascontiguousarray(travel.time_s[np.ix_(yards, firsts)])
@@ -141,7 +185,7 @@ class Problem:
         self.at_out_s, self.at_out_m = _view(self.out_s), _view(self.out_m)
         self.at_back_s, self.at_back_m = _view(self.back_s), _view(self.back_m)
 
-    def _vehicles(self) -> None:
+    def _vehicles(self, driver_no: Mapping[str, int]) -> None:
         # Vehicles share few traits and tariffs: judge and price each combination once.
         self._fit: dict[object, npt.NDArray[np.bool_]] = {}
         self._prices: dict[object, tuple[int, ...]] = {}
@@ -151,10 +195,11 @@ class Problem:
         self.type_of: list[int] = []
         for k, v in enumerate(instance.vehicles):
             key = (v.yard, v.owner_org, v.vehicle_class, v.seats, v.energy, v.range_m, v.soc, v.available, v.purposes)
-            key += (v.tags, k if k in pinned else -1)  # type: ignore[assignment]
+            crew = self.crew[driver_no[v.driver_id]] if v.driver_id is not None else None
+            key += (v.tags, v.charge_m_per_h, crew, k if k in pinned else -1)  # type: ignore[assignment]
             if key not in numbers:
                 numbers[key] = len(types)
-                types.append(self._type(len(types), k, v))
+                types.append(self._type(len(types), k, v, crew))
             self.type_of.append(numbers[key])
         self.types = tuple(types)
         self.members: list[list[int]] = [[] for _ in types]
@@ -175,7 +220,7 @@ class Problem:
             for reserve in instance.reserves
         )
 
-    def _type(self, number: int, position: int, v: Vehicle) -> VehicleType:
+    def _type(self, number: int, position: int, v: Vehicle, crew: Crewman | None) -> VehicleType:
         rate, requests = km_rate(self.params, v), self.instance.requests
         trait = (v.vehicle_class, v.seats, v.purposes, v.tags, v.owner_org)
         if trait not in self._fit:
@@ -188,7 +233,7 @@ class Problem:
             )
         elsewhere = np.array([j.pinned_vehicle not in (-1, position) for j in self.jobs], dtype=np.bool_)
         serves, prices = self._fit[trait] & ~elsewhere, self._prices[tariff]
-        full_m = v.range_m or 0
+        full_m, spans = v.range_m or 0, tuple((s.start_s, s.end_s) for s in v.available)
         return VehicleType(
             id=number,
             yard=self.yard_no[v.yard],
@@ -198,7 +243,16 @@ class Problem:
             bev=v.energy == "bev",
             range_m=full_m,
             left_m=int(v.soc * full_m),
-            spans=tuple((s.start_s, s.end_s) for s in v.available),
+            spans=spans,
+            outing_spans=spans if crew is None else overlaps(spans, crew),
+            crew=crew,
+            charge_m_per_h=self.params.charge_m_per_h if v.charge_m_per_h is None else v.charge_m_per_h,
             serves=serves,
             serve_fen=prices,
         )
+
+
+def overlaps(spans: Sequence[tuple[int, int]], crew: Crewman) -> tuple[tuple[int, int], ...]:
+    """Return when both a vehicle and its driver are there."""
+    both = ((max(a, c, crew.rested_s), min(b, d)) for a, b in spans for c, d in crew.spans)
+    return tuple((a, b) for a, b in both if a < b)
