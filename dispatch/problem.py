@@ -41,7 +41,8 @@ class Crewman:
     shift_max_s: int
     classes: frozenset[int]
     secret: bool
-    rested_s: int = -NEVER
+    bound: bool
+    rested_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class VehicleType:
     id: int
     yard: int
     class_no: int
+    owner_org: str
     rate: int
     day_fen: int
     bev: bool
@@ -106,8 +108,10 @@ class Problem:
         )
         self.earliest_s: Ints = np.array([j.earliest_s for j in self.jobs], dtype=np.int64)
         self.latest_s: Ints = np.array([j.latest_s for j in self.jobs], dtype=np.int64)
+        self.else_fen: Ints = np.array([j.else_fen for j in self.jobs], dtype=np.int64)
         self.busy_s: Ints = np.array([j.busy_s for j in self.jobs], dtype=np.int64)
         self._travel()
+        self.bound_to = {v.driver_id for v in instance.vehicles if v.driver_id is not None}
         self.crew = tuple(self._crewman(d) for d in instance.drivers)
         self._vehicles(driver_no)
         self.longest_out_s = max((c.shift_max_s for c in self.crew), default=NEVER)
@@ -140,6 +144,7 @@ class Problem:
             driver.shift_max_s,
             frozenset(VEHICLE_CLASSES.index(c) for c in driver.classes()),
             SECRET_TAG in driver.tags,
+            driver.id in self.bound_to,
             rested_s,
         )
 
@@ -154,6 +159,11 @@ class Problem:
     def timeline_at(self, job: int, start_s: int) -> Timeline:  # noqa: ARG002
         """Return driving and idle times of a job that starts at a moment."""
         return self.jobs[job].timeline
+
+    def lent_m(self, job: int, org: str) -> int:
+        """Return the metres that serving a job lends when a vehicle of `org` does it."""
+        owners = {self.instance.requests[r].owner_org for r in self.jobs[job].members}
+        return self.jobs[job].loaded_m if owners != {org} else 0
 
     def pace_at(self, moments_s: Ints) -> Ints:
         """Return the pace of driving at moments, in 1/1000 of the matrix's times."""
@@ -238,6 +248,7 @@ class Problem:
             id=number,
             yard=self.yard_no[v.yard],
             class_no=VEHICLE_CLASSES.index(v.vehicle_class),
+            owner_org=v.owner_org,
             rate=rate,
             day_fen=self.params.day_fen[v.vehicle_class],
             bev=v.energy == "bev",
