@@ -7,20 +7,19 @@ which keeps the master small.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dispatch.limits import Limits, limits_of
 from dispatch.master import Column, Duals, Master
-from dispatch.network import Network
+from dispatch.network import Mask, Network, restrict
 from dispatch.pricing import Pricing, Swept
 from dispatch.problem import Floats, Ints
-from dispatch.schedule import Clock
 
 MOST_FEN = 10**7
-Mask = npt.NDArray[np.bool_]
+HALVES_SHARE = 0.6  # of the time is left when the halves end at the latest
 
 
 Deadline = Callable[[], float]  # seconds left
@@ -48,6 +47,8 @@ class Effort:
     halves: int = 400  # requests from which the prices of two halves are found first
     halving: Way = Way(6e-3)
     growing: Way = Way(2e-3)
+    climbing: Way = Way(0, steps=30, every=30)
+    cheap_fen: float = 300.0  # reduced cost up to which columns of a half go on to the whole
     diving: Way = Way(4e-4, 0.5, 1, 1, 4, 25)
     few: float = 0.06  # of the open requests, a quarter of this share of chains is settled though not whole
     whole: float = 0.6  # a chain this full may be settled
@@ -57,14 +58,13 @@ class Effort:
 class Generator:
     """Columns of one network, known by (type, nodes)."""
 
-    def __init__(self, network: Network, effort: Effort, clock: Clock) -> None:
-        self.network, self.problem, self.effort, self.clock = network, network.problem, effort, clock
+    def __init__(self, network: Network, effort: Effort) -> None:
+        self.network, self.problem, self.effort = network, network.problem, effort
         self.limits: Limits = limits_of(self.problem)
         self.pricing = Pricing(network, self.limits)
         self.columns: list[Column] = []
         self.number_of: dict[tuple[int, tuple[int, ...]], int] = {}
         self.caps = np.array([len(m) for m in self.problem.members], dtype=np.int64)
-        self.bound = -math.inf
 
     def column(self, t: int, nodes: tuple[int, ...]) -> int | None:
         """Return the number of a chain's column, made if new; None where the chain is not allowed."""
@@ -111,9 +111,12 @@ class Generator:
                 np.minimum.at(least, covers[:, c], by_node)
         return least[:-1]
 
-    def grow(self, master: Master, open_: Mask, center: Duals, way: Way, until: Deadline) -> tuple[float, Duals]:
-        """Add columns until the master is close to its bound, or rounds or time end; return bound and best prices."""
-        bound = -math.inf
+    def grow(self, master: Master, open_: Mask, center: Duals, way: Way, until: Deadline) -> tuple[float, Duals, Duals]:
+        """Add columns until the master is close to its bound, or rounds or time end.
+
+        Returns the bound, its prices, and the newest prices of the master.
+        """
+        bound, newest = -math.inf, center
         for n in range(way.rounds):
             solved = master.solve(until())
             if solved is None:
@@ -130,7 +133,7 @@ class Generator:
                     bound, center = proven, duals
             if value - bound <= way.close * abs(value) or (n and not added) or until() <= 0:
                 break
-        return bound, center
+        return bound, center, newest
 
     def add(self, master: Master, chains: Iterable[tuple[int, tuple[int, ...]]]) -> int:
         """Add chains to a master; return how many were new to it."""
@@ -171,7 +174,7 @@ class Generator:
             for q in self._trimmed(master, solved[1], open_, caps):
                 smaller.add(q, self.columns[q])
             master = smaller
-            _, center = self.grow(master, open_, center, self.effort.diving, until)
+            _, center, _ = self.grow(master, open_, center, self.effort.diving, until)
         return taken
 
     def _settle(self, master: Master, open_: Mask, caps: Ints) -> list[int]:
@@ -204,6 +207,11 @@ class Generator:
         open_[gone] = False
         return bool(gone)
 
+    def cheap(self, master: Master, duals: Duals) -> list[tuple[int, tuple[int, ...]]]:
+        """Return the chains of a master that are cheap by the prices."""
+        made = (self.columns[q] for q in master.columns)
+        return [(c.type, c.nodes) for c in made if reduced(c, duals) < self.effort.cheap_fen]
+
     def _trimmed(self, master: Master, duals: Duals, open_: Mask, caps: Ints) -> list[int]:
         """Return columns for the requests still open: cheap ones of the master, without what is settled."""
         kept: list[int] = []
@@ -212,9 +220,7 @@ class Generator:
             column = self.columns[q]
             if caps[column.type] <= 0:
                 continue
-            reduced = column.fen - duals.fleet[column.type] - duals.request[list(column.covers)].sum()
-            reduced -= sum(duals.limit[row] * coefficient for row, coefficient in column.limits)
-            if reduced > self.effort.keep_fen:
+            if reduced(column, duals) > self.effort.keep_fen:
                 continue
             if open_[list(column.covers)].all():
                 kept.append(q)
@@ -224,3 +230,75 @@ class Generator:
             if trimmed is not None:
                 kept.append(trimmed)
         return kept
+
+
+def reduced(column: Column, duals: Duals) -> float:
+    """Return the reduced cost of a column."""
+    cost = float(column.fen - duals.fleet[column.type] - duals.request[list(column.covers)].sum())
+    return cost - sum(float(duals.limit[row]) * coefficient for row, coefficient in column.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What growing left: the columns, their master, its prices of the best bound, and that bound."""
+
+    generator: Generator
+    master: Master
+    center: Duals
+    newest: Duals
+    bound: float
+
+
+def grown(  # noqa: PLR0917
+    network: Network,
+    part: Ints,
+    caps: Ints,
+    effort: Effort,
+    rng: np.random.Generator,
+    until: Deadline,
+    *,
+    deep: int = 0,
+    first: Iterable[tuple[int, tuple[int, ...]]] = (),
+) -> Grown:
+    """Grow a master over some requests; with many, from the columns and prices of two random halves with half the fleet.
+
+    Halves of a day look alike, so that their prices are near those of the whole, at a fraction of the time. `until` is
+    the deadline of this part, `first` are chains to begin with.
+    """
+    generator = Generator(network, effort)
+    none = np.zeros(generator.limits.size)
+    master = Master(network.problem, generator.limits, part, caps, none)
+    open_ = np.zeros(len(network.problem.else_fen), dtype=np.bool_)
+    open_[part] = True
+    duals = Duals(np.minimum(network.problem.else_fen, MOST_FEN) * 0.35 * open_, np.zeros(len(caps)), none)
+    if len(part) > effort.halves:
+        mixed, seeds, left_s = rng.permutation(part), rng.spawn(2), until()
+        halves = [np.sort(mixed[k::2]) for k in (0, 1)]
+
+        def half(k: int) -> Grown:
+            mine = np.zeros_like(open_)
+            mine[halves[k]] = True
+            return grown(
+                restrict(network, mine), halves[k], -(-caps // 2), effort, seeds[k],
+                (lambda: until() - HALVES_SHARE * left_s) if deep == 0 else until, deep=deep + 1,
+            )  # fmt: skip
+
+        # Two at once on two cores: the linear solver and the compiled loops run without Python's lock.
+        with ThreadPoolExecutor(2 if deep == 0 else 1) as pool:
+            both = list(pool.map(half, (0, 1)))
+        request, fleet = np.zeros(len(open_)), np.zeros(len(caps))
+        for g, mine in zip(both, halves, strict=True):
+            request[mine] = g.newest.request[mine]
+            fleet += g.newest.fleet / 2
+            generator.add(master, g.generator.cheap(g.master, g.newest))
+        duals = Duals(request, fleet, none)
+    generator.add(master, first)
+    duals, bound, _ = generator.climb(master, duals, open_, effort.climbing)
+    newest = duals
+    if until() > 0:
+        proven, center, newest = generator.grow(
+            master, open_, duals, effort.growing if deep == 0 else effort.halving, until
+        )
+        if proven > bound:
+            bound, duals = proven, center
+    return Grown(generator, master, duals, newest, bound)

@@ -93,7 +93,7 @@ class Limits:
                 out[:, mine] -= total[np.searchsorted(moments, group.depart_s[:, mine], side="left")]
                 back[:, mine] += total[np.searchsorted(moments, group.home_s[:, mine], side="left")]
                 if count.drawn_only:
-                    serve[np.ix_(emergency, mine)] -= total[-1]
+                    serve[np.ix_(np.flatnonzero(emergency), np.array(mine))] -= total[-1]
         for share in self.shares:
             mine = [y for y, t in enumerate(group.types.tolist()) if t in share.types]
             if mine and prices[share.row]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import numpy.typing as npt
 
-from dispatch.costs import drive_fen
 from dispatch.kernels.sweep import BIG, mark_useful
 from dispatch.problem import Floats, Ints, Problem, VehicleType
+from dispatch.tariff import drive_fen
 
 Steps = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -220,7 +220,9 @@ def _group(problem: Problem, nodes: Nodes, types: Ints, mine: Ints) -> Group:
     return _ordered(types, mine, links, lanes, several, kinds[0].bev, problem.params.yard_stop_s)
 
 
-def _ordered(types: Ints, mine: Ints, links: Links, lanes: Lanes, several: bool, bev: bool, stop_s: int) -> Group:
+def _ordered(  # noqa: PLR0917
+    types: Ints, mine: Ints, links: Links, lanes: Lanes, several: bool, bev: bool, stop_s: int
+) -> Group:
     """Sort links by both ends and moments by rank."""
     k, rows, cols = len(mine), links.rows, links.cols
     order, by_target = np.lexsort((cols, ~links.near, rows)), np.lexsort((rows, ~links.near, cols))
@@ -243,7 +245,7 @@ def _ordered(types: Ints, mine: Ints, links: Links, lanes: Lanes, several: bool,
 
 def restrict(network: Network, open_: Mask) -> Network:
     """Return the network of the nodes all of whose requests are open; nodes keep their numbers."""
-    kept = np.concatenate([open_, [True]])[network.nodes.covers].all(axis=1)
+    kept: Mask = np.all(np.concatenate([open_, [True]])[network.nodes.covers], axis=1)
     groups: list[Group] = []
     lane_of: dict[int, tuple[int, int]] = {}
     for group in network.groups:
@@ -275,7 +277,7 @@ def paced(base_s: npt.NDArray[np.int32], permille: Ints) -> Ints:
     return scaled
 
 
-def _ranks(moments_s: Ints) -> Steps:
+def _ranks(moments_s: Ints | Steps) -> Steps:
     """Return each node's place in the order of its lane's moments."""
     ranks = np.empty(moments_s.shape, dtype=np.int32)
     for y in range(moments_s.shape[1]):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dispatch.chains import Chains
 from dispatch.kernels import sweep
 from dispatch.kernels.sweep import BIG, CLOSED
 from dispatch.limits import Limits
@@ -40,6 +41,9 @@ class Pricing:
         self.order = sorted(
             range(len(network.groups)), key=lambda g: -len(network.groups[g].succ) * len(network.groups[g].types)
         )
+        self.rules = Chains(self.problem)
+        # Chains of vehicles that burn fuel, without drivers and rows of limits, are priced by the compiled loops alone.
+        self.plain = not self.problem.crew and not limits.size
         self.pool = ThreadPoolExecutor(WORKERS)
 
     def sweep(self, duals: Duals, open_: npt.NDArray[np.bool_], caps: Ints) -> list[Swept]:
@@ -114,4 +118,12 @@ class Pricing:
         )  # fmt: skip
         if fen < 0:
             return None
-        return Column(t, nodes, tuple(covers), round(fen) + self.problem.types[t].day_fen)
+        kind = self.problem.types[t]
+        if self.plain and not group.bev:
+            return Column(t, nodes, tuple(covers), round(fen) + kind.day_fen)
+        jobs, starts_s = self.network.nodes.job[list(nodes)].tolist(), self.network.nodes.start_s[list(nodes)].tolist()
+        chain = self.rules.evaluate(kind, jobs, starts_s)
+        if chain is None:
+            return None
+        outings = [(trip.out_s, trip.in_s, trip.emergency) for trip in chain.trips]
+        return Column(t, nodes, tuple(covers), chain.cost_fen, tuple(self.limits.of_chain(t, jobs, outings)))

@@ -147,8 +147,8 @@ def _improve(
     schedule: Schedule, watch: "_Watch", stop: Stopping, tell: Callable[[str, int, int, int | None], None], *, seed: int
 ) -> tuple[Schedule, int | None, str]:
     """Find a bound, then better plans; return the best schedule, the bound and why it stopped."""
+    from dispatch.day import generate
     from dispatch.flow import relax
-    from dispatch.generate import generate
     from dispatch.improve import search, solve_whole
 
     bound_fen: int | None = None
