@@ -1,0 +1,136 @@
+"""Shared rides of an instance: all there are, and what the rides of a plan save."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from dispatch.kernels.rides import Flags, Ints, Orders, Pooled, Roads, Rules, best_orders, linked, threes
+from dispatch.model import SERVED_BY, VEHICLE_CLASSES, Request
+from dispatch.ride import LEAST_SAVED_M, MINUTE_S, Ride, orders, shares, unrolled
+from dispatch.route import Index
+
+MOST_SETS = 1_000_000  # looked at in one go
+
+
+def rides(index: Index, *, each: int | None = None) -> list[Ride]:
+    """List every ride for which some vehicle of the instance has class and seats, by request ids.
+
+    With `each`, only rides that are among the `each` of their size that save most, for one of their requests.
+
+    Pairs are complete. So are triples where driving times obey the triangle inequality, as shortest ways do: of three
+    in one ride two always overlap with the third, and two that overlap must be able to do so without anybody else.
+    Two of the three need not save anything, nor even overlap with each other.
+    """
+    members = sorted((r for r in index.instance.requests if shares(index, r)), key=lambda r: r.id)
+    most = min(index.params.pool_most, len(members))
+    if most < 2:
+        return []
+    pooled, roads, rules = _pooled(index, members), _roads(index), _rules(index)
+    follows = linked(pooled, roads, rules)
+    found: dict[int, list[Ints]] = {2: [], 3: []}
+    for sets in _sets(pooled, rules, follows, most):
+        best = best_orders(pooled, roads, rules, follows, sets, _orders(sets.shape[1]))
+        found[sets.shape[1]].append(np.hstack([sets[best[:, 0]], best[:, 1:]]))
+    listed: list[Ride] = []
+    for size, parts in found.items():
+        rows = np.vstack(parts) if parts else np.empty((0, size + 3), dtype=np.int64)
+        listed += [
+            unrolled(index, [members[m] for m in row[:size]], orders(size)[row[size]], row[size + 1])
+            for row in rows[_foremost(rows, size, each)].tolist()
+        ]
+    return sorted(listed, key=lambda ride: ride.request_ids)
+
+
+def _foremost(rows: Ints, size: int, each: int | None) -> npt.NDArray[np.bool_]:
+    """Tell which rows (members, order, start_s, saved m) are among the `each` that save most for one of the members."""
+    kept = np.full(len(rows), each is None)
+    if each is not None:
+        who, row = rows[:, :size].ravel(), np.repeat(np.arange(len(rows)), size)
+        order = np.lexsort((row, -rows[row, -1], who))
+        rank = np.arange(len(order)) - np.searchsorted(who[order], who[order])
+        kept[row[order[rank < each]]] = True
+    return kept
+
+
+def _sets(pooled: Pooled, rules: Rules, follows: Flags, most: int) -> Iterator[Ints]:
+    """Yield sets that might ride together, of one size and not too many at once."""
+    either = follows | follows.T
+    yield np.argwhere(np.triu(either))
+    if most < 3:
+        return
+    one, near = np.nonzero(either)
+    ptr = np.searchsorted(one, np.arange(len(either) + 1))
+    degree = np.diff(ptr)
+    block = np.cumsum(degree * (degree - 1) // 2) // MOST_SETS
+    edges = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(either)]
+    for from_c, to_c in pairwise(edges):
+        yield threes(pooled, rules, follows, ptr, near, from_c, to_c)
+
+
+def _orders(size: int) -> Orders:
+    """Prepare the orders of calls of a set: drops numbered after pick-ups, common beginnings."""
+    listed = orders(size)
+    picks = [[order.index(m) for m in range(size)] for order in listed]
+    drops = [[2 * size - 1 - order[::-1].index(m) for m in range(size)] for order in listed]
+    calls = [[m + size * (m in order[:n]) for n, m in enumerate(order)] for order in listed]
+    same = [0] + [next(n for n in range(2 * size) if a[n] != b[n]) for a, b in pairwise(listed)]
+    skip = [
+        [
+            next((x for x in range(o, len(listed)) if listed[x][: n + 1] != order[: n + 1]), len(listed))
+            for n in range(2 * size)
+        ]
+        for o, order in enumerate(listed)
+    ]
+    return Orders(*(np.array(part, dtype=np.int64) for part in (calls, picks, drops, same, skip)))
+
+
+def _roads(index: Index) -> Roads:
+    travel = index.instance.travel
+    paces = np.array([(p.span.start_s, p.span.end_s, p.permille) for p in travel.paces], dtype=np.int64).reshape(-1, 3)
+    from_s, to_s, permille = np.ascontiguousarray(paces.T)
+    return Roads(np.ascontiguousarray(travel.time_s), np.ascontiguousarray(travel.distance_m), from_s, to_s, permille)
+
+
+def _rules(index: Index) -> Rules:
+    """Gather the figures; classes of which there is no vehicle have -1 seats."""
+    most: Mapping[str, int] = {
+        c: max((v.seats for v in index.instance.vehicles if v.vehicle_class == c), default=-1) for c in VEHICLE_CLASSES
+    }
+    seats = [
+        max((most[c] for bit, c in enumerate(VEHICLE_CLASSES) if classes >> bit & 1), default=-1)
+        for classes in range(1 << len(VEHICLE_CLASSES))
+    ]
+    params = index.params
+    return Rules(params.pool_shift_s, params.pool_detour_s, LEAST_SAVED_M, MINUTE_S, np.array(seats, dtype=np.int64))
+
+
+def _pooled(index: Index, members: Sequence[Request]) -> Pooled:
+    travel = index.instance.travel
+    purposes = {purpose: k for k, purpose in enumerate(dict.fromkeys(r.purpose for r in members))}
+    rows = []
+    for r in members:
+        served, (pick, drop) = index.services[r.id], r.stops
+        low, high = _paces(index, r)
+        own_s = pick.dwell_s - (-served.drive_s * high // 1_000) + drop.dwell_s
+        classes = sum(1 << VEHICLE_CLASSES.index(c) for c in SERVED_BY[r.vehicle_class])
+        rows.append(
+            (travel.index[pick.place], travel.index[drop.place], pick.dwell_s, drop.dwell_s, r.earliest_s, r.latest_s,
+             r.duration_s, served.distance_m, max(r.duration_s, own_s), low, high, r.passengers, purposes[r.purpose],
+             classes)
+        )  # fmt: skip
+    return Pooled(*np.ascontiguousarray(np.array(rows, dtype=np.int64).T))
+
+
+def _paces(index: Index, request: Request) -> tuple[int, int]:
+    """Return the lowest and highest pace a request can meet in a ride."""
+    paces, params = index.instance.travel.paces, index.params
+    slowest = max((p.permille for p in paces), default=1_000)
+    busy_s = index.services[request.id].busy_s * max(slowest, 1_000) // 1_000 + 1
+    from_s = request.earliest_s - params.pool_shift_s
+    to_s = request.latest_s + params.pool_shift_s + busy_s + params.pool_detour_s + 1
+    met = [p for p in paces if p.span.start_s < to_s and from_s < p.span.end_s]
+    slowed_s = sum(min(p.span.end_s, to_s) - max(p.span.start_s, from_s) for p in met)
+    permille = [p.permille for p in met] + [1_000] * (slowed_s < to_s - from_s)
+    return min(permille), max(permille)
