@@ -8,7 +8,7 @@ from dispatch.bounds import InvalidModel
 from dispatch.check import Violation, check, check_locked
 from dispatch.costs import Cost, plan_cost
 from dispatch.explain import Explanation, Option, explain
-from dispatch.files import FileError, dump_instance, dump_plan, load_instance, load_plan
+from dispatch.files import dump_instance, dump_plan, load_instance, load_plan
 from dispatch.model import (
     Assignment,
     Driver,
@@ -25,6 +25,7 @@ from dispatch.model import (
     estimate_travel,
 )
 from dispatch.params import Params, Rental
+from dispatch.schema import FileError
 from dispatch.solve import LockedBroken, Progress, Until, solve
 
 __all__ = [

@@ -1,10 +1,11 @@
 """Chains: what one vehicle could do on a day, extended request by request with every rule that concerns it alone."""
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dispatch.costs import drive_fen, wait_fen
 from dispatch.problem import NEVER, Problem, VehicleType
+from dispatch.tariff import drive_fen, wait_fen
 
 Visit = tuple[int, int, int]  # request, start_s, end_s
 
@@ -80,29 +81,52 @@ class Chains:
         self.problem = problem
         self.crewed = bool(problem.crew)
 
-    def extend(self, t: VehicleType, label: Label | None, r: int) -> Label | None:
-        """Append a request at the earliest start the rules allow, or return None."""
+    def extend(self, t: VehicleType, label: Label | None, r: int, at_s: int | None = None) -> Label | None:
+        """Append a request at the earliest start the rules allow, or exactly at `at_s`; return None where it cannot be."""
         if label is None:
-            return self._depart(t, r, None)
+            return self._depart(t, r, None, at_s)
         problem = self.problem
-        job, params = problem.jobs[r], problem.params
         last, _, end_s = label.visits[-1]
         free_s = end_s + problem.after_s
-        direct_s = free_s + problem.at_link_s[last, r] + problem.before_s
-        home_s = free_s + problem.at_back_s[last, t.yard] + params.yard_stop_s
-        home_s += problem.at_out_s[t.yard, r] + problem.before_s
-        start_s = max(job.earliest_s, direct_s)
-        if home_s <= start_s and (t.bev or start_s - direct_s > params.max_wait_s):
-            return self._depart(t, r, label)
-        if start_s <= job.latest_s:
-            return self._link(t, r, label, start_s - direct_s)
-        # Only where the way by the yard is quicker than straight on, which estimates never say but road data may.
-        return self._depart(t, r, label) if home_s < direct_s and home_s <= job.latest_s else None
+        direct_s = free_s + problem.slowed(problem.at_link_s[last, r], free_s) + problem.before_s
+        in_s = free_s + problem.slowed(problem.at_back_s[last, t.yard], free_s)
+        start_s = self.start(r, direct_s, at_s)
+        if start_s is not None:
+            fits = in_s + problem.params.yard_stop_s <= self._out_s(t, r, start_s)
+            wait_s = start_s - direct_s
+            if not fits or not (
+                t.bev or wait_s > problem.params.max_wait_s or self._home_is_cheaper(t, last, r, wait_s)
+            ):
+                return self._link(t, r, label, wait_s)
+        return self._depart(t, r, label, start_s if at_s is None else at_s)
 
-    def _depart(self, t: VehicleType, r: int, label: Label | None) -> Label | None:
+    def start(self, r: int, least_s: int, at_s: int | None = None) -> int | None:
+        """Return the first permitted start no earlier than a moment, or None."""
+        job = self.problem.jobs[r]
+        if at_s is not None or job.earliest_s == job.latest_s or least_s <= job.earliest_s:
+            start_s = job.earliest_s if at_s is None else at_s
+            return start_s if least_s <= start_s else None
+        step_s = self.problem.instance.start_step_s
+        start_s = job.earliest_s - (job.earliest_s - least_s) // step_s * step_s
+        return start_s if start_s <= job.latest_s else job.latest_s if least_s <= job.latest_s else None
+
+    def _out_s(self, t: VehicleType, r: int, start_s: int) -> int:
+        """Return when to leave the yard for a start."""
+        ready_s = start_s - self.problem.before_s
+        return ready_s - self.problem.slowed(self.problem.at_out_s[t.yard, r], ready_s)
+
+    def _home_is_cheaper(self, t: VehicleType, last: int, r: int, wait_s: int) -> bool:
+        problem = self.problem
+        home_fen: int = drive_fen(t.rate, problem.at_back_m[last, t.yard]) + drive_fen(
+            t.rate, problem.at_out_m[t.yard, r]
+        )
+        link_fen: int = drive_fen(t.rate, problem.at_link_m[last, r])
+        return home_fen < link_fen + wait_fen(problem.params, wait_s)
+
+    def _depart(self, t: VehicleType, r: int, label: Label | None, at_s: int | None) -> Label | None:
         """Leave the yard for a request: for the first time, or after coming home from the label's last one."""
         problem = self.problem
-        job, params = problem.jobs[r], problem.params
+        params = problem.params
         done: tuple[Trip, ...] = ()
         cost_fen, left_m, ready_s = t.day_fen, t.left_m, -NEVER
         if label is not None:
@@ -112,35 +136,46 @@ class Chains:
             back_m = problem.at_back_m[label.visits[-1][0], t.yard]
             cost_fen, done = label.cost_fen + drive_fen(t.rate, back_m), (*label.done, trip)
             left_m, ready_s = max(0, label.left_m - label.used_m - back_m), trip.in_s + params.yard_stop_s
-        to_s, to_m = problem.at_out_s[t.yard, r], problem.at_out_m[t.yard, r]
-        for span_start_s, span_end_s in t.spans:
-            start_s = max(job.earliest_s, max(span_start_s, ready_s) + to_s + problem.before_s)
-            if start_s > job.latest_s:
+        start_s = out_s = until_s = None
+        for span_start_s, span_end_s in t.outing_spans:
+            start_s = self._first_start(t, r, max(span_start_s, ready_s), at_s)
+            if start_s is None:
                 return None
-            if start_s + job.busy_s <= span_end_s:
+            out_s, until_s = self._out_s(t, r, start_s), span_end_s
+            if start_s + problem.busy_at(r, start_s) <= span_end_s and max(span_start_s, ready_s) <= out_s:
                 break
         else:
             return None
-        out_s = start_s - problem.before_s - to_s
+        to_m = problem.at_out_m[t.yard, r]
         if done and t.bev:
-            left_m = min(t.range_m, left_m + (out_s - done[-1].in_s) * params.charge_m_per_h // 3_600)
+            left_m = min(t.range_m, left_m + (out_s - done[-1].in_s) * t.charge_m_per_h // 3_600)
+        to_s = start_s - problem.before_s - out_s
         lead, head, run, idle = _drive(to_s, (-1, -1, 0, 0), params.rest_min_s)
         cost_fen += drive_fen(t.rate, to_m)
         return self._serve(t, r, start_s, Label(
-            cost_fen, done, (), span_end_s, out_s, to_m, left_m, lead, head, run, idle + problem.before_s, -1, True, False
+            cost_fen, done, (), until_s, out_s, to_m, left_m, lead, head, run, idle + problem.before_s, -1, True, False
         ))  # fmt: skip
+
+    def _first_start(self, t: VehicleType, r: int, leave_s: int, at_s: int | None) -> int | None:
+        """Return the first permitted start for which the vehicle leaves no earlier than a moment."""
+        least_s = leave_s + self.problem.before_s + self.problem.at_out_s[t.yard, r]
+        start_s = self.start(r, least_s, at_s)
+        while start_s is not None and at_s is None and self._out_s(t, r, start_s) < leave_s:
+            start_s = self.start(r, start_s + 1)
+        return start_s if start_s is None or self._out_s(t, r, start_s) >= leave_s else None
 
     def _link(self, t: VehicleType, r: int, label: Label, wait_s: int) -> Label | None:
         """Drive straight on to the next request and wait there."""
         problem = self.problem
         last, _, end_s = label.visits[-1]
-        link_s, link_m = problem.at_link_s[last, r], problem.at_link_m[last, r]
+        free_s, link_m = end_s + problem.after_s, problem.at_link_m[last, r]
+        link_s = problem.slowed(problem.at_link_s[last, r], free_s)
         state = (label.lead_idle_s, label.head_s, label.run_s, label.idle_s + problem.after_s)
         lead, head, run, idle = _drive(link_s, state, problem.params.rest_min_s)
         if self.crewed and run > problem.params.drive_max_s:
             return None
         cost_fen = label.cost_fen + drive_fen(t.rate, link_m) + wait_fen(problem.params, wait_s)
-        start_s = end_s + problem.after_s + link_s + wait_s + problem.before_s
+        start_s = free_s + link_s + wait_s + problem.before_s
         return self._serve(t, r, start_s, Label(
             cost_fen, label.done, label.visits, label.until_s, label.out_s, label.used_m + link_m, label.left_m,
             lead, head, run, idle + wait_s + problem.before_s, label.pinned_driver, label.emergency, label.secret,
@@ -151,14 +186,14 @@ class Chains:
         job, params = self.problem.jobs[r], self.problem.params
         if at.pinned_driver >= 0 and job.pinned_driver >= 0 and at.pinned_driver != job.pinned_driver:
             return None
-        end_s, used_m = start_s + job.busy_s, at.used_m + job.loaded_m
+        end_s, used_m = start_s + self.problem.busy_at(r, start_s), at.used_m + job.loaded_m
         if end_s > at.until_s or (t.bev and used_m > at.left_m):
             return None
         state = (at.lead_idle_s, at.head_s, at.run_s, at.idle_s)
         if self.crewed:
             if end_s - at.out_s > self.problem.longest_out_s:
                 return None
-            for driving, seconds in job.timeline:
+            for driving, seconds in self.problem.timeline_at(r, start_s):
                 if not driving:
                     state = (*state[:3], state[3] + seconds)
                 else:
@@ -175,7 +210,7 @@ class Chains:
         problem = self.problem
         params = problem.params
         last, _, end_s = label.visits[-1]
-        back_s = problem.at_back_s[last, t.yard]
+        back_s = problem.slowed(problem.at_back_s[last, t.yard], end_s + problem.after_s)
         in_s = end_s + problem.after_s + back_s
         if in_s > label.until_s:
             return None
@@ -201,13 +236,15 @@ class Chains:
         back_m = self.problem.at_back_m[label.visits[-1][0], t.yard]
         return Chain(label.cost_fen + drive_fen(t.rate, back_m), (*label.done, trip))
 
-    def evaluate(self, t: VehicleType, requests: Iterable[int]) -> Chain | None:
-        """Return the chain that serves the requests in this order, or None."""
+    def evaluate(
+        self, t: VehicleType, requests: Iterable[int], starts_s: Iterable[int | None] | None = None
+    ) -> Chain | None:
+        """Return the chain that serves the requests in this order (from these starts, where given), or None."""
         label: Label | None = None
-        for r in requests:
+        for r, at_s in zip(requests, itertools.repeat(None) if starts_s is None else starts_s, strict=False):
             if not t.serves[r]:
                 return None
-            label = self.extend(t, label, r)
+            label = self.extend(t, label, r, at_s)
             if label is None:
                 return None
         return NO_CHAIN if label is None else self.close(t, label)

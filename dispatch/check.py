@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from dispatch.costs import known_ids, plan_cost, rental_fen
+from dispatch.costs import known_ids, plan_cost
 from dispatch.model import SECRET_TAG, SERVED_BY, Assignment, Driver, Instance, Plan, Request, Reserve, Vehicle
 from dispatch.params import Params
 from dispatch.route import Index, Outing, by_vehicle, is_emergency, longest_drive_s, walk
+from dispatch.tariff import rental_fen
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ def check(
     index = Index(instance, params or Params())
     found = [*_bookkeeping(index, plan), *_locked(plan, locked)]
     known = [a for a in plan.assignments if not _unknown(index, a)]
-    found += [v for a in known for v in request_violations(index, a)]
+    given = {*locked, *instance.told}
+    found += [v for a in known for v in request_violations(index, a, kept=a in given)]
     outings: list[Outing] = []
     for vehicle_id, assignments in sorted(by_vehicle(known).items()):
         outings += walk(index, index.vehicles[vehicle_id], assignments)[0]
@@ -58,7 +60,11 @@ def check(
 def check_locked(instance: Instance, locked: Sequence[Assignment], *, params: Params | None = None) -> list[Violation]:
     """Judge assignments that are to be kept, as if nothing else were planned."""
     bare = Plan(tuple(locked), {}, (), 0)
-    return [v for v in check(instance, bare, params=params) if v.code not in ("request_missing", "cost_mismatch")]
+    return [
+        v
+        for v in check(instance, bare, params=params, locked=locked)
+        if v.code not in ("request_missing", "cost_mismatch")
+    ]
 
 
 def _unknown(index: Index, a: Assignment) -> list[Violation]:
@@ -128,8 +134,8 @@ def suitable(index: Index, request: Request, vehicle: Vehicle) -> Violation | No
     return None
 
 
-def request_violations(index: Index, a: Assignment) -> Iterator[Violation]:
-    """Judge one assignment alone: suitability, start window, length, and the driver's licence and clearance."""
+def request_violations(index: Index, a: Assignment, *, kept: bool = False) -> Iterator[Violation]:
+    """Judge one assignment alone (a `kept` one may start off the grid): suitability, start window, length, and the driver's licence and clearance."""
     request, vehicle = index.requests[a.request_id], index.vehicles[a.vehicle_id]
     unfit = suitable(index, request, vehicle)
     if unfit:
@@ -140,7 +146,10 @@ def request_violations(index: Index, a: Assignment) -> Iterator[Violation]:
 
     if not request.earliest_s <= a.start_s <= request.latest_s:
         yield broken("start_window", start_s=a.start_s, earliest_s=request.earliest_s, latest_s=request.latest_s)
-    least_s = index.services[a.request_id].busy_s
+    step_s, past_s = index.instance.start_step_s, a.start_s - request.earliest_s
+    if not kept and past_s % step_s and request.earliest_s <= a.start_s < request.latest_s:
+        yield broken("start_grid", start_s=a.start_s, earliest_s=request.earliest_s, step_s=step_s)
+    least_s = index.service_at(a.request_id, a.start_s).busy_s
     if a.end_s - a.start_s < least_s:
         yield broken("too_short", given_s=a.end_s - a.start_s, least_s=least_s)
     if not index.instance.drivers:
@@ -175,10 +184,11 @@ def vehicle_violations(index: Index, vehicle: Vehicle, assignments: Iterable[Ass
 
 def _range(index: Index, vehicle: Vehicle, outings: Sequence[Outing]) -> Iterator[Violation]:
     full_m = vehicle.range_m or 0
+    per_h = index.params.charge_m_per_h if vehicle.charge_m_per_h is None else vehicle.charge_m_per_h
     left_m, home_s = int(vehicle.soc * full_m), None
     for outing in outings:
         if home_s is not None:
-            left_m = min(full_m, left_m + max(0, outing.out_s - home_s) * index.params.charge_m_per_h // 3_600)
+            left_m = min(full_m, left_m + max(0, outing.out_s - home_s) * per_h // 3_600)
         needed_m = -(-outing.distance_m * index.params.range_reserve_permille // 1_000)
         if left_m < needed_m:
             detail = {"left_m": left_m, "needed_m": needed_m}

@@ -12,9 +12,10 @@ from dispatch.bounds import InvalidModel
 from dispatch.check import check
 from dispatch.costs import known_ids, plan_cost
 from dispatch.example import example
-from dispatch.files import FileError, dump_instance, dump_plan, load_instance, load_locked, load_plan, parse, schema
+from dispatch.files import dump_instance, dump_plan, load_instance, load_locked, load_plan, parse
 from dispatch.params import Params
 from dispatch.route import Index
+from dispatch.schema import FileError, schema
 from dispatch.solve import LockedBroken, Until, solve
 
 

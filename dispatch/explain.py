@@ -14,10 +14,11 @@ from dispatch.check import (
     suitable,
     vehicle_violations,
 )
-from dispatch.costs import rental_fen, unserved_cost, vehicle_cost
+from dispatch.costs import unserved_cost, vehicle_cost
 from dispatch.model import Assignment, Instance, Plan, Request, Vehicle
 from dispatch.params import Params
 from dispatch.route import Index, Outing, by_vehicle, walk
+from dispatch.tariff import rental_fen
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,13 @@ class _Case:
             link_s, _ = instance.travel.leg(last, request.stops[0].place)
             starts.append(a.end_s + instance.after_s + link_s + instance.before_s)
         starts.append(request.latest_s)
-        return sorted({s for s in starts if request.earliest_s <= s <= request.latest_s})
+        return sorted({s for s in map(self._on_grid, starts) if request.earliest_s <= s <= request.latest_s})
+
+    def _on_grid(self, start_s: int) -> int:
+        """Return the first permitted start no earlier than a moment (beyond the window if there is none)."""
+        request, step_s = self.request, self.index.instance.start_step_s
+        later = request.earliest_s - (request.earliest_s - max(start_s, request.earliest_s)) // step_s * step_s
+        return request.latest_s if start_s <= request.latest_s < later else later
 
     def _at(self, vehicle: Vehicle, start_s: int) -> Option | Violation:
         length_s = self.index.services[self.request.id].busy_s

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from ortools.graph.python import min_cost_flow
 
-from dispatch.costs import drive_fen
 from dispatch.problem import NEVER, Ints, Problem
+from dispatch.tariff import drive_fen
 
 MOST_REQUESTS = 3_000  # memory: one arc per pair that fits in time
 

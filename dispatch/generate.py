@@ -1,212 +1,332 @@
-"""Column generation: chains that a linear master programme asks for, the bound they prove, and the plan they make.
+"""Column generation: a master grows by the chains its prices ask for, proves a bound, and is rounded to a plan by diving.
 
-The master chooses chains so that every request is covered or left at its price, with no more chains per type than
-vehicles and no more trips under way than drivers on duty (Dantzig-Wolfe form of the multi-depot vehicle scheduling
-problem; Ribeiro and Soumis, doi:10.1287/opre.42.1.41). `Paths` finds chains cheaper than the master's duals; for any
-duals, the cheapest paths also give a lower bound of every plan (Lagrange). A dive rounds the last master to whole chains.
+For any prices, the cheapest chains give a lower bound of every plan (Lagrange). Prices are smoothed between the best so
+far and the newest (Wentges, doi:10.1016/S0969-6016(97)00001-4); of the chains found in a round few may share a request,
+which keeps the master small.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from ortools.linear_solver import pywraplp
 
-from dispatch.chains import Chain
-from dispatch.columns import Limit, crew_limits
-from dispatch.greedy import greedy, lock
-from dispatch.paths import Duals, Floats, Paths, Swept
-from dispatch.problem import Problem
-from dispatch.schedule import Clock, Schedule
+from dispatch.limits import Limits, limits_of
+from dispatch.master import Column, Duals, Master
+from dispatch.network import Mask, Network, restrict
+from dispatch.pricing import Pricing, Swept
+from dispatch.problem import Floats, Ints
 
-MOST_REQUESTS = 3_000  # memory: matrices of requests by requests for every price of a km
-PER_ROUND = 1_500  # chains added per round
-SHARE = 4  # chains of one round that may share a request
-SMOOTH = 0.5  # weight of the best duals so far against the newest (Wentges, doi:10.1016/S0969-6016(97)00001-4)
-LOCKED_FEN = 10**10  # price of leaving a locked request: never worth it
-CLOSE_ENOUGH = 3e-4  # stop when the master is within this of its bound
-MOST_ROUNDS = 300
-CREW_STEP_S = 900  # drivers on duty are counted every quarter of an hour
+MOST_FEN = 10**7
+HURRY = 0.25  # share of a dive's time from which it settles more at once
+LEVEL = 0.2  # of the time left, what one level of a dive may take
+HALVES_SHARE = 0.6  # of the time is left when the halves end at the latest
+
+
+Deadline = Callable[[], float]  # seconds left
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """A clock that ends some time before another one, to leave time for what follows."""
+class Way:
+    """How columns are added: until the master is this close; prices start at this weight of the best so far and climb.
 
-    clock: Clock
-    kept_s: float
+    Of the `steps` of a climb every so many add chains, of which `share` may cover one request.
+    """
 
-    def left_s(self) -> float:
-        """Seconds left before the earlier end."""
-        return self.clock.left_s() - self.kept_s
+    close: float
+    smooth: float = 0.8
+    steps: int = 8
+    every: int = 4
+    share: int = 4
+    rounds: int = 1_000
 
-    def expired(self) -> bool:
-        """Tell whether to stop now."""
-        return self.left_s() <= 0 or self.clock.expired()
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard to try; the defaults were measured on days of 500 to 2,000 requests."""
+
+    halves: int = 400  # requests from which the prices of two halves are found first
+    halving: Way = Way(6e-3)
+    growing: Way = Way(2e-3)
+    climbing: Way = Way(0, steps=30, every=30)
+    cheap_fen: float = 300.0  # reduced cost up to which columns of a half go on to the whole
+    diving: Way = Way(4e-4, 0.5, 1, 1, 4, 25)
+    few: float = 0.06  # of the open requests, a quarter of this share of chains is settled though not whole
+    whole: float = 0.6  # a chain this full may be settled
+    keep_fen: float = 4_000.0  # reduced cost up to which columns stay in the dive
 
 
-class Master:
-    """The linear programme, kept warm between rounds."""
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A master's solution, apart from the master: columns by number with their values, and how much is left of requests."""
 
-    def __init__(self, problem: Problem, limits: Sequence[Limit]) -> None:
-        self.problem, self.limits = problem, limits
-        self.solver = pywraplp.Solver.CreateSolver("GLOP")
-        self.solver.SetSolverSpecificParametersAsString("use_preprocessing: false")
-        infinity: float = self.solver.infinity()
-        self.rows = [self.solver.Constraint(1, infinity) for _ in problem.jobs]
-        self.fleet = [self.solver.Constraint(-infinity, len(m)) for m in problem.members]
-        self.crew = [[self.solver.Constraint(-infinity, most) for most in m.most_at.values()] for m in limits]
-        self.objective = self.solver.Objective()
-        self.objective.SetMinimization()
-        self.left_fen = np.array([min(job.else_fen, LOCKED_FEN) for job in problem.jobs], dtype=np.float64)
-        self.columns: list[tuple[int, Chain]] = []
-        self.variables: list[pywraplp.Variable] = []
-        self.known: set[tuple[int, tuple[int, ...]]] = set()
-        for price, row in zip(self.left_fen.tolist(), self.rows, strict=True):
-            var = self.solver.NumVar(0, infinity, "")
-            row.SetCoefficient(var, 1)
-            self.objective.SetCoefficient(var, price)
+    open: Ints
+    caps: Ints
+    used: Floats
+    columns: tuple[int, ...]
+    values: Floats
+    left: Floats
+    duals: Duals
 
-    def add(self, t: int, chain: Chain) -> bool:
-        """Add a chain unless it is there."""
-        requests = chain.requests()
-        if (t, requests) in self.known:
-            return False
-        self.known.add((t, requests))
-        var = self.solver.NumVar(0, self.solver.infinity(), "")
-        self.objective.SetCoefficient(var, chain.cost_fen)
-        self.fleet[t].SetCoefficient(var, 1)
-        for r in requests:
-            self.rows[r].SetCoefficient(var, 1)
-        for limit, rows in zip(self.limits, self.crew, strict=True):
-            if t in limit.types:
-                for at_s, row in zip(limit.most_at, rows, strict=True):
-                    if any(trip.out_s <= at_s < trip.in_s for trip in chain.trips):
-                        row.SetCoefficient(var, 1)
-        self.columns.append((t, chain))
-        self.variables.append(var)
-        return True
+    @staticmethod
+    def of(master: Master, duals: Duals) -> "Solved":
+        """Read the solution off a master that was just solved."""
+        values = np.array([v.solution_value() for v in master.variables])
+        left = np.array([v.solution_value() for v in master.left])
+        return Solved(master.open, master.caps, master.used, tuple(master.columns), values, left, duals)
 
-    def solve(self, clock: Clock) -> tuple[float, Duals] | None:
-        """Return value and duals; None if late."""
-        self.solver.SetTimeLimit(max(1, int(1_000 * clock.left_s())))
-        if self.solver.Solve() != pywraplp.Solver.OPTIMAL:
-            return None
-        y = np.array([max(0.0, row.dual_value()) for row in self.rows])
-        s = np.array([min(0.0, row.dual_value()) for row in self.fleet])
-        crew = tuple(np.array([max(0.0, -row.dual_value()) for row in rows]) for rows in self.crew)
-        return self.objective.Value(), Duals(np.minimum(y, self.left_fen), s, crew)
 
-    def dive(self, clock: Clock) -> list[tuple[int, Chain]]:
-        """Round the solution: take the fullest chains, solve again, until all chains are whole; most certain first."""
+class Generator:
+    """Columns of one network, known by (type, nodes)."""
+
+    def __init__(self, network: Network, effort: Effort) -> None:
+        self.network, self.problem, self.effort = network, network.problem, effort
+        self.limits: Limits = limits_of(self.problem)
+        self.pricing = Pricing(network, self.limits)
+        self.columns: list[Column] = []
+        self.number_of: dict[tuple[int, tuple[int, ...]], int] = {}
+        self.caps = np.array([len(m) for m in self.problem.members], dtype=np.int64)
+
+    def column(self, t: int, nodes: tuple[int, ...]) -> int | None:
+        """Return the number of a chain's column, made if new; None where the chain is not allowed."""
+        key = (t, nodes)
+        if key not in self.number_of:
+            made = self.pricing.column(t, nodes)
+            if made is None:
+                return None
+            self.number_of[key] = len(self.columns)
+            self.columns.append(made)
+        return self.number_of[key]
+
+    def lagrange(self, master: Master, duals: Duals, least: Floats) -> float:
+        """Return the bound that prices prove."""
+        return master.constant(duals) + float(((duals.fleet + least) * master.caps).sum())
+
+    def climb(self, master: Master, duals: Duals, open_: Mask, way: Way) -> tuple[Duals, float, int]:
+        """Move prices of requests towards what the cheapest chain through each would bear; add chains on the way.
+
+        Each request moves by a share of its least reduced cost, for the other requests of that chain move as well. Returns
+        the prices with the best bound, that bound, and the number of chains added.
+        """
+        dear = np.minimum(self.problem.else_fen, MOST_FEN).astype(np.float64)
+        best, best_duals, added = -math.inf, duals, 0
+        for step in range(way.steps):
+            swept = self.pricing.sweep(duals, open_, master.caps)
+            proven = self.lagrange(master, duals, self.pricing.least(swept))
+            if proven > best:
+                best, best_duals = proven, duals
+            if way.every and step % way.every == 0:
+                added += self.add(master, self.pricing.chains(swept, way.share))
+            through = self.through(swept)
+            price = np.clip(duals.request + np.where(through < 0, through / 3, through / 4), 0, dear)
+            duals = Duals(price, duals.fleet, duals.limit)
+        return best_duals, best, added
+
+    def through(self, swept: Sequence[Swept]) -> Floats:
+        """Return per request the least reduced cost of a chain that covers it."""
+        least = np.full(len(self.problem.else_fen) + 1, 1e7)
+        for s in swept:
+            covers = self.network.nodes.covers[s.group.nodes]
+            by_node = s.through.min(axis=1)
+            for c in range(3):
+                np.minimum.at(least, covers[:, c], by_node)
+        return least[:-1]
+
+    def grow(self, master: Master, open_: Mask, center: Duals, way: Way, until: Deadline) -> tuple[float, Duals, Duals]:
+        """Add columns until the master is close to its bound, or rounds or time end.
+
+        Returns the bound, its prices, and the newest prices of the master.
+        """
+        bound, newest = -math.inf, center
+        for n in range(way.rounds):
+            solved = master.solve(until())
+            if solved is None:
+                break
+            value, newest = solved
+            added = 0
+            # Smoothed prices give good chains; where they ask for nothing new, the newest have the last word.
+            for weight in (0.0,) if n == 0 else (way.smooth, 0.0):
+                if n and weight == 0.0 and added:
+                    break
+                duals, proven, more = self.climb(master, center if n == 0 else center.mixed(newest, weight), open_, way)
+                added += more
+                if proven > bound:
+                    bound, center = proven, duals
+            if value - bound <= way.close * abs(value) or (n and not added) or until() <= 0:
+                break
+        return bound, center, newest
+
+    def add(self, master: Master, chains: Iterable[tuple[int, tuple[int, ...]]]) -> int:
+        """Add chains to a master; return how many were new to it."""
+        numbers = (self.column(t, nodes) for t, nodes in chains)
+        return sum(master.add(q, self.columns[q]) for q in numbers if q is not None)
+
+    def copy(self) -> "Generator":
+        """Return a generator that knows the same columns and learns others on its own."""
+        other = Generator(self.network, self.effort)
+        other.columns, other.number_of = self.columns.copy(), self.number_of.copy()
+        return other
+
+    def dive(self, found: Solved, center: Duals, until: Deadline) -> list[int]:
+        """Round a master's solution: settle what is whole or nearly so, let the rest grow anew, and so on.
+
+        Columns that lost requests to settled ones are trimmed to what is left of them: without that a dive ends more than
+        1 % dearer. When time runs short more is settled at once and nothing grows. Returns the settled columns.
+        """
+        open_, caps, used = np.zeros(len(self.problem.else_fen), dtype=np.bool_), found.caps.copy(), found.used.copy()
+        open_[found.open] = True
         taken: list[int] = []
-        open_ = set(range(len(self.variables)))
-        while self.solve(clock) is not None and not clock.expired():
-            values = {k: self.variables[k].solution_value() for k in open_}
-            part = sorted((k for k in open_ if values[k] > 1e-6), key=lambda k: (-values[k], k))
-            if not part:
+        begun_s = until()
+        while open_.any():
+            hurry = until() < HURRY * begun_s
+            settled = self._settle(found, open_, caps, 0.5 if hurry else self.effort.few)
+            for q in settled:
+                column = self.columns[q]
+                open_[list(column.covers)] = False
+                caps[column.type] -= 1
+                for row, coefficient in column.limits:
+                    used[row] += coefficient
+            taken += settled
+            if not settled and not self._leave(found, open_):
                 break
-            few = max(1, len(part) // 16)
-            now = [k for n, k in enumerate(part) if values[k] > 0.999 or (n < few and values[k] > 0.6) or n == 0]
-            for k in now:
-                self.variables[k].SetLb(1)
-            taken += now
-            open_ -= set(now)
-        for variable in self.variables:
-            variable.SetLb(0)
-        return [self.columns[k] for k in taken]
+            if until() <= 0:
+                break
+            master = Master(self.problem, self.limits, np.flatnonzero(open_), caps.copy(), used.copy())
+            for q in self._trimmed(found, open_, caps):
+                master.add(q, self.columns[q])
+            if not hurry:
+                rest_s = until() * (1 - LEVEL)
+                _, center, _ = self.grow(master, open_, center, self.effort.diving, _less(until, rest_s))
+            solved = master.solve(until())
+            if solved is None:
+                break
+            found = Solved.of(master, solved[1])
+        return taken
+
+    def _settle(self, found: Solved, open_: Mask, caps: Ints, share: float) -> list[int]:
+        """Choose columns to settle: all whole ones, and some of the fullest."""
+        values = found.values
+        few = max(1, int(share * open_.sum() / 4))
+        free, left = open_.copy(), caps.copy()
+        settled: list[int] = []
+        parts = 0
+        for k in np.argsort(-values, kind="stable").tolist():
+            full = values[k] > 0.999
+            if values[k] < 1e-6 or (not full and (parts >= few or (values[k] < self.effort.whole and settled))):
+                break
+            column = self.columns[found.columns[k]]
+            covers = list(column.covers)
+            if free[covers].all() and left[column.type] > 0:
+                free[covers] = False
+                left[column.type] -= 1
+                settled.append(found.columns[k])
+                parts += not full
+        return settled
+
+    def _leave(self, found: Solved, open_: Mask) -> bool:
+        """Give up requests the master leaves; return whether there were any."""
+        gone = [r for r, value in zip(found.open.tolist(), found.left, strict=True) if open_[r] and value > 1e-6]
+        open_[gone] = False
+        return bool(gone)
+
+    def cheap(self, master: Master, duals: Duals) -> list[tuple[int, tuple[int, ...]]]:
+        """Return the chains of a master that are cheap by the prices."""
+        made = (self.columns[q] for q in master.columns)
+        return [(c.type, c.nodes) for c in made if reduced(c, duals) < self.effort.cheap_fen]
+
+    def _trimmed(self, found: Solved, open_: Mask, caps: Ints) -> list[int]:
+        """Return columns for the requests still open: cheap ones of the master, without what is settled."""
+        kept: list[int] = []
+        covers_of = self.network.nodes.covers
+        for q in found.columns:
+            column = self.columns[q]
+            if caps[column.type] <= 0:
+                continue
+            if reduced(column, found.duals) > self.effort.keep_fen:
+                continue
+            if open_[list(column.covers)].all():
+                kept.append(q)
+                continue
+            rest = tuple(n for n in column.nodes if all(open_[r] for r in covers_of[n].tolist() if r >= 0))
+            trimmed = self.column(column.type, rest) if rest else None
+            if trimmed is not None:
+                kept.append(trimmed)
+        return kept
 
 
-def generate(schedule: Schedule, clock: Clock, *, seed: int) -> tuple[Schedule, int | None]:
-    """Return the better of the given schedule and a generated one, and a proven lower bound or None.
+def _less(until: Deadline, rest_s: float) -> Deadline:
+    """Return a deadline some time before another."""
+    return lambda: until() - rest_s
 
-    Two thirds of the time go to generation, the rest is left to rounding and to whatever improves the plan afterwards.
-    The bound is proven for fixed starts only: with start windows, paths start early.
+
+def reduced(column: Column, duals: Duals) -> float:
+    """Return the reduced cost of a column."""
+    cost = float(column.fen - duals.fleet[column.type] - duals.request[list(column.covers)].sum())
+    return cost - sum(float(duals.limit[row]) * coefficient for row, coefficient in column.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What growing left: the columns, their master, its prices of the best bound, and that bound."""
+
+    generator: Generator
+    master: Master
+    center: Duals
+    newest: Duals
+    bound: float
+
+
+def grown(  # noqa: PLR0917
+    network: Network,
+    part: Ints,
+    caps: Ints,
+    effort: Effort,
+    rng: np.random.Generator,
+    until: Deadline,
+    *,
+    deep: int = 0,
+    first: Iterable[tuple[int, tuple[int, ...]]] = (),
+) -> Grown:
+    """Grow a master over some requests; with many, from the columns and prices of two random halves with half the fleet.
+
+    Halves of a day look alike, so that their prices are near those of the whole, at a fraction of the time. `until` is
+    the deadline of this part, `first` are chains to begin with.
     """
-    problem = schedule.problem
-    if not problem.jobs or not problem.types or len(problem.jobs) > MOST_REQUESTS:
-        return schedule, None
-    generating = Earlier(clock, clock.left_s() / 3)
-    moments = range(int(problem.earliest_s.min()), int((problem.latest_s + problem.busy_s).max()), CREW_STEP_S)
-    limits = list(crew_limits(problem, moments))
-    paths, master = Paths(problem, limits), Master(problem, limits)
-    for v, chain in enumerate(schedule.chains):
-        if chain.trips:
-            master.add(problem.type_of[v], chain)
-    bound = _grow(master, paths, generating)
-    built = build(problem, master.dive(clock), clock, seed=seed)
-    fixed = bool((problem.earliest_s == problem.latest_s).all())
-    better = built if built is not None and built.cost_fen() < schedule.cost_fen() else schedule
-    # One fen for rounding errors of the sums.
-    return better, max(0, math.ceil(bound - 1)) if fixed and bound > 0 else None
+    generator = Generator(network, effort)
+    none = np.zeros(generator.limits.size)
+    master = Master(network.problem, generator.limits, part, caps, none)
+    open_ = np.zeros(len(network.problem.else_fen), dtype=np.bool_)
+    open_[part] = True
+    duals = Duals(np.minimum(network.problem.else_fen, MOST_FEN) * 0.35 * open_, np.zeros(len(caps)), none)
+    if len(part) > effort.halves:
+        mixed, seeds, left_s = rng.permutation(part), rng.spawn(2), until()
+        halves = [np.sort(mixed[k::2]) for k in (0, 1)]
 
+        def half(k: int) -> Grown:
+            mine = np.zeros_like(open_)
+            mine[halves[k]] = True
+            return grown(
+                restrict(network, mine), halves[k], -(-caps // 2), effort, seeds[k],
+                (lambda: until() - HALVES_SHARE * left_s) if deep == 0 else until, deep=deep + 1,
+            )  # fmt: skip
 
-def _grow(master: Master, paths: Paths, clock: Clock) -> float:
-    """Add chains until the master is close to its bound; return the bound."""
-    bound, center = -math.inf, None
-    for _ in range(MOST_ROUNDS):
-        solved = master.solve(clock)
-        if solved is None:
-            break
-        value, newest = solved
-        added = 0
-        # Mixed duals give better chains; where they ask for nothing new, the newest have the last word.
-        for duals in (newest,) if center is None else (center.mixed(newest, SMOOTH), newest):
-            swept = paths.sweep(duals, clock)
-            if swept is None:
-                break
-            proven = paths.bound(duals, swept)
-            if proven > bound:
-                bound, center = proven, duals
-            added = _add(master, paths, swept, duals.fleet)
-            if added:
-                break
-        if not added or value - bound <= CLOSE_ENOUGH * value or clock.expired():
-            break
-    return bound
-
-
-def _add(master: Master, paths: Paths, swept: Swept, fleet: Floats) -> int:
-    """Add the best chain through each request where its reduced cost is negative, the best first, few per request."""
-    reduced = swept.through - fleet[:, None]
-    kinds = reduced.argmin(axis=0)
-    least = reduced[kinds, np.arange(len(paths.order))]
-    times, order = [0] * len(paths.order), paths.order.tolist()
-    added = 0
-    for middle in np.argsort(least, kind="stable").tolist():
-        if least[middle] >= -1.0 or added >= PER_ROUND:
-            break
-        if times[middle] >= SHARE:
-            continue
-        t = int(kinds[middle])
-        path = swept.path(t, middle)
-        if any(times[k] >= SHARE for k in path):
-            continue
-        chain = paths.chains.evaluate(paths.problem.types[t], [order[k] for k in path])
-        if chain is not None and master.add(t, chain):
-            added += 1
-            for k in path:
-                times[k] += 1
-    return added
-
-
-def build(problem: Problem, chosen: Iterable[tuple[int, Chain]], clock: Clock, *, seed: int) -> Schedule | None:
-    """Build a schedule from chains by type: what a chain before serves is cut out, what no chain serves is inserted.
-
-    Chains for which no driver is found are taken apart and inserted request by request.
-    """
-    built = Schedule(problem, seed=seed)
-    if not lock(built):
-        return None
-    free = [list(reversed(members)) for members in problem.members]
-    for t, chain in chosen:
-        rest = [r for r in chain.requests() if built.vehicle_of[r] < 0 or problem.jobs[r].pinned_vehicle >= 0]
-        if not free[t] or not rest:
-            continue
-        trimmed = chain if len(rest) == len(chain.requests()) else built.chains_of.evaluate(problem.types[t], rest)
-        keeps_locked = set(built.chains[free[t][-1]].requests()) <= set(rest)
-        if trimmed is not None and keeps_locked and built.put({free[t][-1]: trimmed}) is not None:
-            free[t].pop()
-    greedy(built, expired=clock.expired)
-    return built
+        # Two at once on two cores: the linear solver and the compiled loops run without Python's lock.
+        with ThreadPoolExecutor(2 if deep == 0 else 1) as pool:
+            both = list(pool.map(half, (0, 1)))
+        request, fleet = np.zeros(len(open_)), np.zeros(len(caps))
+        for g, mine in zip(both, halves, strict=True):
+            request[mine] = g.newest.request[mine]
+            fleet += g.newest.fleet / 2
+            generator.add(master, g.generator.cheap(g.master, g.newest))
+        duals = Duals(request, fleet, none)
+    generator.add(master, first)
+    duals, bound, _ = generator.climb(master, duals, open_, effort.climbing)
+    newest = duals
+    if until() > 0:
+        proven, center, newest = generator.grow(
+            master, open_, duals, effort.growing if deep == 0 else effort.halving, until
+        )
+        if proven > bound:
+            bound, duals = proven, center
+    return Grown(generator, master, duals, newest, bound)

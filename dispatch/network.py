@@ -4,17 +4,18 @@ A request with a start window stands for several nodes, one per start; a shared 
 requests. Vehicle types are lanes of the group that has their price of driving.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
 
-from dispatch.costs import drive_fen
 from dispatch.kernels.sweep import BIG, mark_useful
 from dispatch.problem import Floats, Ints, Problem, VehicleType
+from dispatch.tariff import drive_fen
 
 Steps = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+FAR = 1.3  # times the usual way from the yard
 BLOCK = 512  # rows of the link matrix in memory at once
 
 
@@ -37,8 +38,36 @@ class Nodes:
     head_s: Ints
     tail_s: Ints
     tail_idle_s: Ints
-    sound: npt.NDArray[np.bool_]
+    sound: Mask
     complete: bool  # every permitted start is a node
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Links between positions of a group, unsorted: from, to, price, driving, and whether they wait little."""
+
+    rows: Ints
+    cols: Ints
+    fen: Floats
+    link_s: Steps
+    link_m: Steps
+    near: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """What a group's types make of its nodes, arrays (k, m): price of serving, ways out and back, moments, spans."""
+
+    serve: Floats
+    out_fen: Floats
+    back_fen: Floats
+    out_s: Steps
+    back_s: Steps
+    out_m: Steps
+    back_m: Steps
+    depart_s: Steps
+    home_s: Steps
+    span: Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +129,23 @@ def build(problem: Problem) -> Network:
         kinds.setdefault((kind.rate, kind.bev, len(kind.outing_spans) > 1), []).append(t)
     groups: list[Group] = []
     lane_of: dict[int, tuple[int, int]] = {}
-    for types in kinds.values():
-        wanted = problem.serves[types][:, nodes.job].any(axis=0)
-        if wanted.any():
+    for alike in kinds.values():
+        for types in _by_reach(problem, nodes, alike):
+            wanted = problem.serves[types][:, nodes.job].any(axis=0)
+            if not wanted.any():
+                continue
             lane_of.update({t: (len(groups), y) for y, t in enumerate(types)})
             groups.append(_group(problem, nodes, np.array(types, dtype=np.int64), np.flatnonzero(wanted)))
     return Network(problem, nodes, tuple(groups), lane_of)
+
+
+def _by_reach(problem: Problem, nodes: Nodes, types: list[int]) -> list[list[int]]:
+    """Set types apart whose yards are far from most nodes: they wait on the road where others go home, over many links."""
+    yards = problem.yard_place[[problem.types[t].yard for t in types]]
+    mean_s = problem.instance.travel.time_s[np.ix_(yards, nodes.first)].mean(axis=1)
+    far = mean_s > FAR * np.median(mean_s)
+    parts = ([t for t, off in zip(types, far.tolist(), strict=True) if off is side] for side in (False, True))
+    return [part for part in parts if part]
 
 
 def _nodes(problem: Problem) -> Nodes:
@@ -160,7 +200,7 @@ def _driving(problem: Problem, k: int, start_s: int) -> tuple[int, int, int, int
 
 
 def _group(problem: Problem, nodes: Nodes, types: Ints, mine: Ints) -> Group:
-    params, kinds = problem.params, [problem.types[t] for t in types]
+    kinds = [problem.types[t] for t in types]
     start_s, end_s = nodes.start_s[mine], nodes.end_s[mine]
     ready_s, free_s = start_s - problem.before_s, end_s + problem.after_s
     yards = problem.yard_place[[k.yard for k in kinds]]
@@ -183,32 +223,64 @@ def _group(problem: Problem, nodes: Nodes, types: Ints, mine: Ints) -> Group:
             out_fen[inside & (depart_s[:, y] < from_s), y] = BIG
             back_fen[inside & (home_s[:, y] > to_s), y] = BIG
     serve = np.where(serves & (span >= 0), prices, BIG)
-    stop_s = params.yard_stop_s
     links = _links(problem, kinds[0], (ready_s, free_s, after, first, last), serve, depart_s, home_s)
-    rows, cols, fen, link_s, link_m, near = links
-    order = np.lexsort((cols, ~near, rows))
-    back_order = np.lexsort((rows, ~near, cols))
-    k = len(mine)
-    ptr, pptr = np.searchsorted(rows[order], np.arange(k + 1)), np.searchsorted(cols[back_order], np.arange(k + 1))
-    near_end = ptr[:-1] + np.bincount(rows[near], minlength=k)
-    pnear_end = pptr[:-1] + np.bincount(cols[near], minlength=k)
-    departs, homes = np.sort(depart_s, axis=0), np.sort(home_s, axis=0)
-    ranks = _ranks(depart_s), _ranks(home_s)
-    home_pos = np.empty(serve.shape, dtype=np.int32)
-    depart_pos = np.empty(serve.shape, dtype=np.int32)
-    for y in range(len(kinds)):
-        home_pos[:, y] = np.searchsorted(departs[:, y], home_s[:, y] + stop_s, side="left")
-        depart_pos[:, y] = np.searchsorted(homes[:, y], depart_s[:, y] - stop_s, side="right")
-    return Group(
-        types=types, nodes=mine, ptr=ptr.astype(np.int64), near_end=near_end.astype(np.int64),
-        succ=cols[order].astype(np.int32), fen=fen[order], link_s=link_s[order], link_m=link_m[order],
-        pptr=pptr.astype(np.int64), pnear_end=pnear_end.astype(np.int64), pred=rows[back_order].astype(np.int32),
-        pfen=fen[back_order], serve=serve, out_fen=out_fen, back_fen=back_fen,
-        out_s=out_s.astype(np.int32), back_s=back_s.astype(np.int32), out_m=out_m, back_m=back_m,
-        depart_s=depart_s.astype(np.int32), home_s=home_s.astype(np.int32), span=span,
-        several=any(len(kind.outing_spans) > 1 for kind in kinds), bev=kinds[0].bev, home_pos=home_pos,
-        depart_rank=ranks[0], home_rank=ranks[1], depart_pos=depart_pos,
+    lanes = Lanes(
+        serve, out_fen, back_fen, out_s.astype(np.int32), back_s.astype(np.int32), out_m, back_m,
+        depart_s.astype(np.int32), home_s.astype(np.int32), span,
     )  # fmt: skip
+    several = any(len(kind.outing_spans) > 1 for kind in kinds)
+    return _ordered(types, mine, links, lanes, several, kinds[0].bev, problem.params.yard_stop_s)
+
+
+def _ordered(  # noqa: PLR0917
+    types: Ints, mine: Ints, links: Links, lanes: Lanes, several: bool, bev: bool, stop_s: int
+) -> Group:
+    """Sort links by both ends and moments by rank."""
+    k, rows, cols = len(mine), links.rows, links.cols
+    order, by_target = np.lexsort((cols, ~links.near, rows)), np.lexsort((rows, ~links.near, cols))
+    ptr, pptr = np.searchsorted(rows[order], np.arange(k + 1)), np.searchsorted(cols[by_target], np.arange(k + 1))
+    departs, homes = np.sort(lanes.depart_s, axis=0), np.sort(lanes.home_s, axis=0)
+    home_pos, depart_pos = np.empty(lanes.serve.shape, dtype=np.int32), np.empty(lanes.serve.shape, dtype=np.int32)
+    for y in range(len(types)):
+        home_pos[:, y] = np.searchsorted(departs[:, y], lanes.home_s[:, y] + stop_s, side="left")
+        depart_pos[:, y] = np.searchsorted(homes[:, y], lanes.depart_s[:, y] - stop_s, side="right")
+    return Group(
+        types=types, nodes=mine, ptr=ptr.astype(np.int64), succ=cols[order].astype(np.int32), fen=links.fen[order],
+        near_end=(ptr[:-1] + np.bincount(rows[links.near], minlength=k)).astype(np.int64),
+        link_s=links.link_s[order], link_m=links.link_m[order],
+        pptr=pptr.astype(np.int64), pred=rows[by_target].astype(np.int32), pfen=links.fen[by_target],
+        pnear_end=(pptr[:-1] + np.bincount(cols[links.near], minlength=k)).astype(np.int64),
+        **{f.name: getattr(lanes, f.name) for f in fields(Lanes)}, several=several, bev=bev,
+        home_pos=home_pos, depart_rank=_ranks(lanes.depart_s), home_rank=_ranks(lanes.home_s), depart_pos=depart_pos,
+    )  # fmt: skip
+
+
+def restrict(network: Network, open_: Mask) -> Network:
+    """Return the network of the nodes all of whose requests are open; nodes keep their numbers."""
+    kept: Mask = np.all(np.concatenate([open_, [True]])[network.nodes.covers], axis=1)
+    groups: list[Group] = []
+    lane_of: dict[int, tuple[int, int]] = {}
+    for group in network.groups:
+        mine = kept[group.nodes]
+        if not mine.any():
+            continue
+        place = np.cumsum(mine) - 1
+        rows = np.repeat(np.arange(len(group.nodes)), np.diff(group.ptr))
+        both = mine[rows] & mine[group.succ]
+        near = np.arange(len(rows)) < group.near_end[rows]
+        links = Links(
+            place[rows[both]],
+            place[group.succ[both]],
+            group.fen[both],
+            group.link_s[both],
+            group.link_m[both],
+            near[both],
+        )
+        lanes = Lanes(**{f.name: getattr(group, f.name)[mine] for f in fields(Lanes)})
+        lane_of.update({t: (len(groups), y) for y, t in enumerate(group.types.tolist())})
+        stop_s = network.problem.params.yard_stop_s
+        groups.append(_ordered(group.types, group.nodes[mine], links, lanes, group.several, group.bev, stop_s))
+    return Network(network.problem, network.nodes, tuple(groups), lane_of)
 
 
 def paced(base_s: npt.NDArray[np.int32], permille: Ints) -> Ints:
@@ -217,7 +289,7 @@ def paced(base_s: npt.NDArray[np.int32], permille: Ints) -> Ints:
     return scaled
 
 
-def _ranks(moments_s: Ints) -> Steps:
+def _ranks(moments_s: Ints | Steps) -> Steps:
     """Return each node's place in the order of its lane's moments."""
     ranks = np.empty(moments_s.shape, dtype=np.int32)
     for y in range(moments_s.shape[1]):
@@ -228,7 +300,7 @@ def _ranks(moments_s: Ints) -> Steps:
 def _links(  # noqa: PLR0917
     problem: Problem, kind: VehicleType, at: tuple[Ints, Ints, Ints, Ints, Ints], serve: Floats,
     depart_s: Ints, home_s: Ints,
-) -> tuple[Any, ...]:  # fmt: skip
+) -> Links:  # fmt: skip
     """List the links worth driving: from, to, price, seconds, metres, and whether they wait little."""
     ready_s, free_s, after, first, last = at
     params, travel = problem.params, problem.instance.travel
@@ -248,4 +320,4 @@ def _links(  # noqa: PLR0917
         link_m = travel.distance_m[last[rows], first[j]]
         fen = drive_fen(kind.rate, link_m.astype(np.int64)) + (params.wait_hour_fen * waits_s + 1_800) // 3_600
         parts.append((rows, j, fen.astype(np.float64), link_s[i[useful], j].astype(np.int32), link_m, near))
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    return Links(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dispatch.check import suitable
-from dispatch.costs import drive_fen, km_rate, rental_fen, upgrade_fen
 from dispatch.model import (
     EMERGENCY,
     SECRET_TAG,
@@ -26,6 +25,7 @@ from dispatch.model import (
 )
 from dispatch.params import Params
 from dispatch.route import Index, Timeline
+from dispatch.tariff import drive_fen, km_rate, rental_fen, upgrade_fen
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -41,7 +41,8 @@ class Crewman:
     shift_max_s: int
     classes: frozenset[int]
     secret: bool
-    rested_s: int = -NEVER
+    bound: bool
+    rested_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class VehicleType:
     id: int
     yard: int
     class_no: int
+    owner_org: str
     rate: int
     day_fen: int
     bev: bool
@@ -75,6 +77,7 @@ class Job:
     timeline: Timeline
     emergency: bool
     secret: bool
+    kept: bool  # locked: its times are given
     pinned_vehicle: int
     pinned_driver: int
     members: tuple[int, ...]  # requests served
@@ -94,6 +97,7 @@ class Problem:
         self.instance, self.params = instance, params
         self.index = Index(instance, params)
         self.before_s, self.after_s = instance.before_s, instance.after_s
+        self.paces = bool(instance.travel.paces)
         vehicle_no = {v.id: k for k, v in enumerate(instance.vehicles)}
         driver_no = {d.id: k for k, d in enumerate(instance.drivers)}
         kept = {a.request_id: a for a in locked}
@@ -106,8 +110,10 @@ class Problem:
         )
         self.earliest_s: Ints = np.array([j.earliest_s for j in self.jobs], dtype=np.int64)
         self.latest_s: Ints = np.array([j.latest_s for j in self.jobs], dtype=np.int64)
+        self.else_fen: Ints = np.array([j.else_fen for j in self.jobs], dtype=np.int64)
         self.busy_s: Ints = np.array([j.busy_s for j in self.jobs], dtype=np.int64)
         self._travel()
+        self.bound_to = {v.driver_id for v in instance.vehicles if v.driver_id is not None}
         self.crew = tuple(self._crewman(d) for d in instance.drivers)
         self._vehicles(driver_no)
         self.longest_out_s = max((c.shift_max_s for c in self.crew), default=NEVER)
@@ -125,6 +131,7 @@ class Problem:
             timeline=served.timeline,
             emergency=request.priority == EMERGENCY,
             secret=request.secret,
+            kept=kept is not None,
             pinned_vehicle=pin[0],
             pinned_driver=pin[1],
             members=(number,),
@@ -140,6 +147,7 @@ class Problem:
             driver.shift_max_s,
             frozenset(VEHICLE_CLASSES.index(c) for c in driver.classes()),
             SECRET_TAG in driver.tags,
+            driver.id in self.bound_to,
             rested_s,
         )
 
@@ -147,13 +155,25 @@ class Problem:
         """Return what breaks ties between jobs of equal times."""
         return self.instance.requests[self.jobs[job].members[0]].id
 
-    def busy_at(self, job: int, start_s: int) -> int:  # noqa: ARG002
+    def busy_at(self, job: int, start_s: int) -> int:
         """Return how long a job takes that starts at a moment."""
-        return self.jobs[job].busy_s
+        known = self.jobs[job]
+        if not self.paces or known.kept:
+            return known.busy_s
+        return self.index.service_at(self.order_id(job), start_s).busy_s
 
-    def timeline_at(self, job: int, start_s: int) -> Timeline:  # noqa: ARG002
+    def timeline_at(self, job: int, start_s: int) -> Timeline:
         """Return driving and idle times of a job that starts at a moment."""
-        return self.jobs[job].timeline
+        return self.index.service_at(self.order_id(job), start_s).timeline if self.paces else self.jobs[job].timeline
+
+    def slowed(self, seconds: int, at_s: int) -> int:
+        """Return a driving time at a moment."""
+        return self.instance.travel.slowed(seconds, at_s) if self.paces else seconds
+
+    def lent_m(self, job: int, org: str) -> int:
+        """Return the metres that serving a job lends when a vehicle of `org` does it."""
+        owners = {self.instance.requests[r].owner_org for r in self.jobs[job].members}
+        return self.jobs[job].loaded_m if owners != {org} else 0
 
     def pace_at(self, moments_s: Ints) -> Ints:
         """Return the pace of driving at moments, in 1/1000 of the matrix's times."""
@@ -238,6 +258,7 @@ class Problem:
             id=number,
             yard=self.yard_no[v.yard],
             class_no=VEHICLE_CLASSES.index(v.vehicle_class),
+            owner_org=v.owner_org,
             rate=rate,
             day_fen=self.params.day_fen[v.vehicle_class],
             bev=v.energy == "bev",

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from dispatch.model import EMERGENCY, Assignment, Driver, Instance, Request, Vehicle, by_id
 from dispatch.params import Params
+from dispatch.tariff import drive_fen, km_rate, wait_fen
 
 Timeline = tuple[tuple[bool, int], ...]  # (driving, seconds) in order
 
@@ -24,12 +25,16 @@ class Service:
     timeline: Timeline
 
 
-def service_of(instance: Instance, request: Request) -> Service:
-    """Return driving, distance and busy time of a request along its stops."""
+def service_of(instance: Instance, request: Request, start_s: int | None = None) -> Service:
+    """Return driving, distance and busy time of a request along its stops, at the pace of a start where given."""
     timeline: list[tuple[bool, int]] = [(False, request.stops[0].dwell_s)]
     drive_s = distance_m = 0
+    at_s = None if start_s is None else start_s + request.stops[0].dwell_s
     for a, b in zip(request.stops, request.stops[1:], strict=False):
         leg_s, leg_m = instance.travel.leg(a.place, b.place)
+        if at_s is not None:
+            leg_s = instance.travel.slowed(leg_s, at_s)
+            at_s += leg_s + b.dwell_s
         drive_s += leg_s
         distance_m += leg_m
         timeline += [(True, leg_s), (False, b.dwell_s)]
@@ -63,6 +68,19 @@ class Index:
     def services(self) -> dict[str, Service]:
         """Services by request id."""
         return {r.id: service_of(self.instance, r) for r in self.instance.requests}
+
+    @cached_property
+    def _paced(self) -> dict[tuple[str, int], Service]:
+        return {}
+
+    def service_at(self, request_id: str, start_s: int) -> Service:
+        """Return the service of a request that starts at a moment."""
+        if not self.instance.travel.paces:
+            return self.services[request_id]
+        key = request_id, start_s
+        if key not in self._paced:
+            self._paced[key] = service_of(self.instance, self.requests[request_id], start_s)
+        return self._paced[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +116,12 @@ def walk(
 ) -> tuple[tuple[Outing, ...], tuple[Overlap, ...]]:
     """Unroll a vehicle's assignments.
 
-    Between two requests the vehicle goes home if it can stand at its yard for `yard_stop_s` and would otherwise wait
-    longer than `max_wait_s`, or if it is battery-electric (to charge), or if only that way is quick enough;
-    else it drives straight to the next pick-up. Buffers are kept around every request.
+    Between two requests the vehicle goes home if it can stand at its yard for `yard_stop_s` and: it is battery-electric
+    (to charge), or would otherwise wait longer than `max_wait_s`, or only that way is quick enough, or that way is
+    cheaper; else it drives straight to the next pick-up. Buffers are kept around every request.
     """
     instance, params = index.instance, index.params
-    leg = instance.travel.leg
+    leg, rate = instance.travel.leg_after, km_rate(params, vehicle)
     groups: list[list[Assignment]] = []
     overlaps: list[Overlap] = []
     for later in sorted(assignments, key=lambda a: (a.start_s, a.end_s, a.request_id)):
@@ -112,10 +130,15 @@ def walk(
             continue
         earlier = groups[-1][-1]
         end, start = _last(index, earlier), _first(index, later)
-        slack_s = later.start_s - instance.before_s - earlier.end_s - instance.after_s
-        wait_s = slack_s - leg(end, start)[0]
-        home_s = slack_s - leg(end, vehicle.yard)[0] - leg(vehicle.yard, start)[0] - params.yard_stop_s
-        if home_s >= 0 and (vehicle.energy == "bev" or not 0 <= wait_s <= params.max_wait_s):
+        free_s, ready_s = earlier.end_s + instance.after_s, later.start_s - instance.before_s
+        slack_s = ready_s - free_s
+        link_s, link_m = leg(end, start, free_s)
+        back_s, back_m = leg(end, vehicle.yard, free_s)
+        to_s, to_m = leg(vehicle.yard, start, ready_s)
+        wait_s, home_s = slack_s - link_s, slack_s - back_s - to_s - params.yard_stop_s
+        goes_home = vehicle.energy == "bev" or not 0 <= wait_s <= params.max_wait_s
+        cheaper = drive_fen(rate, back_m) + drive_fen(rate, to_m) < drive_fen(rate, link_m) + wait_fen(params, wait_s)
+        if home_s >= 0 and (goes_home or cheaper):
             groups.append([later])
         else:
             groups[-1].append(later)
@@ -134,19 +157,19 @@ def _last(index: Index, assignment: Assignment) -> str:
 
 def _outing(index: Index, vehicle: Vehicle, group: Sequence[Assignment]) -> Outing:
     instance = index.instance
-    leg = instance.travel.leg
-    to_s, to_m = leg(vehicle.yard, _first(index, group[0]))
-    back_s, back_m = leg(_last(index, group[-1]), vehicle.yard)
+    leg = instance.travel.leg_after
+    to_s, to_m = leg(vehicle.yard, _first(index, group[0]), group[0].start_s - instance.before_s)
+    back_s, back_m = leg(_last(index, group[-1]), vehicle.yard, group[-1].end_s + instance.after_s)
     timeline: list[tuple[bool, int]] = [(True, to_s), (False, instance.before_s)]
     empty_m, waits_s = [to_m], []
     for earlier, later in zip([None, *group], group, strict=False):
         if earlier is not None:
-            link_s, link_m = leg(_last(index, earlier), _first(index, later))
+            link_s, link_m = leg(_last(index, earlier), _first(index, later), earlier.end_s + instance.after_s)
             wait_s = later.start_s - instance.before_s - earlier.end_s - instance.after_s - link_s
             waits_s.append(max(0, wait_s))
             empty_m.append(link_m)
             timeline += [(False, instance.after_s), (True, link_s), (False, max(0, wait_s) + instance.before_s)]
-        timeline += index.services[later.request_id].timeline
+        timeline += index.service_at(later.request_id, later.start_s).timeline
     timeline += [(False, instance.after_s), (True, back_s)]
     return Outing(
         vehicle=vehicle,

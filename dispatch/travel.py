@@ -88,6 +88,18 @@ class Travel:
         require(apart, "Travel", "paces must be in order and apart from each other", self.paces)
         object.__setattr__(self, "index", {p.id: k for k, p in enumerate(self.places)})
 
+    def slowed(self, seconds: int, at_s: int) -> int:
+        """Return a driving time of the matrix at a moment, rounded up."""
+        for pace in self.paces:
+            if pace.span.start_s <= at_s < pace.span.end_s:
+                return -(-seconds * pace.permille // 1_000)
+        return seconds
+
+    def leg_after(self, start: str, end: str, at_s: int) -> tuple[int, int]:
+        """Return seconds and metres of a leg driven from a moment on; the pace of that moment counts."""
+        seconds, metres = self.leg(start, end)
+        return self.slowed(seconds, at_s), metres
+
     def leg(self, start: str, end: str) -> tuple[int, int]:
         """Return seconds and metres from one place to another."""
         a, b = self.index[start], self.index[end]

@@ -178,9 +178,9 @@ def test_electric_vehicle_keeps_a_fifth_of_its_range():
 
 
 def test_electric_vehicle_charges_at_the_yard():
-    # 36 km left of which 30 are driven; 30 km more for the second outing take 15 min at 120 km/h of charging.
-    vehicles = [vehicle(energy="bev", range_m=72_000, soc=0.5)]
-    for gap_s, found in ((899, ["range"]), (900, [])):
+    # 36 km left of which 30 are driven; 30 km more for the second outing take 30 min at 60 km/h of charging.
+    for gap_s, per_h, found in ((1_799, 60_000, ["range"]), (1_800, 60_000, []), (1_800, None, [])):
+        vehicles = [vehicle(energy="bev", range_m=72_000, soc=0.5, charge_m_per_h=per_h)]
         back_s = 9 * HOUR_S + 1_800 + 300 + 900
         start_s = back_s + gap_s + 300 + 300
         problem = instance([request(), request("again", start_h=start_s / HOUR_S)], vehicles)
@@ -269,13 +269,17 @@ def test_instance_with_other_availability_spans_uses_the_right_one():
     assert DAY[0].holds(0, 24 * HOUR_S)
 
 
-@pytest.mark.parametrize("name", ["check", "costs", "route", "explain", "model", "params", "bounds"])
+@pytest.mark.parametrize(
+    "name", ["check", "costs", "route", "explain", "model", "params", "bounds", "travel", "plan", "tariff"]
+)
 def test_judge_shares_nothing_with_the_solvers(name):
     tree = ast.parse((Path(__file__).parents[2] / "dispatch" / f"{name}.py").read_text(encoding="utf-8"))
     used = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     used |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     ours = {m for m in used if m.startswith(("dispatch", "ortools"))}
-    assert ours <= {f"dispatch.{m}" for m in ("bounds", "model", "params", "route", "costs", "check")}
+    assert ours <= {
+        f"dispatch.{m}" for m in ("bounds", "travel", "plan", "model", "params", "tariff", "route", "costs", "check")
+    }
 
 
 def test_driver_without_duty_needs_no_shift():

@@ -77,8 +77,8 @@ def test_start_window_is_used_to_fit_behind_another_request():
     assert options(problem, made, "also")["sedan-1"].code == "vehicle_overlap"
     loose = changed(problem, "also", latest_s=11 * HOUR_S)
     option = options(loose, made, "also")["sedan-1"]
-    # Free at 9:30, 5 min after, 10 min back to the office, 5 min before.
-    assert (option.code, option.start_s) == (None, 9 * HOUR_S + 50 * 60)
+    # Free at 9:30, 5 min after, 10 min back to the office, 5 min before; starts are 9:06 and whole steps of 5 min on.
+    assert (option.code, option.start_s) == (None, 9 * HOUR_S + 51 * 60)
 
 
 def test_unknown_request_is_an_error():

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dispatch import FileError, Params, Until, dump_instance, dump_plan, load_instance, load_plan, solve
 from dispatch.cli import main
 from dispatch.example import example
-from dispatch.files import parse, schema
+from dispatch.files import parse
+from dispatch.schema import schema
 from tests.dispatch.anyday import instances
 
 ROOT = Path(__file__).parents[2]
@@ -192,6 +193,7 @@ def test_locked_assignments_are_kept(capsys, file, tmp_path):
         "driver_id": "city-driver-2",
         "start_s": 30600,
         "end_s": 37000,
+        "ride": None,
     }
     path = tmp_path / "locked.json"
     path.write_text(json.dumps([kept]), encoding="utf-8")
