@@ -2,49 +2,68 @@
 
 import math
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from dispatch.chains import Chain
-from dispatch.generate import Effort, Grown, Way, grown
+from dispatch.generate import Deadline, Effort, Generator, Solved, Way, grown
 from dispatch.greedy import greedy, lock
 from dispatch.network import Network, build
 from dispatch.problem import Problem
 from dispatch.schedule import Clock, Schedule
 
 LEAST_S_PER_REQUEST = 1e-3  # with less time than this the first schedule stays
-GROW_SHARE = 0.62  # of the time for prices and bound, the rest for the plan
+GROW_SHARE = 0.6  # of the time until the dive begins at the latest
+END_SHARE = 0.04  # of the time is kept for putting the plan together
+CLOSE = 4e-4  # the bound goes on until the master is within this of it
 
 
 def effort_for(size: int) -> Effort:
-    """Choose how close to come: what the time limits people give allow at this size."""
-    close = 4e-4 if size <= 600 else 1e-3 if size <= 1_200 else 2.4e-3
-    return replace(Effort(), growing=Way(close), diving=replace(Effort().diving, close=max(4e-4, close / 3)))
+    """Choose how close to come before diving: small days afford more."""
+    close, few, rounds = (8e-4, 0.06, 25) if size <= 600 else (2.5e-3, 0.1, 25) if size <= 1_200 else (8e-3, 0.2, 8)
+    diving = replace(Effort().diving, close=close / 3, rounds=rounds)
+    return replace(Effort(), growing=Way(close), diving=diving, few=few)
 
 
 def generate(schedule: Schedule, clock: Clock, *, seed: int) -> tuple[Schedule, int | None]:
-    """Return the better of the given schedule and a generated one, and a proven lower bound or None."""
+    """Return the better of the given schedule and a generated one, and a proven lower bound or None.
+
+    While the plan is made on one core, the bound goes on growing on the other.
+    """
     problem, size = schedule.problem, len(schedule.problem.instance.requests)
     if not size or not problem.types or clock.left_s() < LEAST_S_PER_REQUEST * size:
         return schedule, None
     network = build(problem)
     if not network.groups:
         return schedule, None
-    grow_s = clock.left_s() * (1 - GROW_SHARE)
+
+    def until(kept_s: float) -> Deadline:
+        return lambda: 0.0 if clock.expired() else clock.left_s() - kept_s
+
     caps = np.array([len(m) for m in problem.members], dtype=np.int64)
+    begun_s, effort = clock.left_s(), effort_for(size)
     found = grown(
-        network, np.arange(size), caps, effort_for(size), np.random.default_rng(seed),
-        lambda: 0.0 if clock.expired() else clock.left_s() - grow_s, first=_chains(network, schedule),
+        network, np.arange(size), caps, effort, np.random.default_rng(seed), until(begun_s * (1 - GROW_SHARE)),
+        first=_chains(network, schedule),
     )  # fmt: skip
+    solved = found.master.solve(until(0)())
+    bound = found.bound
+    if solved is not None:
+        diver, start = found.generator.copy(), Solved.of(found.master, solved[1])
+        open_ = np.ones(size, dtype=np.bool_)
+        with ThreadPoolExecutor(1) as pool:
+            more = pool.submit(
+                found.generator.grow, found.master, open_, found.center, Way(CLOSE), until(END_SHARE * begun_s)
+            )
+            taken = diver.dive(start, found.center, until(END_SHARE * begun_s))
+            built = assemble(problem, _evaluated(diver, taken), clock, seed=seed)
+            bound = max(bound, more.result()[0])
+        if built is not None and built.cost_fen() < schedule.cost_fen():
+            schedule = built
     # Half a fen for rounding errors of the sums.
-    bound = max(0, math.ceil(found.bound - 0.5)) if network.nodes.complete and found.bound > 0 else None
-    kept_s = 0.05 * clock.left_s()
-    taken = found.generator.dive(
-        found.master, found.center, lambda: 0.0 if clock.expired() else clock.left_s() - kept_s
-    )
-    built = assemble(problem, _evaluated(found, taken), clock, seed=seed)
-    return (built if built is not None and built.cost_fen() < schedule.cost_fen() else schedule), bound
+    return schedule, max(0, math.ceil(bound - 0.5)) if network.nodes.complete and bound > 0 else None
 
 
 def _chains(network: Network, schedule: Schedule) -> Iterable[tuple[int, tuple[int, ...]]]:
@@ -57,9 +76,8 @@ def _chains(network: Network, schedule: Schedule) -> Iterable[tuple[int, tuple[i
             yield problem.type_of[v], path
 
 
-def _evaluated(found: Grown, taken: Iterable[int]) -> Iterable[tuple[int, Chain]]:
+def _evaluated(generator: Generator, taken: Iterable[int]) -> Iterable[tuple[int, Chain]]:
     """Yield settled columns as chains with times."""
-    generator = found.generator
     nodes, chains = generator.network.nodes, generator.pricing.rules
     for q in taken:
         column = generator.columns[q]

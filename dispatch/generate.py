@@ -19,6 +19,8 @@ from dispatch.pricing import Pricing, Swept
 from dispatch.problem import Floats, Ints
 
 MOST_FEN = 10**7
+HURRY = 0.25  # share of a dive's time from which it settles more at once
+LEVEL = 0.2  # of the time left, what one level of a dive may take
 HALVES_SHARE = 0.6  # of the time is left when the halves end at the latest
 
 
@@ -53,6 +55,26 @@ class Effort:
     few: float = 0.06  # of the open requests, a quarter of this share of chains is settled though not whole
     whole: float = 0.6  # a chain this full may be settled
     keep_fen: float = 4_000.0  # reduced cost up to which columns stay in the dive
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A master's solution, apart from the master: columns by number with their values, and how much is left of requests."""
+
+    open: Ints
+    caps: Ints
+    used: Floats
+    columns: tuple[int, ...]
+    values: Floats
+    left: Floats
+    duals: Duals
+
+    @staticmethod
+    def of(master: Master, duals: Duals) -> "Solved":
+        """Read the solution off a master that was just solved."""
+        values = np.array([v.solution_value() for v in master.variables])
+        left = np.array([v.solution_value() for v in master.left])
+        return Solved(master.open, master.caps, master.used, tuple(master.columns), values, left, duals)
 
 
 class Generator:
@@ -140,25 +162,25 @@ class Generator:
         numbers = (self.column(t, nodes) for t, nodes in chains)
         return sum(master.add(q, self.columns[q]) for q in numbers if q is not None)
 
-    def dive(self, master: Master, center: Duals, until: Deadline) -> list[int]:
-        """Round the master's solution: settle what is whole or nearly so, let the rest grow anew, and so on.
+    def copy(self) -> "Generator":
+        """Return a generator that knows the same columns and learns others on its own."""
+        other = Generator(self.network, self.effort)
+        other.columns, other.number_of = self.columns.copy(), self.number_of.copy()
+        return other
+
+    def dive(self, found: Solved, center: Duals, until: Deadline) -> list[int]:
+        """Round a master's solution: settle what is whole or nearly so, let the rest grow anew, and so on.
 
         Columns that lost requests to settled ones are trimmed to what is left of them: without that a dive ends more than
-        1 % dearer. Returns the settled columns.
+        1 % dearer. When time runs short more is settled at once and nothing grows. Returns the settled columns.
         """
-        open_, caps, used = (
-            np.ones(len(self.problem.else_fen), dtype=np.bool_),
-            self.caps.copy(),
-            np.zeros(self.limits.size),
-        )
-        open_[:] = False
-        open_[master.open] = True
+        open_, caps, used = np.zeros(len(self.problem.else_fen), dtype=np.bool_), found.caps.copy(), found.used.copy()
+        open_[found.open] = True
         taken: list[int] = []
+        begun_s = until()
         while open_.any():
-            solved = master.solve(until())
-            if solved is None:
-                break
-            settled = self._settle(master, open_, caps)
+            hurry = until() < HURRY * begun_s
+            settled = self._settle(found, open_, caps, 0.5 if hurry else self.effort.few)
             for q in settled:
                 column = self.columns[q]
                 open_[list(column.covers)] = False
@@ -166,21 +188,26 @@ class Generator:
                 for row, coefficient in column.limits:
                     used[row] += coefficient
             taken += settled
-            if not settled and not self._leave(master, open_):
+            if not settled and not self._leave(found, open_):
                 break
             if until() <= 0:
                 break
-            smaller = Master(self.problem, self.limits, np.flatnonzero(open_), caps.copy(), used.copy())
-            for q in self._trimmed(master, solved[1], open_, caps):
-                smaller.add(q, self.columns[q])
-            master = smaller
-            _, center, _ = self.grow(master, open_, center, self.effort.diving, until)
+            master = Master(self.problem, self.limits, np.flatnonzero(open_), caps.copy(), used.copy())
+            for q in self._trimmed(found, open_, caps):
+                master.add(q, self.columns[q])
+            if not hurry:
+                rest_s = until() * (1 - LEVEL)
+                _, center, _ = self.grow(master, open_, center, self.effort.diving, _less(until, rest_s))
+            solved = master.solve(until())
+            if solved is None:
+                break
+            found = Solved.of(master, solved[1])
         return taken
 
-    def _settle(self, master: Master, open_: Mask, caps: Ints) -> list[int]:
+    def _settle(self, found: Solved, open_: Mask, caps: Ints, share: float) -> list[int]:
         """Choose columns to settle: all whole ones, and some of the fullest."""
-        values = np.array([v.solution_value() for v in master.variables])
-        few = max(1, int(self.effort.few * open_.sum() / 4))
+        values = found.values
+        few = max(1, int(share * open_.sum() / 4))
         free, left = open_.copy(), caps.copy()
         settled: list[int] = []
         parts = 0
@@ -188,22 +215,18 @@ class Generator:
             full = values[k] > 0.999
             if values[k] < 1e-6 or (not full and (parts >= few or (values[k] < self.effort.whole and settled))):
                 break
-            column = self.columns[master.columns[k]]
+            column = self.columns[found.columns[k]]
             covers = list(column.covers)
             if free[covers].all() and left[column.type] > 0:
                 free[covers] = False
                 left[column.type] -= 1
-                settled.append(master.columns[k])
+                settled.append(found.columns[k])
                 parts += not full
         return settled
 
-    def _leave(self, master: Master, open_: Mask) -> bool:
+    def _leave(self, found: Solved, open_: Mask) -> bool:
         """Give up requests the master leaves; return whether there were any."""
-        gone = [
-            r
-            for r, var in zip(master.open.tolist(), master.left, strict=True)
-            if open_[r] and var.solution_value() > 1e-6
-        ]
+        gone = [r for r, value in zip(found.open.tolist(), found.left, strict=True) if open_[r] and value > 1e-6]
         open_[gone] = False
         return bool(gone)
 
@@ -212,15 +235,15 @@ class Generator:
         made = (self.columns[q] for q in master.columns)
         return [(c.type, c.nodes) for c in made if reduced(c, duals) < self.effort.cheap_fen]
 
-    def _trimmed(self, master: Master, duals: Duals, open_: Mask, caps: Ints) -> list[int]:
+    def _trimmed(self, found: Solved, open_: Mask, caps: Ints) -> list[int]:
         """Return columns for the requests still open: cheap ones of the master, without what is settled."""
         kept: list[int] = []
         covers_of = self.network.nodes.covers
-        for q in master.columns:
+        for q in found.columns:
             column = self.columns[q]
             if caps[column.type] <= 0:
                 continue
-            if reduced(column, duals) > self.effort.keep_fen:
+            if reduced(column, found.duals) > self.effort.keep_fen:
                 continue
             if open_[list(column.covers)].all():
                 kept.append(q)
@@ -230,6 +253,11 @@ class Generator:
             if trimmed is not None:
                 kept.append(trimmed)
         return kept
+
+
+def _less(until: Deadline, rest_s: float) -> Deadline:
+    """Return a deadline some time before another."""
+    return lambda: until() - rest_s
 
 
 def reduced(column: Column, duals: Duals) -> float:

@@ -15,6 +15,7 @@ from dispatch.tariff import drive_fen
 
 Steps = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
+FAR = 1.3  # times the usual way from the yard
 BLOCK = 512  # rows of the link matrix in memory at once
 
 
@@ -128,12 +129,23 @@ def build(problem: Problem) -> Network:
         kinds.setdefault((kind.rate, kind.bev, len(kind.outing_spans) > 1), []).append(t)
     groups: list[Group] = []
     lane_of: dict[int, tuple[int, int]] = {}
-    for types in kinds.values():
-        wanted = problem.serves[types][:, nodes.job].any(axis=0)
-        if wanted.any():
+    for alike in kinds.values():
+        for types in _by_reach(problem, nodes, alike):
+            wanted = problem.serves[types][:, nodes.job].any(axis=0)
+            if not wanted.any():
+                continue
             lane_of.update({t: (len(groups), y) for y, t in enumerate(types)})
             groups.append(_group(problem, nodes, np.array(types, dtype=np.int64), np.flatnonzero(wanted)))
     return Network(problem, nodes, tuple(groups), lane_of)
+
+
+def _by_reach(problem: Problem, nodes: Nodes, types: list[int]) -> list[list[int]]:
+    """Set types apart whose yards are far from most nodes: they wait on the road where others go home, over many links."""
+    yards = problem.yard_place[[problem.types[t].yard for t in types]]
+    mean_s = problem.instance.travel.time_s[np.ix_(yards, nodes.first)].mean(axis=1)
+    far = mean_s > FAR * np.median(mean_s)
+    parts = ([t for t, off in zip(types, far.tolist(), strict=True) if off is side] for side in (False, True))
+    return [part for part in parts if part]
 
 
 def _nodes(problem: Problem) -> Nodes:

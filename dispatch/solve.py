@@ -158,16 +158,21 @@ def _improve(
         bound_fen = max((b for b in (bound_fen, proven_fen) if b is not None), default=None)
         tell(phase, 0, schedule.cost_fen(), bound_fen)
 
-    if watch.left_s() > FLOW_S_PER_PAIR * len(schedule.vehicle_of) ** 2:
-        relaxed = relax(schedule.problem)
-        note("bound", relaxed.bound_fen if relaxed else None)
+    def quick_bound() -> None:
+        if watch.left_s() > FLOW_S_PER_PAIR * len(schedule.vehicle_of) ** 2:
+            relaxed = relax(schedule.problem)
+            note("bound", relaxed.bound_fen if relaxed else None)
+
     if stop.rounds == 0:
+        quick_bound()
         return schedule, bound_fen, "rounds"
     if not watch.expired():
         note("whole", solve_whole(schedule, watch, seed=seed))
     if not watch.expired() and schedule.cost_fen() != bound_fen:
         schedule, proven_fen = generate(schedule, watch, seed=seed)
         note("generate", proven_fen)
+    if bound_fen is None:
+        quick_bound()
     stopped = "optimal"
     if schedule.cost_fen() != bound_fen:
         stopped = search(
