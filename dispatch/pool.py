@@ -1,17 +1,39 @@
 """Shared rides of an instance: all there are, and what the rides of a plan save."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dispatch.kernels.rides import Flags, Ints, Orders, Pooled, Roads, Rules, best_orders, linked, threes
-from dispatch.model import SERVED_BY, VEHICLE_CLASSES, Request
-from dispatch.ride import LEAST_SAVED_M, MINUTE_S, Ride, orders, shares, unrolled
+from dispatch.model import SERVED_BY, VEHICLE_CLASSES, Assignment, Plan, Request
+from dispatch.ride import LEAST_SAVED_M, MINUTE_S, Ride, as_given, orders, shares, unrolled
 from dispatch.route import Index
 
 MOST_SETS = 1_000_000  # looked at in one go
+
+
+class Saved(NamedTuple):
+    """What pooling saves: kilometres against driving everybody alone, rides, and requests in them."""
+
+    km: float
+    rides: int
+    requests: int
+
+
+def saved(index: Index, plan: Plan) -> Saved:
+    """Measure the shared rides of a plan."""
+    groups: dict[tuple[str, str], list[Assignment]] = defaultdict(list)
+    for a in plan.assignments:
+        if a.ride is not None:
+            groups[a.vehicle_id, a.ride].append(a)
+    shared = [as_given(index, group) for group in groups.values() if len(group) > 1]
+    alone_m = sum(index.services[name].distance_m for ride in shared for name in ride.request_ids)
+    metres = alone_m - sum(ride.loaded_m for ride in shared)
+    return Saved(metres / 1_000, len(shared), sum(len(ride.request_ids) for ride in shared))
 
 
 def rides(index: Index, *, each: int | None = None) -> list[Ride]:

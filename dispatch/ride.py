@@ -6,10 +6,10 @@ between. The vehicle drives from call to call without waiting and stands at each
 
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
-from dispatch.model import EMERGENCY, SERVED_BY, VEHICLE_CLASSES, Request
+from dispatch.model import EMERGENCY, SERVED_BY, VEHICLE_CLASSES, Assignment, Request
 from dispatch.route import Index, Timeline
 
 LEAST_SAVED_M = 500  # a ride must save more than this against driving everybody alone
@@ -95,6 +95,20 @@ def ride_of(index: Index, request_ids: Collection[str]) -> Ride | None:
     return found
 
 
+def as_given(index: Index, assignments: Collection[Assignment]) -> Ride:
+    """Return the ride that assignments to one vehicle make up, whether allowed or not: calls in order of their times."""
+    ordered = sorted(assignments, key=lambda a: a.request_id)
+    spans = tuple((a.start_s, a.end_s) for a in ordered)
+    ride = ride_of(index, [a.request_id for a in ordered])
+    if ride is not None and ride.spans == spans:
+        return ride
+    members = [index.requests[a.request_id] for a in ordered]
+    drops = [(a.end_s - r.stops[-1].dwell_s, 1, m) for m, (a, r) in enumerate(zip(ordered, members, strict=True))]
+    calls = sorted([*((a.start_s, 0, m) for m, a in enumerate(ordered)), *drops])
+    given = unrolled(index, members, tuple(m for _, _, m in calls), min(a.start_s for a in ordered))
+    return replace(given, spans=spans)
+
+
 def unrolled(index: Index, members: Sequence[Request], order: Order, start_s: int) -> Ride:
     """Return the ride that serves members (in order of id) in an order of calls from a start."""
     spans, timeline = _times(index, members, order, start_s)
@@ -115,7 +129,7 @@ def unrolled(index: Index, members: Sequence[Request], order: Order, start_s: in
 
 def _places(members: Sequence[Request], order: Order) -> list[tuple[str, int]]:
     """Return place and dwell of every call."""
-    stops = [members[m].stops[1 if m in order[:n] else 0] for n, m in enumerate(order)]
+    stops = [members[m].stops[-1 if m in order[:n] else 0] for n, m in enumerate(order)]
     return [(stop.place, stop.dwell_s) for stop in stops]
 
 
