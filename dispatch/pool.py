@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from dispatch.kernels.rides import Flags, Ints, Orders, Pooled, Roads, Rules, best_orders, linked, threes
 from dispatch.model import SERVED_BY, VEHICLE_CLASSES, Assignment, Plan, Request
@@ -14,6 +13,7 @@ from dispatch.ride import LEAST_SAVED_M, MINUTE_S, Ride, as_given, orders, share
 from dispatch.route import Index
 
 MOST_SETS = 1_000_000  # looked at in one go
+MOST_RIDES = 2_000  # offered to the solver beside the requests alone: with many more it gets nowhere in a minute
 
 
 class Saved(NamedTuple):
@@ -36,44 +36,48 @@ def saved(index: Index, plan: Plan) -> Saved:
     return Saved(metres / 1_000, len(shared), sum(len(ride.request_ids) for ride in shared))
 
 
-def rides(index: Index, *, each: int | None = None) -> list[Ride]:
+def rides(index: Index) -> list[Ride]:
     """List every ride for which some vehicle of the instance has class and seats, by request ids.
-
-    With `each`, only rides that are among the `each` of their size that save most, for one of their requests.
 
     Pairs are complete. So are triples where driving times obey the triangle inequality, as shortest ways do: of three
     in one ride two always overlap with the third, and two that overlap must be able to do so without anybody else.
     Two of the three need not save anything, nor even overlap with each other.
     """
+    return offered(index, most=None)[0]
+
+
+def offered(index: Index, *, most: int | None = MOST_RIDES) -> tuple[list[Ride], bool]:
+    """List at most so many rides and tell whether these are all; those that save somebody most come first."""
     members = sorted((r for r in index.instance.requests if shares(index, r)), key=lambda r: r.id)
-    most = min(index.params.pool_most, len(members))
-    if most < 2:
-        return []
+    largest = min(index.params.pool_most, len(members))
+    if largest < 2:
+        return [], True
     pooled, roads, rules = _pooled(index, members), _roads(index), _rules(index)
     follows = linked(pooled, roads, rules)
-    found: dict[int, list[Ints]] = {2: [], 3: []}
-    for sets in _sets(pooled, rules, follows, most):
+    parts = []
+    for sets in _sets(pooled, rules, follows, largest):
         best = best_orders(pooled, roads, rules, follows, sets, _orders(sets.shape[1]))
-        found[sets.shape[1]].append(np.hstack([sets[best[:, 0]], best[:, 1:]]))
+        third = sets[best[:, 0], 2:] if sets.shape[1] > 2 else np.full((len(best), 1), -1)
+        parts.append(np.hstack([sets[best[:, 0], :2], third, best[:, 1:]]))
+    found = np.vstack(parts)
+    kept = found if most is None else found[_foremost(found)[:most]]
     listed: list[Ride] = []
-    for size, parts in found.items():
-        rows = np.vstack(parts) if parts else np.empty((0, size + 3), dtype=np.int64)
-        listed += [
-            unrolled(index, [members[m] for m in row[:size]], orders(size)[row[size]], row[size + 1])
-            for row in rows[_foremost(rows, size, each)].tolist()
-        ]
-    return sorted(listed, key=lambda ride: ride.request_ids)
+    for *who, order, start_s, _ in kept.tolist():
+        together = [members[m] for m in who if m >= 0]
+        listed.append(unrolled(index, together, orders(len(together))[order], start_s))
+    return sorted(listed, key=lambda ride: ride.request_ids), len(kept) == len(found)
 
 
-def _foremost(rows: Ints, size: int, each: int | None) -> npt.NDArray[np.bool_]:
-    """Tell which rows (members, order, start_s, saved m) are among the `each` that save most for one of the members."""
-    kept = np.full(len(rows), each is None)
-    if each is not None:
-        who, row = rows[:, :size].ravel(), np.repeat(np.arange(len(rows)), size)
-        order = np.lexsort((row, -rows[row, -1], who))
-        rank = np.arange(len(order)) - np.searchsorted(who[order], who[order])
-        kept[row[order[rank < each]]] = True
-    return kept
+def _foremost(found: Ints) -> Ints:
+    """Order rides (three members, -1 for none, order, start_s, saved m): everybody's best pair and triple first, and so on."""
+    row, column = np.nonzero(found[:, :3] >= 0)
+    saved_m, pile = found[:, -1], 2 * found[row, column] + (found[row, 2] >= 0)
+    order = np.lexsort((row, -saved_m[row], pile))
+    better = np.full(
+        len(found), len(found), dtype=np.int64
+    )  # rides of its size that save more, for the best placed member
+    np.minimum.at(better, row[order], np.arange(len(order)) - np.searchsorted(pile[order], pile[order]))
+    return np.lexsort((np.arange(len(found)), -saved_m, better))
 
 
 def _sets(pooled: Pooled, rules: Rules, follows: Flags, most: int) -> Iterator[Ints]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from dispatch import Params, Stop
-from dispatch.pool import rides
+from dispatch.pool import offered, rides
 from dispatch.ride import orders, ride_of
 from dispatch.route import Index
 from tests.dispatch import anypool
@@ -131,11 +131,14 @@ def test_rides_keep_to_the_most_requests_the_longest_way_and_the_seats():
     assert rides(Index(slow, Params(pool_detour_s=600))) == []
 
 
-def test_only_the_rides_that_save_most_where_asked():
+def test_where_there_are_too_many_rides_those_that_save_somebody_most_are_offered():
     problem = instance([shared(f"r{k}", ("office", "far"), 9 + k / 20) for k in range(5)], [vehicle()])
-    every = rides(Index(problem, Params(pool_most=2)))
-    some = rides(Index(problem, Params(pool_most=2)), each=1)
-    assert len(every) == 10
-    assert set(some) <= set(every)
+    index = Index(problem, Params(pool_most=2))
+    assert offered(index) == (rides(index), True)
+    some, complete = offered(index, most=6)
+    assert len(rides(index)) == 10
+    assert not complete
+    assert 1 <= len(some) <= 6
+    assert set(some) <= set(rides(index))
     assert {name for ride in some for name in ride.request_ids} == {r.id for r in problem.requests}
-    assert len(some) < len(every)
+    assert offered(index, most=10) == (rides(index), True)
