@@ -19,7 +19,7 @@ from dispatch.pricing import Pricing, Swept
 from dispatch.problem import Floats, Ints
 
 MOST_FEN = 10**7
-HURRY = 0.25  # share of a dive's time from which it settles more at once
+HURRY = 0.12  # share of a dive's time from which it settles more at once
 LEVEL = 0.2  # of the time left, what one level of a dive may take
 HALVES_SHARE = 0.6  # of the time is left when the halves end at the latest
 
@@ -50,11 +50,11 @@ class Effort:
     halving: Way = Way(6e-3)
     growing: Way = Way(2e-3)
     climbing: Way = Way(0, steps=30, every=30)
-    cheap_fen: float = 300.0  # reduced cost up to which columns of a half go on to the whole
+    cheap: float = 0.02  # columns of a half go on to the whole whose reduced cost is this share of a request's cost
     diving: Way = Way(4e-4, 0.5, 1, 1, 4, 25)
     few: float = 0.06  # of the open requests, a quarter of this share of chains is settled though not whole
     whole: float = 0.6  # a chain this full may be settled
-    keep_fen: float = 4_000.0  # reduced cost up to which columns stay in the dive
+    keep: float = 0.2  # the same for columns that stay in the dive
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,17 +233,19 @@ class Generator:
     def cheap(self, master: Master, duals: Duals) -> list[tuple[int, tuple[int, ...]]]:
         """Return the chains of a master that are cheap by the prices."""
         made = (self.columns[q] for q in master.columns)
-        return [(c.type, c.nodes) for c in made if reduced(c, duals) < self.effort.cheap_fen]
+        most = self.effort.cheap * float(duals.request.sum()) / max(1, len(master.open))
+        return [(c.type, c.nodes) for c in made if reduced(c, duals) < most]
 
     def _trimmed(self, found: Solved, open_: Mask, caps: Ints) -> list[int]:
         """Return columns for the requests still open: cheap ones of the master, without what is settled."""
         kept: list[int] = []
+        most = self.effort.keep * float(found.duals.request.sum()) / len(found.open)
         covers_of = self.network.nodes.covers
         for q in found.columns:
             column = self.columns[q]
             if caps[column.type] <= 0:
                 continue
-            if reduced(column, found.duals) > self.effort.keep_fen:
+            if reduced(column, found.duals) > most:
                 continue
             if open_[list(column.covers)].all():
                 kept.append(q)
