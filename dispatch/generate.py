@@ -19,7 +19,7 @@ from dispatch.pricing import Pricing, Swept
 from dispatch.problem import Floats, Ints
 
 MOST_FEN = 10**7
-HURRY = 0.12  # share of a dive's time from which it settles more at once
+HURRY = 0.2  # share of a dive's time in which nothing grows any more
 LEVEL = 0.2  # of the time left, what one level of a dive may take
 HALVES_SHARE = 0.6  # of the time is left when the halves end at the latest
 
@@ -36,8 +36,8 @@ class Way:
 
     close: float
     smooth: float = 0.8
-    steps: int = 8
-    every: int = 4
+    steps: int = 4
+    every: int = 2
     share: int = 4
     rounds: int = 1_000
 
@@ -46,7 +46,7 @@ class Way:
 class Effort:
     """How hard to try; the defaults were measured on days of 500 to 2,000 requests."""
 
-    halves: int = 400  # requests from which the prices of two halves are found first
+    halves: int = 600  # requests from which the prices of two halves are found first
     halving: Way = Way(6e-3)
     growing: Way = Way(2e-3)
     climbing: Way = Way(0, steps=30, every=30)
@@ -177,10 +177,10 @@ class Generator:
         open_, caps, used = np.zeros(len(self.problem.else_fen), dtype=np.bool_), found.caps.copy(), found.used.copy()
         open_[found.open] = True
         taken: list[int] = []
-        begun_s = until()
+        begun_s = left_s = until()
+        share = self.effort.few
         while open_.any():
-            hurry = until() < HURRY * begun_s
-            settled = self._settle(found, open_, caps, 0.5 if hurry else self.effort.few)
+            settled = self._settle(found, open_, caps, share)
             for q in settled:
                 column = self.columns[q]
                 open_[list(column.covers)] = False
@@ -195,13 +195,16 @@ class Generator:
             master = Master(self.problem, self.limits, np.flatnonzero(open_), caps.copy(), used.copy())
             for q in self._trimmed(found, open_, caps):
                 master.add(q, self.columns[q])
-            if not hurry:
+            if until() > HURRY * begun_s:
                 rest_s = until() * (1 - LEVEL)
                 _, center, _ = self.grow(master, open_, center, self.effort.diving, _less(until, rest_s))
             solved = master.solve(until())
             if solved is None:
                 break
             found = Solved.of(master, solved[1])
+            # As many levels as there is time for: each settles its share of what is open.
+            spent_s, left_s = left_s - until(), until()
+            share = max(self.effort.few, min(1.0, 2 * spent_s / max(left_s, 1e-3)))
         return taken
 
     def _settle(self, found: Solved, open_: Mask, caps: Ints, share: float) -> list[int]:
