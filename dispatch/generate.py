@@ -40,6 +40,7 @@ class Way:
     every: int = 2
     share: int = 4
     rounds: int = 1_000
+    exactly: bool = True  # go on with nearly all labels where few find nothing more
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,11 @@ class Effort:
     """How hard to try; the defaults were measured on days of 500 to 2,000 requests."""
 
     halves: int = 600  # requests from which the prices of two halves are found first
-    halving: Way = Way(6e-3)
+    halving: Way = Way(6e-3, exactly=False)
     growing: Way = Way(2e-3)
     climbing: Way = Way(0, steps=30, every=30)
     cheap: float = 0.02  # columns of a half go on to the whole whose reduced cost is this share of a request's cost
-    diving: Way = Way(4e-4, 0.5, 1, 1, 4, 25)
+    diving: Way = Way(4e-4, 0.5, 1, 1, 4, 25, exactly=False)
     few: float = 0.06  # of the open requests, a quarter of this share of chains is settled though not whole
     whole: float = 0.6  # a chain this full may be settled
     keep: float = 0.2  # the same for columns that stay in the dive
@@ -103,21 +104,27 @@ class Generator:
         """Return the bound that prices prove."""
         return master.constant(duals) + float(((duals.fleet + least) * master.caps).sum())
 
-    def climb(self, master: Master, duals: Duals, open_: Mask, way: Way) -> tuple[Duals, float, int]:
+    def climb(
+        self, master: Master, duals: Duals, open_: Mask, way: Way, how: str = "relaxed"
+    ) -> tuple[Duals, float, int]:
         """Move prices of requests towards what the cheapest chain through each would bear; add chains on the way.
 
-        Each request moves by a share of its least reduced cost, for the other requests of that chain move as well. Returns
+        Each request moves by a share of its least reduced cost, for the other requests of that chain move as well; under
+        driver hours and range (`how` not "relaxed") prices stay, as only the chains are known there. Returns
         the prices with the best bound, that bound, and the number of chains added.
         """
         dear = np.minimum(self.problem.else_fen, MOST_FEN).astype(np.float64)
         best, best_duals, added = -math.inf, duals, 0
-        for step in range(way.steps):
-            swept = self.pricing.sweep(duals, open_, master.caps)
+        labelled = how != "relaxed" and bool(self.pricing.duties)
+        for step in range(1 if labelled else way.steps):
+            swept = self.pricing.sweep(duals, open_, master.caps, how)
             proven = self.lagrange(master, duals, self.pricing.least(swept))
             if proven > best:
                 best, best_duals = proven, duals
             if way.every and step % way.every == 0:
                 added += self.add(master, self.pricing.chains(swept, way.share))
+            if labelled:
+                break
             through = self.through(swept)
             price = np.clip(duals.request + np.where(through < 0, through / 3, through / 4), 0, dear)
             duals = Duals(price, duals.fleet, duals.limit)
@@ -138,7 +145,7 @@ class Generator:
 
         Returns the bound, its prices, and the newest prices of the master.
         """
-        bound, newest = -math.inf, center
+        bound, newest, how = -math.inf, center, "quick"
         for n in range(way.rounds):
             solved = master.solve(until())
             if solved is None:
@@ -149,12 +156,17 @@ class Generator:
             for weight in (0.0,) if n == 0 else (way.smooth, 0.0):
                 if n and weight == 0.0 and added:
                     break
-                duals, proven, more = self.climb(master, center if n == 0 else center.mixed(newest, weight), open_, way)
+                start = center if n == 0 else center.mixed(newest, weight)
+                duals, proven, more = self.climb(master, start, open_, way, how)
                 added += more
                 if proven > bound:
                     bound, center = proven, duals
-            if value - bound <= way.close * abs(value) or (n and not added) or until() <= 0:
+            if value - bound <= way.close * abs(value) or until() <= 0:
                 break
+            if n and not added:
+                if how == "exact" or not way.exactly or not self.pricing.duties:
+                    break
+                how = "exact"
         return bound, center, newest
 
     def add(self, master: Master, chains: Iterable[tuple[int, tuple[int, ...]]]) -> int:
