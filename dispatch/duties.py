@@ -12,7 +12,7 @@ from dispatch.kernels.labels import BIG, BOUND, FREE, POOLED
 from dispatch.network import Group, Network
 from dispatch.problem import NEVER, Floats, Ints, VehicleType
 
-FEW, MANY = 10, 160  # labels per node: quick, and enough to be exact nearly always
+FEW, MANY = 10, 240  # labels per node: quick, and enough to be exact nearly always
 STANDING = 400  # labels at the yard
 HOUR_S = 3_600
 MOST_CHAINS = 40  # per lane and round
@@ -106,16 +106,16 @@ class Duties:
         ]  # fmt: skip
         return [task.result() for task in tasks]
 
-    def _space(self, ends: int) -> tuple[Floats, Ints, Ints, Floats, Ints, Floats, Ints, Floats, Floats]:
+    def _space(self, ends: int) -> tuple[Any, ...]:
         k = len(self.group.nodes)
         if getattr(self.own, "ends", -1) < ends:
             self.own.ends = ends
             self.own.space = (
-                np.empty((k, MANY)), np.empty((k, MANY, 6), dtype=np.int64), np.empty(k, dtype=np.int64), np.empty(k),
+                np.empty((k, MANY)), np.empty((k, MANY)), np.empty((k, MANY, 6), dtype=np.int64), np.empty(k, dtype=np.int64), np.empty(k),
                 np.empty(k, dtype=np.int64), np.empty(STANDING), np.empty((STANDING, 4), dtype=np.int64),
                 np.empty(k * ends), np.empty((k + 1) * ends),
             )  # fmt: skip
-        space: tuple[Floats, Ints, Ints, Floats, Ints, Floats, Ints, Floats, Floats] = self.own.space
+        space: tuple[Any, ...] = self.own.space
         return space
 
     def _lane(  # noqa: PLR0917
@@ -123,7 +123,7 @@ class Duties:
     ) -> Priced:
         lane, group, n, k = self.lanes[y], self.group, self.nodes, len(cov)
         ends = len(lane.ends_s)
-        cost, whole, count, final, slot, yard, yard_whole, bound_space, tree_space = self._space(ends)
+        cost, hope, whole, count, final, slot, yard, yard_whole, bound_space, tree_space = self._space(ends)
         bound, tree = bound_space[: k * ends].reshape(k, ends), tree_space[: (k + 1) * ends].reshape(k + 1, ends)
         stop_s = int(lane.figures[1])
         labels.lower(
@@ -133,10 +133,10 @@ class Duties:
         relaxed = base + float((out + bound[np.arange(k), lane.first_end]).min(initial=BIG))
         if relaxed >= LEAST:
             return Priced(y, 0.0, [])
-        dropped = labels.label(
+        lost = labels.label(
             group.ptr, group.near_end, group.succ, group.fen, group.link_s, group.link_m, cov, out, back, lane.out_fen,
             lane.back_fen, lane.out_s, lane.back_s, lane.out_m, lane.back_m, lane.depart_s, lane.home_s, n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7],
-            lane.events, lane.figures, group.bev, base, LEAST, bound, lane.ends_s, most, count, cost, whole, final, slot,
+            lane.events, lane.figures, group.bev, base, relaxed, LEAST, bound, lane.ends_s, most, count, cost, hope, whole, final, slot,
             yard, yard_whole,
         )  # fmt: skip
         order = np.argsort(final, kind="stable")
@@ -151,5 +151,5 @@ class Duties:
             path = found[low : ends_at[q]].copy()
             made.append((float(final[path[-1]]), path))
             low = ends_at[q]
-        least = min(0.0, float(final.min(initial=0.0))) if dropped == 0 else min(0.0, relaxed)
+        least = min(0.0, float(final.min(initial=0.0)), float(lost))
         return Priced(y, least, made)

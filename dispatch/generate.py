@@ -19,6 +19,8 @@ from dispatch.pricing import Pricing, Swept
 from dispatch.problem import Floats, Ints
 
 MOST_FEN = 10**7
+STALL = 5  # rounds
+EXACT_SMOOTH = 0.3  # prices are nearly right by then, and a look is dear
 HURRY = 0.2  # share of a dive's time in which nothing grows any more
 LEVEL = 0.2  # of the time left, what one level of a dive may take
 HALVES_SHARE = 0.6  # of the time is left when the halves end at the latest
@@ -146,6 +148,7 @@ class Generator:
         Returns the bound, its prices, and the newest prices of the master.
         """
         bound, newest, how = -math.inf, center, "quick"
+        values: list[float] = []
         for n in range(way.rounds):
             solved = master.solve(until())
             if solved is None:
@@ -153,7 +156,8 @@ class Generator:
             value, newest = solved
             added = 0
             # Smoothed prices give good chains; where they ask for nothing new, the newest have the last word.
-            for weight in (0.0,) if n == 0 else (way.smooth, 0.0):
+            smooth = way.smooth if how == "quick" else min(way.smooth, EXACT_SMOOTH)
+            for weight in (0.0,) if n == 0 else (smooth, 0.0):
                 if n and weight == 0.0 and added:
                     break
                 start = center if n == 0 else center.mixed(newest, weight)
@@ -163,7 +167,15 @@ class Generator:
                     bound, center = proven, duals
             if value - bound <= way.close * abs(value) or until() <= 0:
                 break
-            if n and not added:
+            values.append(value)
+            # With few labels the bound says little: the master's own progress tells when to look more closely.
+            stalled = (
+                how == "quick"
+                and bool(self.pricing.duties)
+                and n > STALL
+                and values[-STALL] - value < way.close / 2 * value
+            )
+            if n and (not added or stalled):
                 if how == "exact" or not way.exactly or not self.pricing.duties:
                     break
                 how = "exact"

@@ -102,8 +102,10 @@ def keep(
     most: int,
     count: Ints,
     cost: Floats,
+    hope: Floats,
     whole: Ints,
     new_cost: float,
+    new_hope: float,
     begun: int,
     run: int,
     idle: int,
@@ -111,8 +113,11 @@ def keep(
     used: int,
     came: int,
     permille: int,
-) -> bool:
-    """Keep a label of node j unless it is dominated; return True where the limit of labels dropped one."""
+) -> float:
+    """Keep a label of node j unless it is dominated; return the least whole cost of a label the limit dropped, or BIG.
+
+    `hope` is a lower bound of what a chain with the label costs; the label with the most is dropped first.
+    """
     slack = 1000 * left - permille * used
     n = count[j]
     for a in range(n):
@@ -124,7 +129,7 @@ def keep(
             and whole[j, a, 3] - whole[j, a, 4] >= left - used
             and 1000 * whole[j, a, 3] - permille * whole[j, a, 4] >= slack
         ):
-            return False
+            return BIG
     b = 0
     for a in range(n):
         worse = (
@@ -137,28 +142,27 @@ def keep(
         )
         if not worse:
             if a != b:
-                cost[j, b] = cost[j, a]
+                cost[j, b], hope[j, b] = cost[j, a], hope[j, a]
                 whole[j, b] = whole[j, a]
             b += 1
-    dropped = False
+    lost = BIG
     if b >= most:
-        dropped = True
-        worst = 0
+        slot = 0
         for a in range(1, b):
-            if cost[j, a] > cost[j, worst]:
-                worst = a
-        if cost[j, worst] <= new_cost:
+            if hope[j, a] > hope[j, slot]:
+                slot = a
+        if hope[j, slot] <= new_hope:
             count[j] = b
-            return True
-        slot = worst
+            return new_hope
+        lost = hope[j, slot]
     else:
         slot = b
         b += 1
     count[j] = b
-    cost[j, slot] = new_cost
+    cost[j, slot], hope[j, slot] = new_cost, new_hope
     whole[j, slot, 0], whole[j, slot, 1], whole[j, slot, 2] = begun, run, idle
     whole[j, slot, 3], whole[j, slot, 4], whole[j, slot, 5] = left, used, came
-    return dropped
+    return lost
 
 
 @njit(cache=True, nogil=True)
@@ -201,19 +205,23 @@ def label(
     figures: Ints,
     bev: bool,
     base: float,
+    floor: float,
     least: float,
     bound: Floats,
     ends_s: Ints,
     most: int,
     count: Ints,
     cost: Floats,
+    hope: Floats,
     whole: Ints,
     final: Floats,
     final_slot: Ints,
     yard: Floats,
     yard_whole: Ints,
-) -> int:
-    """Set labels over all events; fill ``final`` (least cost of a chain that ends with a node); return labels dropped.
+) -> float:
+    """Set labels over all events; fill ``final``: the least cost of a chain that ends with a node.
+
+    Returns a lower bound of the cost of every chain that a dropped label could have become, BIG if none was dropped.
 
     `figures`: mode, stop, before, after, longest duty or outing, most driving, least rest, full range, first charge, charge
     per hour, reserve in 1/1000. A label is (duty begun, run, idle, charge at departure, used since, came from).
@@ -221,7 +229,7 @@ def label(
     mode, stop_s, before_s, after_s, shift_s, drive_max_s, rest_s, full_m, left_m, per_h, permille = figures
     k, limit, slots = len(cov), cost.shape[1], 0
     crewed = mode != FREE
-    dropped = 0
+    lost = BIG
     count[:k] = 0
     final[:k] = BIG
     for e in range(len(events)):
@@ -268,14 +276,14 @@ def label(
                 if better:
                     continue
                 if slots >= len(yard):
-                    dropped += 1
-                    worst = 0
+                    slot = 0
                     for q in range(slots):
-                        if yard[q] > yard[worst]:
-                            worst = q
-                    if yard[worst] <= c:
+                        if yard[q] > yard[slot]:
+                            slot = q
+                    # What stands at the yard has no lower bound of its own: the whole day's has to do.
+                    lost = min(lost, floor)
+                    if yard[slot] <= c:
                         continue
-                    slot = worst
                 else:
                     slot = slots
                     slots += 1
@@ -295,18 +303,17 @@ def label(
             used = out_m[i] + loaded_m[i]
             begun = depart_s[i] if crewed else 0
             c = base + out[i]
-            if (
-                c + bound[i, bucket(begun, shift_s, ends_s)] < least
-                and end_s[i] - begun <= shift_s
-                and (not bev or used <= left_m)
-            ):
-                dropped += keep(
+            hoped = c + bound[i, bucket(begun, shift_s, ends_s)]
+            if hoped < least and end_s[i] - begun <= shift_s and (not bev or used <= left_m):
+                drop = keep(
                     i,
                     most,
                     count,
                     cost,
+                    hope,
                     whole,
                     c + cov[i],
+                    hoped,
                     begun,
                     run,
                     idle,
@@ -315,24 +322,28 @@ def label(
                     -1,
                     permille,
                 )
+                lost = min(lost, drop)
             for q in range(slots):
                 c = yard[q] + out[i]
                 if mode == BOUND:
                     begun = yard_whole[q, 0]
-                if c + bound[i, bucket(begun, shift_s, ends_s)] >= least or end_s[i] - begun > shift_s:
+                hoped = c + bound[i, bucket(begun, shift_s, ends_s)]
+                if hoped >= least or end_s[i] - begun > shift_s:
                     continue
                 left = 0
                 if bev:
                     left = min(full_m, yard_whole[q, 1] + (depart_s[i] - yard_whole[q, 2]) * per_h // 3600)
                     if used > left:
                         continue
-                dropped += keep(
+                drop = keep(
                     i,
                     most,
                     count,
                     cost,
+                    hope,
                     whole,
                     c + cov[i],
+                    hoped,
                     begun,
                     run,
                     idle,
@@ -341,6 +352,7 @@ def label(
                     yard_whole[q, 3],
                     permille,
                 )
+                lost = min(lost, drop)
         else:
             best, best_slot = BIG, -1
             for a in range(count[i]):
@@ -363,7 +375,8 @@ def label(
                 b = bucket(begun, shift_s, ends_s)
                 for p in range(ptr[i], ptr[i + 1]):
                     j = succ[p]
-                    if cov[j] >= CLOSED or c + fen[p] + bound[j, b] >= least:
+                    hoped = c + fen[p] + bound[j, b]
+                    if cov[j] >= CLOSED or hoped >= least:
                         continue
                     if home_s[i] + stop_s <= depart_s[j] and (p >= near_end[i] or true_back[i] + true_out[j] < fen[p]):
                         continue
@@ -392,13 +405,15 @@ def label(
                     more = used + link_m[p] + loaded_m[j]
                     if bev and more > left:
                         continue
-                    dropped += keep(
+                    drop = keep(
                         j,
                         most,
                         count,
                         cost,
+                        hope,
                         whole,
                         c + fen[p] + cov[j],
+                        hoped,
                         begun,
                         end_run if crewed else 0,
                         end_idle if crewed else 0,
@@ -407,8 +422,9 @@ def label(
                         i * limit + a,
                         permille,
                     )
+                    lost = min(lost, drop)
             final[i], final_slot[i] = best, best_slot
-    return dropped
+    return lost
 
 
 @njit(cache=True, nogil=True)
