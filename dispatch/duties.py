@@ -70,7 +70,7 @@ class _Lane:
 class Duties:
     """Prices the lanes of one group."""
 
-    def __init__(self, network: Network, group: Group) -> None:
+    def __init__(self, network: Network, group: Group, own: threading.local) -> None:
         self.group, nodes, mine = group, network.nodes, group.nodes
         self.lanes = [_Lane(network, group, y) for y in range(len(group.types))]
         self.nodes: tuple[Any, ...] = tuple(
@@ -81,7 +81,7 @@ class Duties:
             )
         )  # fmt: skip
         self.covers = np.ascontiguousarray(nodes.covers[mine])
-        self.own = threading.local()
+        self.own = own
 
     def price(  # noqa: PLR0917
         self,
@@ -107,13 +107,15 @@ class Duties:
         return [task.result() for task in tasks]
 
     def _space(self, ends: int) -> tuple[Any, ...]:
-        k = len(self.group.nodes)
-        if getattr(self.own, "ends", -1) < ends:
-            self.own.ends = ends
+        """Return this thread's working arrays; all groups of a network share them."""
+        k = max(len(self.group.nodes), getattr(self.own, "k", 0))
+        ends = max(ends, getattr(self.own, "ends", 0))
+        if (k, ends) != (getattr(self.own, "k", 0), getattr(self.own, "ends", 0)):
+            self.own.k, self.own.ends = k, ends
             self.own.space = (
-                np.empty((k, MANY)), np.empty((k, MANY)), np.empty((k, MANY, 6), dtype=np.int64), np.empty(k, dtype=np.int64), np.empty(k),
-                np.empty(k, dtype=np.int64), np.empty(STANDING), np.empty((STANDING, 4), dtype=np.int64),
-                np.empty(k * ends), np.empty((k + 1) * ends),
+                np.empty((k, MANY)), np.empty((k, MANY)), np.empty((k, MANY, 6), dtype=np.int64),
+                np.empty(k, dtype=np.int64), np.empty(k), np.empty(k, dtype=np.int64), np.empty(STANDING),
+                np.empty((STANDING, 4), dtype=np.int64), np.empty(k * ends), np.empty((k + 1) * ends),
             )  # fmt: skip
         space: tuple[Any, ...] = self.own.space
         return space
@@ -125,6 +127,7 @@ class Duties:
         ends = len(lane.ends_s)
         cost, hope, whole, count, final, slot, yard, yard_whole, bound_space, tree_space = self._space(ends)
         bound, tree = bound_space[: k * ends].reshape(k, ends), tree_space[: (k + 1) * ends].reshape(k + 1, ends)
+        final, slot = final[:k], slot[:k]
         stop_s = int(lane.figures[1])
         labels.lower(
             group.ptr, group.near_end, group.succ, group.fen, cov, out, back, lane.depart_s, lane.home_s, stop_s, lane.rank,

@@ -83,10 +83,10 @@ class Solved:
 class Generator:
     """Columns of one network, known by (type, nodes)."""
 
-    def __init__(self, network: Network, effort: Effort) -> None:
+    def __init__(self, network: Network, effort: Effort, pricing: Pricing | None = None) -> None:
         self.network, self.problem, self.effort = network, network.problem, effort
-        self.limits: Limits = limits_of(self.problem)
-        self.pricing = Pricing(network, self.limits)
+        self.pricing = pricing or Pricing(network, limits_of(self.problem))
+        self.limits: Limits = self.pricing.limits
         self.columns: list[Column] = []
         self.number_of: dict[tuple[int, tuple[int, ...]], int] = {}
         self.caps = np.array([len(m) for m in self.problem.members], dtype=np.int64)
@@ -188,7 +188,7 @@ class Generator:
 
     def copy(self) -> "Generator":
         """Return a generator that knows the same columns and learns others on its own."""
-        other = Generator(self.network, self.effort)
+        other = Generator(self.network, self.effort, self.pricing)
         other.columns, other.number_of = self.columns.copy(), self.number_of.copy()
         return other
 

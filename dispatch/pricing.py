@@ -1,5 +1,6 @@
 """Chains a master asks for: the cheapest through every node for given prices, all types at once, on two cores."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,8 +50,9 @@ class Pricing:
         self.rules = Chains(self.problem)
         # Chains of vehicles that burn fuel, without drivers and rows of limits, are priced by the compiled loops alone.
         self.plain = not self.problem.crew and not limits.size
+        own = threading.local()
         self.duties = {
-            g: Duties(network, group)
+            g: Duties(network, group, own)
             for g, group in enumerate(network.groups)
             if (self.problem.crew or group.bev) and not group.several
         }
