@@ -31,8 +31,12 @@ SPEED_KMH, DETOUR = 38.0, 1.3
 PARAMS = dispatch.Params(day_fen={**dispatch.Params().day_fen, "sedan": 26_000, "mpv": 32_000, "van": 52_000})
 
 
-def day(size: int, *, seed: int, drivers: bool = False) -> dispatch.Instance:
-    """Invent a day of `size` requests with a fleet of 0.335 vehicles per request."""
+def day(size: int, *, seed: int, drivers: bool = False, duties: bool = False) -> dispatch.Instance:
+    """Invent a day of `size` requests with a fleet of 0.335 vehicles per request.
+
+    With `drivers` two shifts of drivers share the vehicles of their yard and 40 % of those are electric; with `duties`
+    every vehicle has its own driver for a shift of 10 h.
+    """
     rng = random.Random(seed)
     weights = [y[3] for y in YARDS]
     places = [dispatch.Place(name, LAT + y * KM_LAT, LON + x * KM_LON) for name, x, y, _ in YARDS]
@@ -84,14 +88,17 @@ def day(size: int, *, seed: int, drivers: bool = False) -> dispatch.Instance:
         yard = rng.choices(YARDS, weights)[0][0]
         name, _, seats = rng.choices(CLASSES, [c[1] for c in CLASSES])[0]
         number = len(fleet)
-        bev = drivers and rng.random() < 0.4
+        bev = (drivers or duties) and rng.random() < 0.4
         fleet.append(
             dispatch.Vehicle(
                 f"v{number:03d}", yard, "city", name, seats, spans,
-                energy="bev" if bev else "petrol", range_m=300_000 if bev else None,
+                energy="bev" if bev else "petrol", range_m=300_000 if bev else None, charge_m_per_h=150_000,
+                driver_id=f"d{number:03d}" if duties else None,
             )
         )  # fmt: skip
-        if drivers:
+        if duties:
+            crew.append(dispatch.Driver(f"d{number:03d}", yard, "city", "A1", spans))
+        elif drivers:
             for half, (a, b) in enumerate(((5, 15.5), (11, 24))):
                 if half == 0 or rng.random() < 0.3:
                     duty = (dispatch.Span(int(a * 3600), int(b * 3600)),)

@@ -158,6 +158,9 @@ def request_violations(index: Index, a: Assignment, *, kept: bool = False) -> It
         yield broken("driver_missing")
         return
     driver = index.drivers[a.driver_id]
+    own = index.vehicle_of.get(driver.id)
+    if (vehicle.driver_id or driver.id) != driver.id or (own or vehicle.id) != vehicle.id:
+        yield broken("driver_bound", own_driver=vehicle.driver_id or "", own_vehicle=own or "")
     if vehicle.vehicle_class not in driver.classes():
         yield broken("driver_licence", licence=driver.licence, vehicle_class=vehicle.vehicle_class)
     if request.secret and SECRET_TAG not in driver.tags:
@@ -221,6 +224,7 @@ def driver_violations(index: Index, driver: Driver, outings: Iterable[Outing]) -
             timeline = []
         if not any(span.holds(outing.out_s, outing.in_s) for span in driver.on_duty):
             yield broken("driver_off_duty", outing, out_s=outing.out_s, in_s=outing.in_s)
+    rested_s = None if driver.off_since_s is None else driver.off_since_s + params.between_shifts_s
     for span in driver.on_duty:
         shift = [o for o in mine if span.holds(o.out_s, o.in_s)]
         if not shift:
@@ -229,6 +233,9 @@ def driver_violations(index: Index, driver: Driver, outings: Iterable[Outing]) -
         end_s = shift[-1].in_s + leg(shift[-1].vehicle.yard, driver.yard)[0]
         if not span.holds(start_s, end_s):
             yield broken("driver_off_duty", shift[0], out_s=start_s, in_s=end_s)
+        if rested_s is not None and start_s < rested_s:
+            yield broken("driver_between", shift[0], out_s=start_s, rested_s=rested_s)
+        rested_s = end_s + params.between_shifts_s
         if end_s - start_s > driver.shift_max_s:
             yield broken("driver_shift", shift[-1], shift_s=end_s - start_s, most_s=driver.shift_max_s)
 

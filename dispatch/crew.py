@@ -49,8 +49,10 @@ class Crew:
     def may(self, d: int, duty: Duty) -> bool:
         """Tell whether licence, clearance and on-duty spans let a driver take a duty at all."""
         man = self.problem.crew[d]
+        own = self.problem.driver_of[duty.vehicle]
         return (
             duty.trip.pinned_driver in (-1, d)
+            and (own == d if own >= 0 or man.bound else own < 0)
             and duty.class_no in man.classes
             and (man.secret or not duty.trip.secret)
             and any(start_s <= duty.out_s and duty.in_s <= end_s for start_s, end_s in man.spans)
@@ -89,6 +91,9 @@ class Crew:
         """Return a driver for a duty: a hinted one, else one already on shift nearby, else the nearest; or None."""
         if duty.trip.pinned_driver >= 0:
             return duty.trip.pinned_driver if self.fits(duty.trip.pinned_driver, duty) else None
+        own = self.problem.driver_of[duty.vehicle]
+        if own >= 0:
+            return own if self.fits(own, duty) else None
         for d in hints:
             if self.fits(d, duty):
                 return d
@@ -163,14 +168,16 @@ def sound(problem: Problem, man: Crewman, duties: Sequence[Duty]) -> bool:
     for a, b in pairwise(duties):
         if b.out_s < a.in_s + yards_s[a.yard][b.yard]:
             return False
+    rested_s = man.rested_s
     for start_s, end_s in man.spans:
         shift = [duty for duty in duties if start_s <= duty.out_s and duty.in_s <= end_s]
         if not shift:
             continue
         leave_s = shift[0].out_s - yards_s[man.yard][shift[0].yard]
         home_s = shift[-1].in_s + yards_s[shift[-1].yard][man.yard]
-        if leave_s < start_s or home_s > end_s or home_s - leave_s > man.shift_max_s:
+        if leave_s < max(start_s, rested_s) or home_s > end_s or home_s - leave_s > man.shift_max_s:
             return False
+        rested_s = home_s + params.between_shifts_s
     run_s = idle_s = 0
     previous: Duty | None = None
     for duty in duties:

@@ -15,7 +15,7 @@ from dispatch.problem import Problem
 from dispatch.schedule import Clock, Schedule
 
 LEAST_S_PER_REQUEST = 1e-3  # with less time than this the first schedule stays
-GROW_SHARE = 0.6  # of the time until the dive begins at the latest
+GROW_SHARE = 0.55  # of the time until the dive begins at the latest
 END_SHARE = 0.04  # of the time is kept for putting the plan together
 CLOSE = 4e-4  # the bound goes on until the master is within this of it
 

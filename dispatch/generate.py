@@ -19,7 +19,9 @@ from dispatch.pricing import Pricing, Swept
 from dispatch.problem import Floats, Ints
 
 MOST_FEN = 10**7
-HURRY = 0.25  # share of a dive's time from which it settles more at once
+STALL = 5  # rounds
+EXACT_SMOOTH = 0.3  # prices are nearly right by then, and a look is dear
+HURRY = 0.2  # share of a dive's time in which nothing grows any more
 LEVEL = 0.2  # of the time left, what one level of a dive may take
 HALVES_SHARE = 0.6  # of the time is left when the halves end at the latest
 
@@ -36,25 +38,26 @@ class Way:
 
     close: float
     smooth: float = 0.8
-    steps: int = 8
-    every: int = 4
+    steps: int = 4
+    every: int = 2
     share: int = 4
     rounds: int = 1_000
+    exactly: bool = True  # go on with nearly all labels where few find nothing more
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How hard to try; the defaults were measured on days of 500 to 2,000 requests."""
 
-    halves: int = 400  # requests from which the prices of two halves are found first
-    halving: Way = Way(6e-3)
+    halves: int = 600  # requests from which the prices of two halves are found first
+    halving: Way = Way(6e-3, exactly=False)
     growing: Way = Way(2e-3)
     climbing: Way = Way(0, steps=30, every=30)
-    cheap_fen: float = 300.0  # reduced cost up to which columns of a half go on to the whole
-    diving: Way = Way(4e-4, 0.5, 1, 1, 4, 25)
+    cheap: float = 0.02  # columns of a half go on to the whole whose reduced cost is this share of a request's cost
+    diving: Way = Way(4e-4, 0.5, 1, 1, 4, 25, exactly=False)
     few: float = 0.06  # of the open requests, a quarter of this share of chains is settled though not whole
     whole: float = 0.6  # a chain this full may be settled
-    keep_fen: float = 4_000.0  # reduced cost up to which columns stay in the dive
+    keep: float = 0.2  # the same for columns that stay in the dive
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,10 @@ class Solved:
 class Generator:
     """Columns of one network, known by (type, nodes)."""
 
-    def __init__(self, network: Network, effort: Effort) -> None:
+    def __init__(self, network: Network, effort: Effort, pricing: Pricing | None = None) -> None:
         self.network, self.problem, self.effort = network, network.problem, effort
-        self.limits: Limits = limits_of(self.problem)
-        self.pricing = Pricing(network, self.limits)
+        self.pricing = pricing or Pricing(network, limits_of(self.problem))
+        self.limits: Limits = self.pricing.limits
         self.columns: list[Column] = []
         self.number_of: dict[tuple[int, tuple[int, ...]], int] = {}
         self.caps = np.array([len(m) for m in self.problem.members], dtype=np.int64)
@@ -103,21 +106,27 @@ class Generator:
         """Return the bound that prices prove."""
         return master.constant(duals) + float(((duals.fleet + least) * master.caps).sum())
 
-    def climb(self, master: Master, duals: Duals, open_: Mask, way: Way) -> tuple[Duals, float, int]:
+    def climb(
+        self, master: Master, duals: Duals, open_: Mask, way: Way, how: str = "relaxed"
+    ) -> tuple[Duals, float, int]:
         """Move prices of requests towards what the cheapest chain through each would bear; add chains on the way.
 
-        Each request moves by a share of its least reduced cost, for the other requests of that chain move as well. Returns
+        Each request moves by a share of its least reduced cost, for the other requests of that chain move as well; under
+        driver hours and range (`how` not "relaxed") prices stay, as only the chains are known there. Returns
         the prices with the best bound, that bound, and the number of chains added.
         """
         dear = np.minimum(self.problem.else_fen, MOST_FEN).astype(np.float64)
         best, best_duals, added = -math.inf, duals, 0
-        for step in range(way.steps):
-            swept = self.pricing.sweep(duals, open_, master.caps)
+        labelled = how != "relaxed" and bool(self.pricing.duties)
+        for step in range(1 if labelled else way.steps):
+            swept = self.pricing.sweep(duals, open_, master.caps, how)
             proven = self.lagrange(master, duals, self.pricing.least(swept))
             if proven > best:
                 best, best_duals = proven, duals
             if way.every and step % way.every == 0:
                 added += self.add(master, self.pricing.chains(swept, way.share))
+            if labelled:
+                break
             through = self.through(swept)
             price = np.clip(duals.request + np.where(through < 0, through / 3, through / 4), 0, dear)
             duals = Duals(price, duals.fleet, duals.limit)
@@ -138,7 +147,8 @@ class Generator:
 
         Returns the bound, its prices, and the newest prices of the master.
         """
-        bound, newest = -math.inf, center
+        bound, newest, how = -math.inf, center, "quick"
+        values: list[float] = []
         for n in range(way.rounds):
             solved = master.solve(until())
             if solved is None:
@@ -146,15 +156,29 @@ class Generator:
             value, newest = solved
             added = 0
             # Smoothed prices give good chains; where they ask for nothing new, the newest have the last word.
-            for weight in (0.0,) if n == 0 else (way.smooth, 0.0):
+            smooth = way.smooth if how == "quick" else min(way.smooth, EXACT_SMOOTH)
+            for weight in (0.0,) if n == 0 else (smooth, 0.0):
                 if n and weight == 0.0 and added:
                     break
-                duals, proven, more = self.climb(master, center if n == 0 else center.mixed(newest, weight), open_, way)
+                start = center if n == 0 else center.mixed(newest, weight)
+                duals, proven, more = self.climb(master, start, open_, way, how)
                 added += more
                 if proven > bound:
                     bound, center = proven, duals
-            if value - bound <= way.close * abs(value) or (n and not added) or until() <= 0:
+            if value - bound <= way.close * abs(value) or until() <= 0:
                 break
+            values.append(value)
+            # With few labels the bound says little: the master's own progress tells when to look more closely.
+            stalled = (
+                how == "quick"
+                and bool(self.pricing.duties)
+                and n > STALL
+                and values[-STALL] - value < way.close / 2 * value
+            )
+            if n and (not added or stalled):
+                if how == "exact" or not way.exactly or not self.pricing.duties:
+                    break
+                how = "exact"
         return bound, center, newest
 
     def add(self, master: Master, chains: Iterable[tuple[int, tuple[int, ...]]]) -> int:
@@ -164,7 +188,7 @@ class Generator:
 
     def copy(self) -> "Generator":
         """Return a generator that knows the same columns and learns others on its own."""
-        other = Generator(self.network, self.effort)
+        other = Generator(self.network, self.effort, self.pricing)
         other.columns, other.number_of = self.columns.copy(), self.number_of.copy()
         return other
 
@@ -177,10 +201,10 @@ class Generator:
         open_, caps, used = np.zeros(len(self.problem.else_fen), dtype=np.bool_), found.caps.copy(), found.used.copy()
         open_[found.open] = True
         taken: list[int] = []
-        begun_s = until()
+        begun_s = left_s = until()
+        share = self.effort.few
         while open_.any():
-            hurry = until() < HURRY * begun_s
-            settled = self._settle(found, open_, caps, 0.5 if hurry else self.effort.few)
+            settled = self._settle(found, open_, caps, share)
             for q in settled:
                 column = self.columns[q]
                 open_[list(column.covers)] = False
@@ -195,13 +219,16 @@ class Generator:
             master = Master(self.problem, self.limits, np.flatnonzero(open_), caps.copy(), used.copy())
             for q in self._trimmed(found, open_, caps):
                 master.add(q, self.columns[q])
-            if not hurry:
+            if until() > HURRY * begun_s:
                 rest_s = until() * (1 - LEVEL)
                 _, center, _ = self.grow(master, open_, center, self.effort.diving, _less(until, rest_s))
             solved = master.solve(until())
             if solved is None:
                 break
             found = Solved.of(master, solved[1])
+            # As many levels as there is time for: each settles its share of what is open.
+            spent_s, left_s = left_s - until(), until()
+            share = max(self.effort.few, min(1.0, 2 * spent_s / max(left_s, 1e-3)))
         return taken
 
     def _settle(self, found: Solved, open_: Mask, caps: Ints, share: float) -> list[int]:
@@ -233,17 +260,19 @@ class Generator:
     def cheap(self, master: Master, duals: Duals) -> list[tuple[int, tuple[int, ...]]]:
         """Return the chains of a master that are cheap by the prices."""
         made = (self.columns[q] for q in master.columns)
-        return [(c.type, c.nodes) for c in made if reduced(c, duals) < self.effort.cheap_fen]
+        most = self.effort.cheap * float(duals.request.sum()) / max(1, len(master.open))
+        return [(c.type, c.nodes) for c in made if reduced(c, duals) < most]
 
     def _trimmed(self, found: Solved, open_: Mask, caps: Ints) -> list[int]:
         """Return columns for the requests still open: cheap ones of the master, without what is settled."""
         kept: list[int] = []
+        most = self.effort.keep * float(found.duals.request.sum()) / len(found.open)
         covers_of = self.network.nodes.covers
         for q in found.columns:
             column = self.columns[q]
             if caps[column.type] <= 0:
                 continue
-            if reduced(column, found.duals) > self.effort.keep_fen:
+            if reduced(column, found.duals) > most:
                 continue
             if open_[list(column.covers)].all():
                 kept.append(q)

@@ -260,6 +260,10 @@ class Instance:
         unique((r.id for r in self.requests), "Request")
         unique((v.id for v in self.vehicles), "Vehicle")
         unique((d.id for d in self.drivers), "Driver")
+        unique((v.driver_id for v in self.vehicles if v.driver_id is not None), "Vehicle.driver_id")
+        crew = {None, *(d.id for d in self.drivers)}
+        for v in self.vehicles:
+            require(v.driver_id in crew, f"Vehicle {v.id}", "driver_id must be one of the drivers", v.driver_id)
         named = [(f"Request {r.id}", stop.place) for r in self.requests for stop in r.stops]
         named += [(f"Vehicle {v.id}", v.yard) for v in self.vehicles] + [
             (f"Driver {d.id}", d.yard) for d in self.drivers

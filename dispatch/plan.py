@@ -31,7 +31,7 @@ class Plan:
     """What is to be done with every request: assigned, rented, or left unassigned with a reason code.
 
     `bound_fen` is a proven lower bound of the cost of any plan or None; `gap` = (cost - bound) / cost.
-    `stopped`: optimal, no_improvement, rounds, time_limit or cancelled.
+    `stopped`: optimal, gap, no_improvement, rounds, time_limit or cancelled.
     """
 
     assignments: tuple[Assignment, ...]

@@ -1,5 +1,6 @@
 """Chains a master asks for: the cheapest through every node for given prices, all types at once, on two cores."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -7,26 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dispatch.chains import Chains
+from dispatch.chains import Chain, Chains
+from dispatch.crew import Duty, sound
+from dispatch.duties import LEAST, Duties, Priced
 from dispatch.kernels import sweep
 from dispatch.kernels.sweep import BIG, CLOSED
 from dispatch.limits import Limits
 from dispatch.master import Column, Duals
 from dispatch.network import Group, Network, Steps
-from dispatch.problem import Floats, Ints
+from dispatch.problem import Crewman, Floats, Ints, VehicleType
 
-LEAST = -1e-3  # reduced cost from which a chain is worth adding
 WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Cheapest chains of a group: `through` (node, lane) is the least reduced cost of a chain through a node."""
+    """Cheapest chains of a group: `through` (node, lane) is the least reduced cost of a chain through a node.
+
+    Of a group under driver hours or range `through` is a lower bound, and `priced` has the chains.
+    """
 
     group: Group
     through: Floats
     before: Steps
     after: Steps
+    priced: list[Priced] | None = None
 
 
 class Pricing:
@@ -44,15 +50,37 @@ class Pricing:
         self.rules = Chains(self.problem)
         # Chains of vehicles that burn fuel, without drivers and rows of limits, are priced by the compiled loops alone.
         self.plain = not self.problem.crew and not limits.size
+        own = threading.local()
+        self.duties = {
+            g: Duties(network, group, own)
+            for g, group in enumerate(network.groups)
+            if (self.problem.crew or group.bev) and not group.several
+        }
         self.pool = ThreadPoolExecutor(WORKERS)
 
-    def sweep(self, duals: Duals, open_: npt.NDArray[np.bool_], caps: Ints) -> list[Swept]:
-        """Find the cheapest chains of all groups; types without a vehicle left are passed over."""
-        tasks = [self.pool.submit(self._group, g, duals, open_, caps) for g in self.order]
-        return [task.result() for task in tasks]
+    def sweep(self, duals: Duals, open_: npt.NDArray[np.bool_], caps: Ints, how: str = "quick") -> list[Swept]:
+        """Find the cheapest chains of all groups; types without a vehicle left are passed over.
 
-    def _group(self, number: int, duals: Duals, open_: npt.NDArray[np.bool_], caps: Ints) -> Swept:
-        group, covers, stop_s = self.network.groups[number], self.covers[number], self.problem.params.yard_stop_s
+        `how`: "relaxed" leaves driver hours and range out, "quick" keeps few labels, "exact" nearly all.
+        """
+        labelled = [] if how == "relaxed" else [g for g in self.order if g in self.duties]
+        tasks = [self.pool.submit(self._group, g, duals, open_, caps) for g in self.order if g not in labelled]
+        found = [self._labelled(g, duals, open_, caps, exactly=how == "exact") for g in labelled]
+        return [task.result() for task in tasks] + found
+
+    def _labelled(self, number: int, duals: Duals, open_: npt.NDArray[np.bool_], caps: Ints, *, exactly: bool) -> Swept:
+        group = self.network.groups[number]
+        cov, out, back, _ = self._prices(number, duals, open_)
+        base = (self.day - duals.fleet)[group.types]
+        priced = self.duties[number].price(self.pool, cov, out, back, base, caps, len(open_), exactly=exactly)
+        nothing = np.empty((0, 0), dtype=np.int32)
+        return Swept(group, np.zeros((1, 1)), nothing, nothing, priced)
+
+    def _prices(
+        self, number: int, duals: Duals, open_: npt.NDArray[np.bool_]
+    ) -> tuple[Floats, Floats, Floats, npt.NDArray[np.bool_]]:
+        """Return what nodes, ways out and ways back cost a group by the prices, and which nodes are shut."""
+        group, covers = self.network.groups[number], self.covers[number]
         prices = np.concatenate([duals.request, [0.0]])
         shut = ~np.concatenate([open_, [True]])[covers].all(axis=1)
         cov = group.serve - prices[covers].sum(axis=1)[:, None]
@@ -61,7 +89,12 @@ class Pricing:
         if charged is not None:
             out, back, cov = out + charged[0], back + charged[1], cov + charged[2]
         cov[group.serve >= CLOSED] = BIG
-        shut |= (cov >= CLOSED).all(axis=1)
+        cov[shut] = BIG
+        return cov, out, back, shut | (cov >= CLOSED).all(axis=1)
+
+    def _group(self, number: int, duals: Duals, open_: npt.NDArray[np.bool_], caps: Ints) -> Swept:
+        group, stop_s = self.network.groups[number], self.problem.params.yard_stop_s
+        cov, out, back, shut = self._prices(number, duals, open_)
         ahead, past = np.empty_like(cov), np.empty_like(cov)
         after, before = np.empty(cov.shape, dtype=np.int32), np.empty(cov.shape, dtype=np.int32)
         closed = shut.astype(np.int32)
@@ -82,13 +115,25 @@ class Pricing:
         """Return per type the least reduced cost of a chain, 0 at most."""
         least = np.zeros(len(self.day))
         for s in swept:
-            least[s.group.types] = np.minimum(0.0, s.through.min(axis=0))
+            if s.priced is None:
+                least[s.group.types] = np.minimum(0.0, s.through.min(axis=0))
+            else:
+                for lane in s.priced:
+                    least[s.group.types[lane.lane]] = lane.least
         return least
 
     def chains(self, swept: Sequence[Swept], share: int) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Yield types and nodes of chains worth adding, groups in order of their best."""
         times = np.zeros(len(self.problem.else_fen), dtype=np.int64)
-        for s in sorted(swept, key=lambda s: float(s.through.min())):
+        labelled = [(rc, s.group, p.lane, path) for s in swept for p in s.priced or () for rc, path in p.chains]
+        for _, group, lane, path in sorted(labelled, key=lambda found: (found[0], found[1].types[found[2]])):
+            nodes = group.nodes[path]
+            covers = self.network.nodes.covers[nodes]
+            covers = covers[covers >= 0]
+            if (times[covers] <= share).all():
+                times[covers] += 1
+                yield int(group.types[lane]), tuple(nodes.tolist())
+        for s in sorted((s for s in swept if s.priced is None), key=lambda s: float(s.through.min())):
             least = s.through.min(axis=1)
             order = np.argsort(least, kind="stable")
             order = order[least[order] < LEAST]
@@ -123,7 +168,16 @@ class Pricing:
             return Column(t, nodes, tuple(covers), round(fen) + kind.day_fen)
         jobs, starts_s = self.network.nodes.job[list(nodes)].tolist(), self.network.nodes.start_s[list(nodes)].tolist()
         chain = self.rules.evaluate(kind, jobs, starts_s)
-        if chain is None:
+        if chain is None or (kind.crew and not self._may(kind, kind.crew, chain)):
             return None
         outings = [(trip.out_s, trip.in_s, trip.emergency) for trip in chain.trips]
         return Column(t, nodes, tuple(covers), chain.cost_fen, tuple(self.limits.of_chain(t, jobs, outings)))
+
+    def _may(self, kind: VehicleType, man: Crewman, chain: Chain) -> bool:
+        """Tell whether a vehicle's own driver may drive a chain."""
+        duties = [Duty(trip.out_s, trip.in_s, kind.yard, kind.class_no, -1, trip) for trip in chain.trips]
+        return (
+            kind.class_no in man.classes
+            and all(man.secret or not trip.secret for trip in chain.trips)
+            and sound(self.problem, man, duties)
+        )

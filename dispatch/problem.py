@@ -117,6 +117,7 @@ class Problem:
         self.bound_to = {v.driver_id for v in instance.vehicles if v.driver_id is not None}
         self.crew = tuple(self._crewman(d) for d in instance.drivers)
         self._vehicles(driver_no)
+        self.driver_of = [-1 if v.driver_id is None else driver_no[v.driver_id] for v in instance.vehicles]
         self.longest_out_s = max((c.shift_max_s for c in self.crew), default=NEVER)
 
     def _crewman(self, driver: Driver) -> Crewman:

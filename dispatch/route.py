@@ -65,6 +65,11 @@ class Index:
         return by_id(self.instance.drivers)
 
     @cached_property
+    def vehicle_of(self) -> dict[str, str]:
+        """Vehicles by the driver bound to them."""
+        return {v.driver_id: v.id for v in self.instance.vehicles if v.driver_id is not None}
+
+    @cached_property
     def services(self) -> dict[str, Service]:
         """Services by request id."""
         return {r.id: service_of(self.instance, r) for r in self.instance.requests}

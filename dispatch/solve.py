@@ -20,7 +20,7 @@ FLOW_S_PER_PAIR = 2e-6  # generous time of the bound per pair of requests, measu
 
 
 class Stopping(Protocol):
-    """When to stop: after so many seconds or improvement rounds (None = no limit), or at once when cancelled."""
+    """When to stop: after so many seconds or improvement rounds (None = no limit), close to the bound, or when cancelled."""
 
     @property
     def time_limit_s(self) -> float | None: ...
@@ -28,15 +28,19 @@ class Stopping(Protocol):
     @property
     def rounds(self) -> int | None: ...
 
+    @property
+    def gap(self) -> float: ...
+
     def cancelled(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Plain stopping rule; `cancel` is asked often and must be quick."""
+    """Plain stopping rule: `gap` 0.001 is 0.1 % of the cost; `cancel` is asked often and must be quick."""
 
     time_limit_s: float | None = 30.0
     rounds: int | None = None
+    gap: float = 0.0
     cancel: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
@@ -44,6 +48,8 @@ class Until:
             raise InvalidModel(f"Until: time_limit_s must be above 0 and at most 86400, got {self.time_limit_s!r}.")
         if self.rounds is not None and self.rounds < 0:
             raise InvalidModel(f"Until: rounds must be 0 or more, got {self.rounds!r}.")
+        if not 0 <= self.gap <= 1:
+            raise InvalidModel(f"Until: gap must be from 0 to 1, got {self.gap!r}.")
 
     def cancelled(self) -> bool:
         """Tell whether someone asked to stop."""
@@ -173,8 +179,11 @@ def _improve(
         note("generate", proven_fen)
     if bound_fen is None:
         quick_bound()
+    cost_fen = schedule.cost_fen()
     stopped = "optimal"
-    if schedule.cost_fen() != bound_fen:
+    if bound_fen is not None and bound_fen < cost_fen <= bound_fen + stop.gap * cost_fen:
+        stopped = "gap"
+    elif cost_fen != bound_fen:
         stopped = search(
             schedule, watch, seed=seed, rounds=stop.rounds, told=lambda n, fen: tell("search", n, fen, bound_fen)
         )

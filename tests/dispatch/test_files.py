@@ -155,11 +155,15 @@ def file(tmp_path):
 
 def test_solve_then_check_round_trip(capsys, file, tmp_path):
     out = tmp_path / "plan.json"
-    status, printed, _ = run(capsys, "solve", str(file), "--time-limit", "5", "--seed", "3", "-o", str(out))
+    status, printed, _ = run(capsys, "solve", str(file), "--seconds", "5", "--seed", "3", "-o", str(out))
     assert status == 0
-    assert json.loads(printed) == json.loads(out.read_text(encoding="utf-8"))
-    made = load_plan(json.loads(printed))
+    made = load_plan(json.loads(out.read_text(encoding="utf-8")))
     assert made.seed == 3
+    told = json.loads(printed)
+    assert printed.count("\n") == 1
+    assert (told["cost"], told["bound"], told["vehicles"]) == (
+        made.cost_fen, made.bound_fen, len({a.vehicle_id for a in made.assignments}),
+    )  # fmt: skip
     status, printed, _ = run(capsys, "check", str(file), str(out))
     assert (status, json.loads(printed)) == (0, {"ok": True, "violations": [], "cost_fen": made.cost_fen})
 
@@ -195,11 +199,11 @@ def test_locked_assignments_are_kept(capsys, file, tmp_path):
         "end_s": 37000,
         "ride": None,
     }
-    path = tmp_path / "locked.json"
+    path, out = tmp_path / "locked.json", tmp_path / "plan.json"
     path.write_text(json.dumps([kept]), encoding="utf-8")
-    status, printed, _ = run(capsys, "solve", str(file), "--time-limit", "5", "--locked", str(path))
-    assert status == 0
-    assert kept in json.loads(printed)["assignments"]
+    status, printed, _ = run(capsys, "solve", str(file), "--seconds", "5", "--locked", str(path), "-o", str(out))
+    assert (status, json.loads(printed)["unassigned"]) == (0, 0)
+    assert kept in json.loads(out.read_text(encoding="utf-8"))["assignments"]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_locked_assignments_are_kept(capsys, file, tmp_path):
         (["solve", "{tmp}/none.json"], "cannot read {tmp}/none.json: No such file or directory. Give the path"),
         (["solve", "{tmp}/bad.json"], "bad.json is not JSON"),
         (["check", "{tmp}/empty.json"], "epoch is missing."),
-        (["solve", "{file}", "--time-limit", "0"], "time_limit_s must be above 0"),
+        (["solve", "{file}", "--seconds", "0"], "time_limit_s must be above 0"),
         (["solve", "{file}", "-o", "{tmp}/no/such/plan.json"], "cannot write"),
         (["check", "{file}", "{tmp}/empty.json"], "plan.assignments is missing."),
         (["solve", "{file}", "--locked", "{tmp}/locked.json"], "Locked assignments break rules: unknown_request"),

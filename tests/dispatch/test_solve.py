@@ -214,7 +214,7 @@ def big_day(size):
     return instance(many, cars, crew)
 
 
-@pytest.mark.parametrize("limit_s", [0.1, 0.2, 0.4])
+@pytest.mark.parametrize("limit_s", [0.2, 0.3, 0.5])
 def test_whatever_phase_the_time_ends_in_little_is_done_after_it(limit_s):
     """The clock goes on by 5 ms whenever it is asked, so a run that asks often after the end has not stopped."""
     problem, ticks = big_day(240), itertools.count(step=0.005)
@@ -230,7 +230,8 @@ def test_progress_tells_falling_costs_and_a_bound():
     costs = [p.cost_fen for p in told]
     assert costs == sorted(costs, reverse=True)
     assert made.cost_fen <= costs[-1]
-    assert [p.phase for p in told][:2] == ["greedy", "bound"]
+    assert [p.phase for p in told][0] == "greedy"
+    assert "generate" in {p.phase for p in told}
     assert all(p.bound_fen is None or p.bound_fen <= made.cost_fen for p in told)
 
 
