@@ -3,8 +3,9 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from dispatch.files import dump_instance, dump_plan, load_instance, load_locked,
 from dispatch.imports import FORMATS, read
 from dispatch.model import Plan
 from dispatch.params import Params
+from dispatch.problem import Problem
 from dispatch.route import Index, by_vehicle, walk
+from dispatch.schedule import Schedule
 from dispatch.schema import FileError, schema
 from dispatch.solve import LockedBroken, Progress, Until, solve
 
@@ -58,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--format", required=True, choices=FORMATS)
     importing.add_argument("-o", "--output", required=True, metavar="INSTANCE.json")
     importing.set_defaults(run=_import)
+    warming = commands.add_parser("warm", help="compile the inner loops, once after installing")
+    warming.set_defaults(run=_warm)
     showing = commands.add_parser("example", help="print a small valid instance")
     showing.set_defaults(run=lambda _: _print(dump_instance(example(), Params())))
     telling = commands.add_parser("schema", help="print the JSON Schema of instance files")
@@ -128,6 +133,30 @@ def _import(given: argparse.Namespace) -> int:
     _write(given.output, dump_instance(instance, params))
     print(json.dumps({"requests": len(instance.requests), "vehicles": len(instance.vehicles)}))
     return 0
+
+
+def _warm(_: argparse.Namespace) -> int:
+    """Plan a small day with and without drivers, so that everything compiled is on disk."""
+    from dispatch.day import generate  # OR-Tools takes a second to load
+
+    began, day = time.monotonic(), example()
+    bare = replace(day, drivers=(), reserves=(), vehicles=tuple(replace(v, driver_id=None) for v in day.vehicles))
+    for instance in (day, bare):
+        generate(Schedule(Problem(instance, Params()), seed=0), Patient(), seed=0)
+    print(json.dumps({"seconds": round(time.monotonic() - began, 1)}))
+    return 0
+
+
+class Patient:
+    """A clock that never presses."""
+
+    def left_s(self) -> float:
+        """Seconds left: more than enough."""
+        return 3_600.0
+
+    def expired(self) -> bool:
+        """Never."""
+        return False
 
 
 def _check(given: argparse.Namespace) -> int:
