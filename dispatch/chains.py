@@ -1,4 +1,4 @@
-"""Chains: what one vehicle could do on a day, extended request by request with every rule that concerns it alone."""
+"""Chains: what one vehicle could do on a day, extended job by job with every rule that concerns it alone."""
 
 import itertools
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from dispatch.problem import NEVER, Problem, VehicleType
 from dispatch.tariff import drive_fen, wait_fen
 
-Visit = tuple[int, int, int]  # request, start_s, end_s
+Visit = tuple[int, int, int]  # job, start_s, end_s
 
 
 class Trip(NamedTuple):
@@ -35,8 +35,8 @@ class Chain(NamedTuple):
     cost_fen: int
     trips: tuple[Trip, ...]
 
-    def requests(self) -> tuple[int, ...]:
-        """Requests in order of service."""
+    def jobs(self) -> tuple[int, ...]:
+        """Jobs in order of service."""
         return tuple(visit[0] for trip in self.trips for visit in trip.visits)
 
 
@@ -82,14 +82,15 @@ class Chains:
         self.crewed = bool(problem.crew)
 
     def extend(self, t: VehicleType, label: Label | None, r: int, at_s: int | None = None) -> Label | None:
-        """Append a request at the earliest start the rules allow, or exactly at `at_s`; return None where it cannot be."""
+        """Append a job at the earliest start the rules allow, or exactly at `at_s`; return None where it cannot be."""
         if label is None:
             return self._depart(t, r, None, at_s)
         problem = self.problem
         last, _, end_s = label.visits[-1]
         free_s = end_s + problem.after_s
-        direct_s = free_s + problem.slowed(problem.at_link_s[last, r], free_s) + problem.before_s
-        in_s = free_s + problem.slowed(problem.at_back_s[last, t.yard], free_s)
+        here = problem.last_of[last]
+        direct_s = free_s + problem.slowed(problem.at_link_s[here, problem.first_of[r]], free_s) + problem.before_s
+        in_s = free_s + problem.slowed(problem.at_back_s[here, t.yard], free_s)
         start_s = self.start(r, direct_s, at_s)
         if start_s is not None:
             fits = in_s + problem.params.yard_stop_s <= self._out_s(t, r, start_s)
@@ -113,14 +114,14 @@ class Chains:
     def _out_s(self, t: VehicleType, r: int, start_s: int) -> int:
         """Return when to leave the yard for a start."""
         ready_s = start_s - self.problem.before_s
-        return ready_s - self.problem.slowed(self.problem.at_out_s[t.yard, r], ready_s)
+        return ready_s - self.problem.slowed(self.problem.at_out_s[t.yard, self.problem.first_of[r]], ready_s)
 
     def _home_is_cheaper(self, t: VehicleType, last: int, r: int, wait_s: int) -> bool:
         problem = self.problem
-        home_fen: int = drive_fen(t.rate, problem.at_back_m[last, t.yard]) + drive_fen(
-            t.rate, problem.at_out_m[t.yard, r]
-        )
-        link_fen: int = drive_fen(t.rate, problem.at_link_m[last, r])
+        here, there = problem.last_of[last], problem.first_of[r]
+        home_fen: int = drive_fen(t.rate, problem.at_back_m[here, t.yard])
+        home_fen += drive_fen(t.rate, problem.at_out_m[t.yard, there])
+        link_fen: int = drive_fen(t.rate, problem.at_link_m[here, there])
         return home_fen < link_fen + wait_fen(problem.params, wait_s)
 
     def _depart(self, t: VehicleType, r: int, label: Label | None, at_s: int | None) -> Label | None:
@@ -133,7 +134,7 @@ class Chains:
             trip = self._close(t, label)
             if trip is None:
                 return None
-            back_m = problem.at_back_m[label.visits[-1][0], t.yard]
+            back_m = problem.at_back_m[problem.last_of[label.visits[-1][0]], t.yard]
             cost_fen, done = label.cost_fen + drive_fen(t.rate, back_m), (*label.done, trip)
             left_m, ready_s = max(0, label.left_m - label.used_m - back_m), trip.in_s + params.yard_stop_s
         start_s = out_s = until_s = None
@@ -146,7 +147,7 @@ class Chains:
                 break
         else:
             return None
-        to_m = problem.at_out_m[t.yard, r]
+        to_m = problem.at_out_m[t.yard, problem.first_of[r]]
         if done and t.bev:
             left_m = min(t.range_m, left_m + (out_s - done[-1].in_s) * t.charge_m_per_h // 3_600)
         to_s = start_s - problem.before_s - out_s
@@ -158,7 +159,7 @@ class Chains:
 
     def _first_start(self, t: VehicleType, r: int, leave_s: int, at_s: int | None) -> int | None:
         """Return the first permitted start for which the vehicle leaves no earlier than a moment."""
-        least_s = leave_s + self.problem.before_s + self.problem.at_out_s[t.yard, r]
+        least_s = leave_s + self.problem.before_s + self.problem.at_out_s[t.yard, self.problem.first_of[r]]
         start_s = self.start(r, least_s, at_s)
         while start_s is not None and at_s is None and self._out_s(t, r, start_s) < leave_s:
             start_s = self.start(r, start_s + 1)
@@ -168,8 +169,8 @@ class Chains:
         """Drive straight on to the next request and wait there."""
         problem = self.problem
         last, _, end_s = label.visits[-1]
-        free_s, link_m = end_s + problem.after_s, problem.at_link_m[last, r]
-        link_s = problem.slowed(problem.at_link_s[last, r], free_s)
+        free_s, here, there = end_s + problem.after_s, problem.last_of[last], problem.first_of[r]
+        link_s, link_m = problem.slowed(problem.at_link_s[here, there], free_s), problem.at_link_m[here, there]
         state = (label.lead_idle_s, label.head_s, label.run_s, label.idle_s + problem.after_s)
         lead, head, run, idle = _drive(link_s, state, problem.params.rest_min_s)
         if self.crewed and run > problem.params.drive_max_s:
@@ -210,12 +211,12 @@ class Chains:
         problem = self.problem
         params = problem.params
         last, _, end_s = label.visits[-1]
-        back_s = problem.slowed(problem.at_back_s[last, t.yard], end_s + problem.after_s)
+        back_s = problem.slowed(problem.at_back_s[problem.last_of[last], t.yard], end_s + problem.after_s)
         in_s = end_s + problem.after_s + back_s
         if in_s > label.until_s:
             return None
         if t.bev:
-            trip_m = label.used_m + problem.at_back_m[last, t.yard]
+            trip_m = label.used_m + problem.at_back_m[problem.last_of[last], t.yard]
             if label.left_m * 1_000 < trip_m * params.range_reserve_permille:
                 return None
         lead, head, run, idle = _drive(
@@ -233,15 +234,15 @@ class Chains:
         trip = self._close(t, label)
         if trip is None:
             return None
-        back_m = self.problem.at_back_m[label.visits[-1][0], t.yard]
+        back_m = self.problem.at_back_m[self.problem.last_of[label.visits[-1][0]], t.yard]
         return Chain(label.cost_fen + drive_fen(t.rate, back_m), (*label.done, trip))
 
     def evaluate(
-        self, t: VehicleType, requests: Iterable[int], starts_s: Iterable[int | None] | None = None
+        self, t: VehicleType, jobs: Iterable[int], starts_s: Iterable[int | None] | None = None
     ) -> Chain | None:
-        """Return the chain that serves the requests in this order (from these starts, where given), or None."""
+        """Return the chain that does the jobs in this order (from these starts, where given), or None."""
         label: Label | None = None
-        for r, at_s in zip(requests, itertools.repeat(None) if starts_s is None else starts_s, strict=False):
+        for r, at_s in zip(jobs, itertools.repeat(None) if starts_s is None else starts_s, strict=False):
             if not t.serves[r]:
                 return None
             label = self.extend(t, label, r, at_s)
@@ -249,17 +250,20 @@ class Chains:
                 return None
         return NO_CHAIN if label is None else self.close(t, label)
 
-    def enumerate(self, t: VehicleType, requests: Iterable[int], most: int) -> tuple[list[Chain], bool]:
-        """List chains over the requests (in order of earliest start), and tell whether these are all there are.
+    def enumerate(self, t: VehicleType, jobs: Iterable[int], most: int) -> tuple[list[Chain], bool]:
+        """List chains over jobs (in order of earliest start), and tell whether these are all there are.
 
         At most `most` chains are listed, short ones first within each branch.
         """
-        order = sorted((r for r in requests if t.serves[r]), key=self.order_key)
+        order = sorted((r for r in jobs if t.serves[r]), key=self.order_key)
+        covers = [frozenset(self.problem.covers(r)) for r in order]
         found: list[Chain] = []
-        stack: list[tuple[Label | None, int]] = [(None, 0)]
+        stack: list[tuple[Label | None, int, frozenset[int]]] = [(None, 0, frozenset())]
         while stack:
-            label, k = stack.pop()
+            label, k, served = stack.pop()
             for j in range(k, len(order)):
+                if not served.isdisjoint(covers[j]):
+                    continue
                 longer = self.extend(t, label, order[j])
                 if longer is None:
                     continue
@@ -268,10 +272,10 @@ class Chains:
                     if len(found) >= most:
                         return found, False
                     found.append(chain)
-                stack.append((longer, j + 1))
+                stack.append((longer, j + 1, served | covers[j]))
         return found, True
 
     def order_key(self, r: int) -> tuple[int, int, str]:
-        """Order of requests by time, ties as the judge breaks them."""
+        """Order of jobs by time, ties as the judge breaks them."""
         job = self.problem.jobs[r]
-        return job.earliest_s, job.earliest_s + job.busy_s, self.problem.instance.requests[r].id
+        return job.earliest_s, job.earliest_s + job.busy_s, self.problem.order_id(r)

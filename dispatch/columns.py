@@ -34,15 +34,15 @@ def list_chains(schedule: Schedule, part: Part, most: int) -> Listed:
     problem = schedule.problem
     found: list[tuple[int, Chain]] = []
     complete = True
-    types = sorted({problem.type_of[v] for v in part.vehicles})
+    types, jobs = sorted({problem.type_of[v] for v in part.vehicles}), problem.jobs_within(part.requests)
     for t in types:
-        chains, all_of_them = schedule.chains_of.enumerate(problem.types[t], part.requests, most // len(types))
+        chains, all_of_them = schedule.chains_of.enumerate(problem.types[t], jobs, most // len(types))
         found += [(t, chain) for chain in chains]
         complete &= all_of_them
     if not complete:
-        known = {(t, chain.requests()) for t, chain in found}
+        known = {(t, chain.jobs()) for t, chain in found}
         now = [(problem.type_of[v], schedule.chains[v]) for v in part.vehicles if schedule.chains[v].trips]
-        found += [(t, chain) for t, chain in now if (t, chain.requests()) not in known]
+        found += [(t, chain) for t, chain in now if (t, chain.jobs()) not in known]
     return Listed(tuple(found), complete)
 
 
@@ -68,14 +68,14 @@ def promising(schedule: Schedule, part: Part, listed: Listed, budget_fen: int) -
         var = solver.NumVar(0, solver.infinity(), "")
         fleet[t].SetCoefficient(var, 1)
         objective.SetCoefficient(var, chain.cost_fen)
-        for r in chain.requests():
+        for r in problem.covered(chain.jobs()):
             rows[r].SetCoefficient(var, 1)
     objective.SetMinimization()
     if solver.Solve() != pywraplp.Solver.OPTIMAL:
         return list(listed.chains)
     y = {r: row.dual_value() for r, row in rows.items()}
     s = {t: min(0.0, row.dual_value()) for t, row in fleet.items()}
-    reduced = [chain.cost_fen - s[t] - sum(y[r] for r in chain.requests()) for t, chain in listed.chains]
+    reduced = [chain.cost_fen - s[t] - sum(y[r] for r in problem.covered(chain.jobs())) for t, chain in listed.chains]
     bound = sum(y.values()) + sum(counts[t] * s[t] for t in s) + sum(min(0.0, rc) for rc in reduced)
     bound += sum(min(0.0, problem.jobs[r].else_fen - y[r]) for r in left)
     slack = budget_fen - bound + 1.0
@@ -141,7 +141,7 @@ class Choice:
         per_type: dict[int, list[cp_model.IntVar]] = {}
         for (t, chain), var in zip(chains, self.take, strict=True):
             per_type.setdefault(t, []).append(var)
-            for r in chain.requests():
+            for r in problem.covered(chain.jobs()):
                 covers[r].append(var)
         for r, choices in covers.items():
             self.model.add_exactly_one(choices)
@@ -176,10 +176,10 @@ class Choice:
     def _hint(self) -> None:
         now: dict[tuple[int, tuple[int, ...]], int] = {}
         for v in self.part.vehicles:
-            key = (self.schedule.problem.type_of[v], self.schedule.chains[v].requests())
+            key = (self.schedule.problem.type_of[v], self.schedule.chains[v].jobs())
             now[key] = now.get(key, 0) + 1
         for (t, chain), var in zip(self.chains, self.take, strict=True):
-            self.model.add_hint(var, (t, chain.requests()) in now)
+            self.model.add_hint(var, (t, chain.jobs()) in now)
         for r, var in self.leave.items():
             self.model.add_hint(var, self.schedule.vehicle_of[r] < 0)
 
@@ -201,17 +201,17 @@ class Choice:
 
     def forbid(self, chosen: Iterable[tuple[int, Chain]]) -> None:
         """Rule out one combination (no drivers were found for it)."""
-        keys = {(t, chain.requests()) for t, chain in chosen}
-        taken = [var for (t, c), var in zip(self.chains, self.take, strict=True) if (t, c.requests()) in keys]
+        keys = {(t, chain.jobs()) for t, chain in chosen}
+        taken = [var for (t, c), var in zip(self.chains, self.take, strict=True) if (t, c.jobs()) in keys]
         self.model.add_bool_or([var.negated() for var in taken])
 
 
 def hand_out(schedule: Schedule, vehicles: Sequence[int], chosen: Iterable[tuple[int, Chain]]) -> dict[int, Chain]:
-    """Give chosen chains to vehicles of their type, each to the one that keeps most of its requests."""
+    """Give chosen chains to vehicles of their type, each to the one that keeps most of its jobs."""
     problem = schedule.problem
     todo = list(chosen)
     pairs = sorted(
-        (-len(set(chain.requests()) & set(schedule.chains[v].requests())), k, v)
+        (-len(set(chain.jobs()) & set(schedule.chains[v].jobs())), k, v)
         for k, (t, chain) in enumerate(todo)
         for v in vehicles
         if problem.type_of[v] == t
@@ -228,4 +228,4 @@ def hand_out(schedule: Schedule, vehicles: Sequence[int], chosen: Iterable[tuple
 
 def whole(problem: Problem) -> Part:
     """Return the part that is everything."""
-    return Part(tuple(range(len(problem.type_of))), tuple(range(len(problem.jobs))))
+    return Part(tuple(range(len(problem.type_of))), tuple(range(problem.size)))

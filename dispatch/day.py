@@ -98,11 +98,11 @@ def assemble(problem: Problem, chosen: Iterable[tuple[int, Chain]], clock: Clock
         return None
     free = [list(reversed(members)) for members in problem.members]
     for t, chain in chosen:
-        rest = [r for r in chain.requests() if built.vehicle_of[r] < 0 or problem.jobs[r].pinned_vehicle >= 0]
+        rest = [j for j in chain.jobs() if built.unserved(j) or problem.jobs[j].pinned_vehicle >= 0]
         if not free[t] or not rest:
             continue
-        trimmed = chain if len(rest) == len(chain.requests()) else built.chains_of.evaluate(problem.types[t], rest)
-        keeps_locked = set(built.chains[free[t][-1]].requests()) <= set(rest)
+        trimmed = chain if len(rest) == len(chain.jobs()) else built.chains_of.evaluate(problem.types[t], rest)
+        keeps_locked = set(built.chains[free[t][-1]].jobs()) <= set(rest)
         if trimmed is not None and keeps_locked and built.put({free[t][-1]: trimmed}) is not None:
             free[t].pop()
     greedy(built, expired=clock.expired)

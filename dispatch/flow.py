@@ -25,11 +25,11 @@ class Relaxed:
 
 
 def relax(problem: Problem) -> Relaxed | None:
-    """Solve the relaxation; None where it would be too large or locked requests cannot be covered."""
+    """Solve the relaxation; None where it would be too large, rides are shared or locked requests cannot be covered."""
     n = len(problem.jobs)
     if n == 0:
         return Relaxed(0, ())
-    if n > MOST_REQUESTS or not problem.types:
+    if n > MOST_REQUESTS or n > problem.size or not problem.types:
         return None
     out_fen, back_fen, node_fen, day_fen = _ends(problem)
     link_fen = _links(problem, out_fen, back_fen)

@@ -1,4 +1,4 @@
-"""First plan: requests in order of start, each to the vehicle that takes it at least extra cost."""
+"""First plan: requests in order of start, each alone, to the vehicle that takes it at least extra cost."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ DAY_PERCENT = 25  # measured on synthetic days of 100 to 2,000 requests: 0 and 5
 
 
 class Tails:
-    """Where each vehicle would leave for a request from: its last visit before it, or its yard (-1)."""
+    """Where each vehicle would leave for a request from: where a request ends, its last before it, or its yard (-1)."""
 
     def __init__(self, problem: Problem, *, day_percent: int = 100) -> None:
         self.problem = problem
@@ -22,8 +22,8 @@ class Tails:
         self.yard: Ints = np.array([k.yard for k in kinds], dtype=np.int64)
         self.rate: Ints = np.array([k.rate for k in kinds], dtype=np.int64)
         self.day_fen: Ints = np.array([k.day_fen * day_percent // 100 for k in kinds], dtype=np.int64)
-        prices = [k.serve_fen for k in problem.types]
-        self.serve_fen: Ints = np.array(prices, dtype=np.int64).reshape(len(problem.types), len(problem.jobs))
+        prices = [k.serve_fen[: problem.size] for k in problem.types]
+        self.serve_fen: Ints = np.array(prices, dtype=np.int64).reshape(len(problem.types), problem.size)
         self.last: Ints = np.full(len(kinds), -1, dtype=np.int64)
         self.end_s: Ints = np.zeros(len(kinds), dtype=np.int64)
         self.used = np.zeros(len(kinds), dtype=np.bool_)
@@ -32,7 +32,7 @@ class Tails:
         """Note a vehicle's last visit that starts no later than a moment."""
         past = [visit for visit in visits if visit[1] <= before_s]
         self.used[v] = bool(visits)
-        self.last[v], self.end_s[v] = (past[-1][0], past[-1][2]) if past else (-1, 0)
+        self.last[v], self.end_s[v] = (self.problem.last_of[past[-1][0]], past[-1][2]) if past else (-1, 0)
 
     def estimate(self, r: int) -> Ints:
         """Estimate the extra cost of appending a request to each vehicle, NEVER-like large where time forbids it."""
@@ -132,8 +132,8 @@ def greedy(schedule: Schedule, *, expired: Callable[[], bool], day_percent: int 
         elif schedule.vehicle_of[r] not in busy_later:
             tails.set(schedule.vehicle_of[r], schedule.visits(schedule.vehicle_of[r]), NEVER)
     for v, chain in enumerate(schedule.chains):
-        jobs = [problem.jobs[r] for r in chain.requests()]
-        if jobs and chain.cost_fen > sum(job.else_fen for job in jobs):
-            left.update(dict.fromkeys((ids[r] for r in chain.requests()), "too_dear"))
+        served = problem.covered(chain.jobs())
+        if served and chain.cost_fen > sum(problem.jobs[r].else_fen for r in served):
+            left.update(dict.fromkeys((ids[r] for r in served), "too_dear"))
             schedule.put({v: NO_CHAIN})
     return left

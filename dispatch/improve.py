@@ -21,7 +21,7 @@ def solve_whole(schedule: Schedule, clock: Clock, *, seed: int) -> int | None:
     Chains are complete for fixed starts only: with start windows one start per chain is tried, and nothing is proven.
     """
     problem = schedule.problem
-    if not 0 < len(problem.jobs) <= WHOLE_REQUESTS:
+    if not 0 < problem.size <= WHOLE_REQUESTS:
         return None
     part = whole(problem)
     listed = list_chains(schedule, part, WHOLE_CHAINS)
@@ -29,7 +29,7 @@ def solve_whole(schedule: Schedule, clock: Clock, *, seed: int) -> int | None:
         return None
     budget_fen = schedule.cost_fen()
     choice, bound = Choice(schedule, part, promising(schedule, part, listed, budget_fen)), None
-    fixed = all(job.earliest_s == job.latest_s for job in problem.jobs)
+    fixed = problem.every_ride and all(job.earliest_s == job.latest_s for job in problem.jobs)
     for _ in range(20):
         answer = choice.solve(seconds=clock.left_s(), effort=10.0, seed=seed)
         if answer is None:
@@ -84,7 +84,8 @@ def search(schedule: Schedule, clock: Clock, *, seed: int, rounds: int | None, t
 def neighbourhood(schedule: Schedule, rng: random.Random, size: int) -> Part | None:
     """Choose vehicles around one request, near in time and place, with all they do, and near unserved requests."""
     problem = schedule.problem
-    free = [r for r, job in enumerate(problem.jobs) if problem.serves[:, r].any() and job.pinned_vehicle < 0]
+    alone = problem.jobs[: problem.size]
+    free = [r for r, job in enumerate(alone) if problem.serves[:, r].any() and job.pinned_vehicle < 0]
     if not free:
         return None
     seed_request = rng.choice(free)
@@ -92,7 +93,7 @@ def neighbourhood(schedule: Schedule, rng: random.Random, size: int) -> Part | N
     apart_h = np.abs(problem.earliest_s - problem.earliest_s[seed_request]) / 3_600
     # One hour apart counts like 4, 12 or 40 km: neighbourhoods around a place, a moment, or both.
     score = near_m / 2_000 + rng.choice((1, 4, 12, 40)) * apart_h
-    score = score * np.array([rng.uniform(0.7, 1.3) for _ in problem.jobs])
+    score = score * np.array([rng.uniform(0.7, 1.3) for _ in alone])
     vehicles: list[int] = []
     requests: set[int] = set()
     unserved = 0
@@ -106,7 +107,7 @@ def neighbourhood(schedule: Schedule, rng: random.Random, size: int) -> Part | N
                 unserved += 1
         elif v not in vehicles:
             vehicles.append(v)
-            requests.update(schedule.chains[v].requests())
+            requests.update(problem.covered(schedule.chains[v].jobs()))
     vehicles += _idle(schedule, rng, sorted(requests), few=3)
     return Part(tuple(sorted(vehicles)), tuple(sorted(requests)))
 

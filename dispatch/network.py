@@ -39,7 +39,7 @@ class Nodes:
     tail_s: Ints
     tail_idle_s: Ints
     sound: Mask
-    complete: bool  # every permitted start is a node
+    complete: bool  # every permitted start and every shared ride is a node
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def _nodes(problem: Problem) -> Nodes:
         tail_s=np.array([d[2] for d in drives], dtype=np.int64),
         tail_idle_s=np.array([d[3] for d in drives], dtype=np.int64),
         sound=np.array([d[4] for d in drives], dtype=np.bool_),
-        complete=coarse == 1,
+        complete=coarse == 1 and problem.every_ride,
     )
 
 

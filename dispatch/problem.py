@@ -1,10 +1,11 @@
 """An instance compiled for the solvers: numbers by position instead of values by id.
 
-Requests, vehicles, drivers and yards are positions here. Locked assignments are folded in: their request has a fixed
-start, a known length, one vehicle, one driver, and must be served.
+Requests, vehicles, drivers and yards are positions here; what a vehicle is given are jobs: the requests in order, then
+shared rides. Locked assignments are folded in: their job has a fixed start, a known length, one vehicle, one driver, and
+must be served.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,24 +13,25 @@ import numpy as np
 import numpy.typing as npt
 
 from dispatch.check import suitable
+from dispatch.jobs import NEVER, NOBODY, Job, jobs_of
 from dispatch.model import (
-    EMERGENCY,
     SECRET_TAG,
     VEHICLE_CLASSES,
     Assignment,
     Driver,
     Instance,
     Matrix,
-    Request,
     Vehicle,
 )
 from dispatch.params import Params
+from dispatch.ride import Ride
 from dispatch.route import Index, Timeline
-from dispatch.tariff import drive_fen, km_rate, rental_fen, upgrade_fen
+from dispatch.tariff import drive_fen, km_rate, upgrade_fen
+
+__all__ = ["NEVER", "Crewman", "Floats", "Ints", "Job", "Problem", "VehicleType", "overlaps"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-NEVER = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +65,7 @@ class VehicleType:
     crew: Crewman | None  # its own driver
     charge_m_per_h: int
     serves: npt.NDArray[np.bool_] = field(repr=False)
-    serve_fen: tuple[int, ...] = field(repr=False)  # loaded km and upgrade per request
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A request by numbers; `pinned` vehicle and driver positions are -1 where free."""
-
-    earliest_s: int
-    latest_s: int
-    busy_s: int
-    loaded_m: int
-    timeline: Timeline
-    emergency: bool
-    secret: bool
-    kept: bool  # locked: its times are given
-    pinned_vehicle: int
-    pinned_driver: int
-    members: tuple[int, ...]  # requests served
-    else_fen: int  # cost when no own vehicle serves it
-    else_rented: bool
+    serve_fen: tuple[int, ...] = field(repr=False)  # loaded km, upgrade and lending per job
 
 
 def _view(matrix: Matrix) -> Any:
@@ -91,54 +74,51 @@ def _view(matrix: Matrix) -> Any:
 
 
 class Problem:
-    """Everything a solver looks up, by position; made once per solve."""
+    """Everything a solver looks up, by position; made once per solve.
 
-    def __init__(self, instance: Instance, params: Params, locked: Sequence[Assignment] = ()) -> None:
+    ``jobs[:size]`` are the requests; arrays are by request where they do not say otherwise. `rides` are offered on top;
+    `every_ride` tells whether these are all there are.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        params: Params,
+        locked: Sequence[Assignment] = (),
+        rides: Sequence[Ride] = (),
+        *,
+        every_ride: bool = True,
+    ) -> None:
         self.instance, self.params = instance, params
         self.index = Index(instance, params)
         self.before_s, self.after_s = instance.before_s, instance.after_s
         self.paces = bool(instance.travel.paces)
         vehicle_no = {v.id: k for k, v in enumerate(instance.vehicles)}
         driver_no = {d.id: k for k, d in enumerate(instance.drivers)}
-        kept = {a.request_id: a for a in locked}
         pins = {
-            a.request_id: (vehicle_no[a.vehicle_id], -1 if a.driver_id is None else driver_no[a.driver_id])
+            a.request_id: (vehicle_no[a.vehicle_id], NOBODY if a.driver_id is None else driver_no[a.driver_id])
             for a in locked
         }
-        self.jobs = tuple(
-            self._job(k, r, kept.get(r.id), pins.get(r.id, (-1, -1))) for k, r in enumerate(instance.requests)
+        self.jobs, self.size, self.every_ride = (
+            jobs_of(self.index, locked, pins, rides),
+            len(instance.requests),
+            every_ride,
         )
-        self.earliest_s: Ints = np.array([j.earliest_s for j in self.jobs], dtype=np.int64)
-        self.latest_s: Ints = np.array([j.latest_s for j in self.jobs], dtype=np.int64)
-        self.else_fen: Ints = np.array([j.else_fen for j in self.jobs], dtype=np.int64)
-        self.busy_s: Ints = np.array([j.busy_s for j in self.jobs], dtype=np.int64)
+        alone = self.jobs[: self.size]
+        self.earliest_s: Ints = np.array([j.earliest_s for j in alone], dtype=np.int64)
+        self.latest_s: Ints = np.array([j.latest_s for j in alone], dtype=np.int64)
+        self.else_fen: Ints = np.array([j.else_fen for j in alone], dtype=np.int64)
+        self.busy_s: Ints = np.array([j.busy_s for j in alone], dtype=np.int64)
+        self.first_of, self.last_of = [j.first for j in self.jobs], [j.last for j in self.jobs]
+        self.rides_of: list[list[int]] = [[] for _ in alone]  # rides by their lowest member
+        for k in range(self.size, len(self.jobs)):
+            self.rides_of[min(self.jobs[k].members)].append(k)
         self._travel()
         self.bound_to = {v.driver_id for v in instance.vehicles if v.driver_id is not None}
         self.crew = tuple(self._crewman(d) for d in instance.drivers)
         self._vehicles(driver_no)
         self.driver_of = [-1 if v.driver_id is None else driver_no[v.driver_id] for v in instance.vehicles]
         self.longest_out_s = max((c.shift_max_s for c in self.crew), default=NEVER)
-
-    def _job(self, number: int, request: Request, kept: Assignment | None, pin: tuple[int, int]) -> Job:
-        served = self.index.services[request.id]
-        price = rental_fen(self.params, request, served.distance_m, served.busy_s)
-        penalty = self.params.penalty_fen[request.priority]
-        rented = price is not None and price <= penalty
-        return Job(
-            earliest_s=kept.start_s if kept else request.earliest_s,
-            latest_s=kept.start_s if kept else request.latest_s,
-            busy_s=kept.end_s - kept.start_s if kept else served.busy_s,
-            loaded_m=served.distance_m,
-            timeline=served.timeline,
-            emergency=request.priority == EMERGENCY,
-            secret=request.secret,
-            kept=kept is not None,
-            pinned_vehicle=pin[0],
-            pinned_driver=pin[1],
-            members=(number,),
-            else_fen=NEVER if kept else price if rented and price is not None else penalty,
-            else_rented=rented,
-        )
 
     def _crewman(self, driver: Driver) -> Crewman:
         rested_s = -NEVER if driver.off_since_s is None else driver.off_since_s + self.params.between_shifts_s
@@ -152,6 +132,22 @@ class Problem:
             rested_s,
         )
 
+    def covers(self, job: int) -> tuple[int, ...]:
+        """Return the requests a job serves."""
+        return self.jobs[job].members
+
+    def covered(self, jobs: Iterable[int]) -> tuple[int, ...]:
+        """Return the requests that jobs serve, one job after the other."""
+        return tuple(r for job in jobs for r in self.jobs[job].members)
+
+    def jobs_within(self, requests: Iterable[int]) -> tuple[int, ...]:
+        """Return the jobs that serve none but these requests."""
+        here = set(requests)
+        return (
+            *sorted(here),
+            *(k for r in sorted(here) for k in self.rides_of[r] if here.issuperset(self.jobs[k].members)),
+        )
+
     def order_id(self, job: int) -> str:
         """Return what breaks ties between jobs of equal times."""
         return self.instance.requests[self.jobs[job].members[0]].id
@@ -159,13 +155,16 @@ class Problem:
     def busy_at(self, job: int, start_s: int) -> int:
         """Return how long a job takes that starts at a moment."""
         known = self.jobs[job]
-        if not self.paces or known.kept:
+        if not self.paces or known.kept or known.times:
             return known.busy_s
         return self.index.service_at(self.order_id(job), start_s).busy_s
 
     def timeline_at(self, job: int, start_s: int) -> Timeline:
         """Return driving and idle times of a job that starts at a moment."""
-        return self.index.service_at(self.order_id(job), start_s).timeline if self.paces else self.jobs[job].timeline
+        known = self.jobs[job]
+        if not self.paces or known.times:
+            return known.timeline
+        return self.index.service_at(self.order_id(job), start_s).timeline
 
     def slowed(self, seconds: int, at_s: int) -> int:
         """Return a driving time at a moment."""
@@ -193,8 +192,8 @@ class Problem:
         firsts = [travel.index[r.stops[0].place] for r in instance.requests]
         lasts = [travel.index[r.stops[-1].place] for r in instance.requests]
         self.yard_place: Ints = np.array(yards, dtype=np.int64)
-        self.first_place: Ints = np.array(firsts, dtype=np.int64)
-        self.last_place: Ints = np.array(lasts, dtype=np.int64)
+        self.first_place: Ints = np.array(firsts, dtype=np.int64)[self.first_of]  # by job
+        self.last_place: Ints = np.array(lasts, dtype=np.int64)[self.last_of]
         self.link_s = np.ascontiguousarray(travel.time_s[np.ix_(lasts, firsts)])
         self.link_m = np.ascontiguousarray(travel.distance_m[np.ix_(lasts, firsts)])
         self.out_s = np.ascontiguousarray(travel.time_s[np.ix_(yards, firsts)])
@@ -241,18 +240,24 @@ class Problem:
             for reserve in instance.reserves
         )
 
+    def _serve_fen(self, rate: int, job: Job, v: Vehicle) -> int:
+        requests, params = self.instance.requests, self.params
+        lent = sum(requests[r].owner_org != v.owner_org for r in job.members)
+        upgrade: int = upgrade_fen(params, requests[job.wanted], v, job.loaded_m)
+        return drive_fen(rate, job.loaded_m) + upgrade + lent * params.lent_fen
+
     def _type(self, number: int, position: int, v: Vehicle, crew: Crewman | None) -> VehicleType:
         rate, requests = km_rate(self.params, v), self.instance.requests
         trait = (v.vehicle_class, v.seats, v.purposes, v.tags, v.owner_org)
         if trait not in self._fit:
-            self._fit[trait] = np.array([suitable(self.index, r, v) is None for r in requests], dtype=np.bool_)
-        tariff = (v.vehicle_class, rate)
-        if tariff not in self._prices:
-            self._prices[tariff] = tuple(
-                drive_fen(rate, j.loaded_m) + upgrade_fen(self.params, r, v, j.loaded_m)
-                for j, r in zip(self.jobs, requests, strict=True)
+            fit = [suitable(self.index, r, v) is None for r in requests]
+            self._fit[trait] = np.array(
+                [j.passengers <= v.seats and all(fit[r] for r in j.members) for j in self.jobs], dtype=np.bool_
             )
-        elsewhere = np.array([j.pinned_vehicle not in (-1, position) for j in self.jobs], dtype=np.bool_)
+        tariff = (v.vehicle_class, rate, v.owner_org)
+        if tariff not in self._prices:
+            self._prices[tariff] = tuple(self._serve_fen(rate, j, v) for j in self.jobs)
+        elsewhere = np.array([j.pinned_vehicle not in (NOBODY, position) for j in self.jobs], dtype=np.bool_)
         serves, prices = self._fit[trait] & ~elsewhere, self._prices[tariff]
         full_m, spans = v.range_m or 0, tuple((s.start_s, s.end_s) for s in v.available)
         return VehicleType(

@@ -18,7 +18,10 @@ class Clock(Protocol):
 
 
 class Schedule:
-    """A feasible state at all times. `refusal` says why the last change was refused: vehicle, driver or reserve."""
+    """A feasible state at all times; `vehicle_of` is by request.
+
+    `refusal` says why the last change was refused: vehicle, request (served twice), driver or reserve.
+    """
 
     def __init__(self, problem: Problem, *, seed: int) -> None:
         self.problem, self.seed = problem, seed
@@ -26,27 +29,31 @@ class Schedule:
         self.crew = Crew(problem)
         self.chains: list[Chain] = [NO_CHAIN] * len(problem.type_of)
         self.drivers: list[tuple[int, ...]] = [()] * len(problem.type_of)
-        self.vehicle_of = [-1] * len(problem.jobs)
+        self.vehicle_of = [-1] * problem.size
         self.refusal = ""
 
     def cost_fen(self) -> int:
         """Cost of the whole plan."""
         own = sum(chain.cost_fen for chain in self.chains)
-        return own + sum(job.else_fen for job, v in zip(self.problem.jobs, self.vehicle_of, strict=True) if v < 0)
+        return own + sum(self.problem.jobs[r].else_fen for r, v in enumerate(self.vehicle_of) if v < 0)
+
+    def unserved(self, job: int) -> bool:
+        """Tell whether no request of a job is served."""
+        return all(self.vehicle_of[r] < 0 for r in self.problem.covers(job))
 
     def visits(self, v: int) -> list[Visit]:
         """What a vehicle does, in order."""
         return [visit for trip in self.chains[v].trips for visit in trip.visits]
 
     def replace(self, changes: Mapping[int, Sequence[int]]) -> int | None:
-        """Give vehicles new request sequences and return the change of cost, or change nothing and return None.
+        """Give vehicles new sequences of jobs and return the change of cost, or change nothing and return None.
 
         Requests that leave one vehicle and join no other become unserved.
         """
         kinds, evaluate = self.problem.types, self.chains_of.evaluate
         chains: dict[int, Chain] = {}
-        for v, requests in changes.items():
-            chain = evaluate(kinds[self.problem.type_of[v]], requests)
+        for v, jobs in changes.items():
+            chain = evaluate(kinds[self.problem.type_of[v]], jobs)
             if chain is None:
                 self.refusal = "vehicle"
                 return None
@@ -57,6 +64,9 @@ class Schedule:
         """Do the same with chains evaluated before; `exactly` tries harder to find drivers."""
         old_chains = {v: self.chains[v] for v in chains}
         old_drivers = {v: self.drivers[v] for v in chains}
+        if self._twice(chains):
+            self.refusal = "request"
+            return None
         if not self._crew(chains, exactly=exactly):
             self.refusal = "driver"
             return None
@@ -72,14 +82,20 @@ class Schedule:
             return None
         delta = sum(chain.cost_fen - old_chains[v].cost_fen for v, chain in chains.items())
         for chain in old_chains.values():
-            for r in chain.requests():
+            for r in self.problem.covered(chain.jobs()):
                 self.vehicle_of[r] = -1
                 delta += self.problem.jobs[r].else_fen
         for v, chain in chains.items():
-            for r in chain.requests():
+            for r in self.problem.covered(chain.jobs()):
                 self.vehicle_of[r] = v
                 delta -= self.problem.jobs[r].else_fen
         return delta
+
+    def _twice(self, chains: Mapping[int, Chain]) -> bool:
+        """Tell whether some request would be served twice."""
+        covers = [r for chain in chains.values() for r in self.problem.covered(chain.jobs())]
+        elsewhere = (self.vehicle_of[r] >= 0 and self.vehicle_of[r] not in chains for r in covers)
+        return len(set(covers)) < len(covers) or any(elsewhere)
 
     def _release(self, v: int, chain: Chain, drivers: Sequence[int]) -> None:
         for trip, d in zip(chain.trips, drivers, strict=False):
@@ -136,14 +152,16 @@ class Schedule:
         return True
 
     def assignments(self) -> tuple[Assignment, ...]:
-        """Return the state as assignments, in order of start."""
+        """Return the state as assignments, in order of start; those of a ride carry its name."""
         instance = self.problem.instance
         found = []
         for v, chain in enumerate(self.chains):
             for k, trip in enumerate(chain.trips):
                 driver = instance.drivers[self.drivers[v][k]].id if self.problem.crew else None
-                found += [
-                    Assignment(instance.requests[r].id, instance.vehicles[v].id, driver, start_s, end_s)
-                    for r, start_s, end_s in trip.visits
-                ]
+                for number, *span in trip.visits:
+                    job = self.problem.jobs[number]
+                    found += [
+                        Assignment(instance.requests[r].id, instance.vehicles[v].id, driver, start_s, end_s, job.ride)
+                        for r, (start_s, end_s) in zip(job.members, job.times or [span], strict=True)
+                    ]
         return tuple(sorted(found, key=lambda a: (a.start_s, a.request_id)))
