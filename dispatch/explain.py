@@ -17,7 +17,7 @@ from dispatch.check import (
 from dispatch.costs import unserved_cost, vehicle_cost
 from dispatch.model import Assignment, Instance, Plan, Request, Vehicle
 from dispatch.params import Params
-from dispatch.route import Index, Outing, by_vehicle, walk
+from dispatch.route import Index, Outing, by_driver, by_vehicle, walk
 from dispatch.tariff import rental_fen
 
 
@@ -168,7 +168,7 @@ class _Case:
     def _broken(self, vehicle: Vehicle, day: Sequence[Assignment], tried: Assignment) -> Violation | None:
         """Return the first rule broken by a vehicle's new day."""
         index = self.index
-        found = [*request_violations(index, tried), *vehicle_violations(index, vehicle, day)]
+        found = [*request_violations(index, tried), *vehicle_violations(index, vehicle, *walk(index, vehicle, day))]
         # Rules that no driver can mend come first.
         found.sort(key=lambda v: v.code.startswith("driver_"))
         if found:
@@ -179,5 +179,5 @@ class _Case:
             if (reserve.yard, reserve.vehicle_class) == (vehicle.yard, vehicle.vehicle_class):
                 found += reserve_violations(index, reserve, outings)
         if not found and tried.driver_id is not None:
-            found += driver_violations(index, index.drivers[tried.driver_id], outings)
+            found += driver_violations(index, index.drivers[tried.driver_id], by_driver(outings)[tried.driver_id])
         return found[0] if found else None
