@@ -116,7 +116,12 @@ def told(draw, asked, fleet, crew):
 
 
 bands = st.builds(
-    Band, ORGS, st.sampled_from(["lent_m", "rented"]), st.sampled_from([0, 1]), st.sampled_from([1, 20_000]), st.just(70)
+    Band,
+    ORGS,
+    st.sampled_from(["lent_m", "rented"]),
+    st.sampled_from([0, 1]),
+    st.sampled_from([1, 20_000]),
+    st.just(70),
 )
 params = st.builds(
     Params,
