@@ -17,6 +17,7 @@ from dispatch.files import dump_instance, dump_plan, load_instance, load_locked,
 from dispatch.imports import FORMATS, read
 from dispatch.model import Plan
 from dispatch.params import Params
+from dispatch.pool import offered
 from dispatch.problem import Problem
 from dispatch.route import Index, by_vehicle, walk
 from dispatch.schedule import Schedule
@@ -141,6 +142,10 @@ def _warm(_: argparse.Namespace) -> int:
 
     began, day = time.monotonic(), example()
     bare = replace(day, drivers=(), reserves=(), vehicles=tuple(replace(v, driver_id=None) for v in day.vehicles))
+    shared = replace(
+        day, requests=tuple(replace(r, pooling=True, stops=r.stops[:2], duration_s=0) for r in day.requests)
+    )
+    offered(Index(shared, Params()))
     for instance in (day, bare):
         generate(Schedule(Problem(instance, Params()), seed=0), Patient(), seed=0)
     print(json.dumps({"seconds": round(time.monotonic() - began, 1)}))
