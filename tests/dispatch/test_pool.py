@@ -132,13 +132,10 @@ def test_rides_keep_to_the_most_requests_the_longest_way_and_the_seats():
 
 
 def test_where_there_are_too_many_rides_those_that_save_somebody_most_are_offered():
-    problem = instance([shared(f"r{k}", ("office", "far"), 9 + k / 20) for k in range(5)], [vehicle()])
+    problem = instance([shared(f"r{k}", ("office", "far"), 9 + k / 20) for k in range(6)], [vehicle()])
     index = Index(problem, Params(pool_most=2))
-    assert offered(index) == (rides(index), True)
-    some, complete = offered(index, most=6)
-    assert len(rides(index)) == 10
-    assert not complete
-    assert 1 <= len(some) <= 6
-    assert set(some) <= set(rides(index))
+    every, (some, complete) = rides(index), offered(index, per_request=1)
+    assert (len(every), len(some), complete) == (15, 6, False)
+    assert set(some) <= set(every)
     assert {name for ride in some for name in ride.request_ids} == {r.id for r in problem.requests}
-    assert offered(index, most=10) == (rides(index), True)
+    assert offered(index, per_request=3) == (every, True)
