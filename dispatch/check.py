@@ -1,13 +1,14 @@
 """The judge: every hard rule and the cost of any plan, whoever made it. Imports no solver."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from dispatch.costs import known_ids, plan_cost
 from dispatch.model import SECRET_TAG, SERVED_BY, Assignment, Driver, Instance, Plan, Request, Reserve, Vehicle
 from dispatch.params import Params
+from dispatch.ride import ride_of
 from dispatch.route import Index, Outing, by_vehicle, is_emergency, longest_drive_s, walk
 from dispatch.tariff import rental_fen
 
@@ -45,6 +46,7 @@ def check(
     given = {*locked, *instance.told}
     found += [v for a in known for v in request_violations(index, a, kept=a in given)]
     outings: list[Outing] = []
+    found += _rides(index, known, given)
     for vehicle_id, assignments in sorted(by_vehicle(known).items()):
         outings += walk(index, index.vehicles[vehicle_id], assignments)[0]
         found += vehicle_violations(index, index.vehicles[vehicle_id], assignments)
@@ -97,6 +99,38 @@ def _bookkeeping(index: Index, plan: Plan) -> Iterator[Violation]:
             yield Violation("rental_not_allowed", request_id)
 
 
+def _rides(index: Index, known: Sequence[Assignment], given: Collection[Assignment]) -> Iterator[Violation]:
+    """Judge shared rides: one vehicle and driver, allowed together, at the times that are theirs, seats for everybody.
+
+    Rides all of whose assignments are locked or told stay as they are.
+    """
+    groups: dict[str, list[Assignment]] = {}
+    for a in known:
+        if a.ride is not None:
+            groups.setdefault(a.ride, []).append(a)
+    for key, group in sorted(groups.items()):
+        first = group[0]
+
+        def broken(code: str, first: Assignment = first, key: str = key, **detail: int | str) -> Violation:
+            return Violation(code, first.request_id, first.vehicle_id, first.driver_id, {"ride": key, **detail})
+
+        if len(group) < 2 or len({(a.vehicle_id, a.driver_id) for a in group}) > 1:
+            yield broken("ride_split", members=len(group))
+            continue
+        if all(a in given for a in group):
+            continue
+        ride = ride_of(index, [a.request_id for a in group])
+        if ride is None:
+            yield broken("ride_members")
+            continue
+        spans = dict(zip(ride.request_ids, ride.spans, strict=True))
+        if any(spans[a.request_id] != (a.start_s, a.end_s) for a in group):
+            yield broken("ride_times", start_s=ride.start_s, end_s=ride.end_s)
+        seats = index.vehicles[first.vehicle_id].seats
+        if ride.passengers > seats:
+            yield broken("seats", passengers=ride.passengers, seats=seats)
+
+
 def _locked(plan: Plan, locked: Sequence[Assignment]) -> Iterator[Violation]:
     planned = set(plan.assignments)
     for a in locked:
@@ -144,10 +178,10 @@ def request_violations(index: Index, a: Assignment, *, kept: bool = False) -> It
     def broken(code: str, **detail: int | str) -> Violation:
         return Violation(code, a.request_id, a.vehicle_id, a.driver_id, detail)
 
-    if not request.earliest_s <= a.start_s <= request.latest_s:
+    if a.ride is None and not request.earliest_s <= a.start_s <= request.latest_s:
         yield broken("start_window", start_s=a.start_s, earliest_s=request.earliest_s, latest_s=request.latest_s)
     step_s, past_s = index.instance.start_step_s, a.start_s - request.earliest_s
-    if not kept and past_s % step_s and request.earliest_s <= a.start_s < request.latest_s:
+    if not kept and a.ride is None and past_s % step_s and request.earliest_s <= a.start_s < request.latest_s:
         yield broken("start_grid", start_s=a.start_s, earliest_s=request.earliest_s, step_s=step_s)
     least_s = index.service_at(a.request_id, a.start_s).busy_s
     if a.end_s - a.start_s < least_s:

@@ -76,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--format", required=True, choices=FORMATS)
     importing.add_argument("-o", "--output", required=True, metavar="INSTANCE.json")
     importing.set_defaults(run=_import)
+    warming = commands.add_parser("warm", help="compile the inner loops, once after installing")
+    warming.set_defaults(run=_warm)
     inventing = commands.add_parser("generate", help="invent a day of a city's vehicle pool")
     inventing.add_argument("--size", type=int, required=True, metavar="N", help="requests")
     _add_day(inventing)
@@ -152,6 +154,13 @@ def _generate(given: argparse.Namespace) -> int:
 
 def _size(instance: Instance) -> int:
     print(json.dumps({"requests": len(instance.requests), "vehicles": len(instance.vehicles)}))
+    return 0
+
+
+def _warm(_: argparse.Namespace) -> int:
+    from dispatch.warm import warm  # OR-Tools takes a second to load
+
+    print(json.dumps({"seconds": round(warm(), 1)}))
     return 0
 
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from dispatch.index import Index, Timeline
 from dispatch.model import EMERGENCY, SERVED_BY, VEHICLE_CLASSES, Assignment, Request
-from dispatch.route import Index, Timeline
 
 LEAST_SAVED_M = 500  # a ride must save more than this against driving everybody alone
 MINUTE_S = 60  # rides start on whole minutes after the epoch

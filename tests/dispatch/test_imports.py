@@ -268,7 +268,7 @@ def test_two_deliveries_on_one_way_share_the_vehicle():
 
 
 def test_full_vehicle_takes_one_after_the_other():
-    lines = two(p1="1 10 0 6 20 40 2 0 3", d1="3 40 0 -6 50 200 2 1 0")
+    lines = two(p1="1 10 0 7 20 40 2 0 3", d1="3 40 0 -7 50 200 2 1 0")
     instance, params = lilim(lines)
     plan = solve(instance, params=params, stop=STOP)
     assert judged(lines, plan) > 80

@@ -230,7 +230,7 @@ def test_progress_tells_falling_costs_and_a_bound():
     costs = [p.cost_fen for p in told]
     assert costs == sorted(costs, reverse=True)
     assert made.cost_fen <= costs[-1]
-    assert [p.phase for p in told][0] == "greedy"
+    assert told[0].phase == "greedy"
     assert "generate" in {p.phase for p in told}
     assert all(p.bound_fen is None or p.bound_fen <= made.cost_fen for p in told)
 
