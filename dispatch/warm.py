@@ -1,6 +1,5 @@
 """Compile the inner loops once after installing, so that the first plan need not wait for it."""
 
-import time
 from dataclasses import replace
 
 from dispatch.day import generate
@@ -22,12 +21,11 @@ class _Patient:
         return False
 
 
-def warm() -> float:
-    """Plan a small day with and without drivers and look for shared rides; return the seconds it took."""
-    began, day = time.monotonic(), example()
+def warm() -> None:
+    """Plan a small day with and without drivers and look for shared rides."""
+    day = example()
     bare = replace(day, drivers=(), reserves=(), vehicles=tuple(replace(v, driver_id=None) for v in day.vehicles))
     ways = (replace(r, pooling=True, stops=r.stops[:2], duration_s=0) for r in day.requests)
     offered(Index(replace(day, requests=tuple(ways)), Params()))
     for instance in (day, bare):
         generate(Schedule(Problem(instance, Params()), seed=0), _Patient(), seed=0)
-    return time.monotonic() - began
