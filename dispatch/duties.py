@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dispatch.kernels import labels
-from dispatch.kernels.labels import BIG, BOUND, FREE, POOLED
+from dispatch.kernels import ends, labels
+from dispatch.kernels.labels import BOUND, FREE, POOLED
+from dispatch.kernels.sweep import BIG
 from dispatch.network import Group, Network
 from dispatch.problem import NEVER, Floats, Ints, VehicleType
 
@@ -124,12 +125,15 @@ class Duties:
         self, y: int, cov: Floats, out: Floats, back: Floats, base: float, requests: int, most: int
     ) -> Priced:
         lane, group, n, k = self.lanes[y], self.group, self.nodes, len(cov)
-        ends = len(lane.ends_s)
-        cost, hope, whole, count, final, slot, yard, yard_whole, bound_space, tree_space = self._space(ends)
-        bound, tree = bound_space[: k * ends].reshape(k, ends), tree_space[: (k + 1) * ends].reshape(k + 1, ends)
+        count_ends = len(lane.ends_s)
+        cost, hope, whole, count, final, slot, yard, yard_whole, bound_space, tree_space = self._space(count_ends)
+        bound, tree = (
+            bound_space[: k * count_ends].reshape(k, -1),
+            tree_space[: (k + 1) * count_ends].reshape(k + 1, -1),
+        )
         final, slot = final[:k], slot[:k]
         stop_s = int(lane.figures[1])
-        labels.lower(
+        ends.lower(
             group.ptr, group.near_end, group.succ, group.fen, cov, out, back, lane.depart_s, lane.home_s, stop_s, lane.rank,
             lane.pos, lane.ends_s, bound, tree,
         )  # fmt: skip
@@ -146,9 +150,7 @@ class Duties:
         order = order[final[order] < LEAST]
         ends_at, found = np.empty(MOST_CHAINS, dtype=np.int64), np.empty(MOST_CHAINS * 40, dtype=np.int64)
         times = np.zeros(requests, dtype=np.int64)
-        chains = labels.trace(
-            order, final, slot, whole, MANY, LEAST, 1, times, self.covers, MOST_CHAINS, ends_at, found
-        )
+        chains = ends.trace(order, final, slot, whole, MANY, LEAST, 1, times, self.covers, MOST_CHAINS, ends_at, found)
         low, made = 0, []
         for q in range(chains):
             path = found[low : ends_at[q]].copy()
