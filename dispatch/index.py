@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dispatch.model import Driver, Instance, Request, Vehicle, by_id
 from dispatch.params import Params
+
+if TYPE_CHECKING:
+    from dispatch.ride import Ride
 
 Timeline = tuple[tuple[bool, int], ...]  # (driving, seconds) in order
 
@@ -67,6 +71,11 @@ class Index:
     def services(self) -> dict[str, Service]:
         """Services by request id."""
         return {r.id: service_of(self.instance, r) for r in self.instance.requests}
+
+    @cached_property
+    def rides(self) -> "dict[tuple[str, ...], Ride | None]":
+        """Shared rides looked at so far, by request ids in order (filled by `dispatch.ride.ride_of`)."""
+        return {}
 
     @cached_property
     def _paced(self) -> dict[tuple[str, int], Service]:

@@ -19,6 +19,7 @@ __all__ = [
     "Service",
     "Task",
     "Timeline",
+    "by_driver",
     "by_vehicle",
     "is_emergency",
     "longest_drive_s",
@@ -195,4 +196,14 @@ def by_vehicle(assignments: Iterable[Assignment]) -> dict[str, list[Assignment]]
     groups: dict[str, list[Assignment]] = defaultdict(list)
     for assignment in assignments:
         groups[assignment.vehicle_id].append(assignment)
+    return groups
+
+
+def by_driver(outings: Iterable[Outing]) -> dict[str, list[Outing]]:
+    """Group outings by the drivers named in them."""
+    groups: dict[str, list[Outing]] = defaultdict(list)
+    for outing in outings:
+        for driver_id in dict.fromkeys(a.driver_id for a in outing.assignments):
+            if driver_id is not None:
+                groups[driver_id].append(outing)
     return groups
