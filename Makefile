@@ -40,7 +40,7 @@ check: setup ## 静态检查 / lint, format, types, contracts, templates, script
 
 lock: ## 重新锁定依赖（需要 uv） / recompile the hashed requirements and the npm lock file (needs uv)
 	@command -v uv >/dev/null || { echo "✗ 需要 uv：pipx install uv / uv is needed: pipx install uv" >&2; exit 1; }
-	for name in main dev node; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in main dev node peers; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	npm install --package-lock-only --ignore-scripts
 
 migration: setup ## 生成数据库迁移 m="add order deadline" / write a migration from the models
@@ -59,7 +59,7 @@ demo-reset: ## 重新生成演示数据 / empty the demo city and fill it anew
 
 bench: setup ## 性能测量，每项输出 JSON / benchmarks, each prints JSON
 	@url="$$($(PY) scripts/cluster.py start)" || exit 1; \
-	for file in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \
+	for file in $(filter-out benchmarks/_% benchmarks/dispatch_peers.py,$(wildcard benchmarks/*.py)); do \
 	  echo "== $$file" >&2; FLEET_TEST_DATABASE_URL="$$url" $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit 1; done
 
 clean: ## 删除可再生的文件，保留数据 / remove what can be made again; data in var/pg stay

@@ -25,6 +25,7 @@ from dispatch.model import (
     estimate_travel,
 )
 from dispatch.params import Params, Rental
+from dispatch.remedies import Remedy, remedies
 from dispatch.schema import FileError
 from dispatch.solve import LockedBroken, Progress, Until, solve
 
@@ -43,6 +44,7 @@ __all__ = [
     "Place",
     "Plan",
     "Progress",
+    "Remedy",
     "Rental",
     "Request",
     "Reserve",
@@ -61,5 +63,6 @@ __all__ = [
     "load_instance",
     "load_plan",
     "plan_cost",
+    "remedies",
     "solve",
 ]

@@ -1,14 +1,15 @@
 """The judge: every hard rule and the cost of any plan, whoever made it. Imports no solver."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from dispatch.costs import known_ids, plan_cost
 from dispatch.model import SECRET_TAG, SERVED_BY, Assignment, Driver, Instance, Plan, Request, Reserve, Vehicle
 from dispatch.params import Params
-from dispatch.route import Index, Outing, by_vehicle, is_emergency, longest_drive_s, walk
+from dispatch.ride import Ride, as_given, obstacle, ride_of
+from dispatch.route import Index, Outing, Overlap, by_driver, by_vehicle, is_emergency, longest_drive_s, walk
 from dispatch.tariff import rental_fen
 
 
@@ -44,12 +45,16 @@ def check(
     known = [a for a in plan.assignments if not _unknown(index, a)]
     given = {*locked, *instance.told}
     found += [v for a in known for v in request_violations(index, a, kept=a in given)]
+    found += _rides(index, known, given)
     outings: list[Outing] = []
     for vehicle_id, assignments in sorted(by_vehicle(known).items()):
-        outings += walk(index, index.vehicles[vehicle_id], assignments)[0]
-        found += vehicle_violations(index, index.vehicles[vehicle_id], assignments)
+        vehicle = index.vehicles[vehicle_id]
+        own, overlaps = walk(index, vehicle, assignments)
+        found += vehicle_violations(index, vehicle, own, overlaps)
+        outings += own
+    crews = by_driver(outings)
     for driver in instance.drivers:
-        found += driver_violations(index, driver, outings)
+        found += driver_violations(index, driver, crews.get(driver.id, ()))
     for reserve in instance.reserves:
         found += reserve_violations(index, reserve, outings)
     if known_ids(index, plan):
@@ -97,6 +102,40 @@ def _bookkeeping(index: Index, plan: Plan) -> Iterator[Violation]:
             yield Violation("rental_not_allowed", request_id)
 
 
+def _rides(index: Index, known: Sequence[Assignment], given: Collection[Assignment]) -> Iterator[Violation]:
+    """Judge shared rides: one vehicle and driver, allowed together, at the times that are theirs, seats for everybody.
+
+    Rides all of whose assignments are locked or told stay as they are.
+    """
+    groups: dict[str, list[Assignment]] = {}
+    for a in known:
+        if a.ride is not None:
+            groups.setdefault(a.ride, []).append(a)
+    for key, group in sorted(groups.items()):
+        first = group[0]
+
+        def broken(code: str, first: Assignment = first, key: str = key, **detail: int | str) -> Violation:
+            return Violation(code, first.request_id, first.vehicle_id, first.driver_id, {"ride": key, **detail})
+
+        if len(group) < 2 or len({(a.vehicle_id, a.driver_id) for a in group}) > 1:
+            yield broken("ride_split", members=len(group))
+            continue
+        ids = [a.request_id for a in group]
+        if all(a in given for a in group):
+            ride: Ride | None = as_given(index, group)
+        else:
+            ride = ride_of(index, ids)
+        if ride is None or len(set(ids)) < len(ids):
+            yield broken("ride_members", why=obstacle(index, ids) or "way")
+            continue
+        spans = dict(zip(ride.request_ids, ride.spans, strict=True))
+        if any(spans[a.request_id] != (a.start_s, a.end_s) for a in group):
+            yield broken("ride_times", start_s=ride.start_s, end_s=ride.end_s)
+        seats = index.vehicles[first.vehicle_id].seats
+        if ride.passengers > seats:
+            yield broken("seats", passengers=ride.passengers, seats=seats)
+
+
 def _locked(plan: Plan, locked: Sequence[Assignment]) -> Iterator[Violation]:
     planned = set(plan.assignments)
     for a in locked:
@@ -135,7 +174,10 @@ def suitable(index: Index, request: Request, vehicle: Vehicle) -> Violation | No
 
 
 def request_violations(index: Index, a: Assignment, *, kept: bool = False) -> Iterator[Violation]:
-    """Judge one assignment alone (a `kept` one may start off the grid): suitability, start window, length, and the driver's licence and clearance."""
+    """Judge one assignment alone: suitability, start, length, and its driver; a `kept` one may start off the grid.
+
+    Start and length of a shared ride are judged for all its members together.
+    """
     request, vehicle = index.requests[a.request_id], index.vehicles[a.vehicle_id]
     unfit = suitable(index, request, vehicle)
     if unfit:
@@ -144,20 +186,27 @@ def request_violations(index: Index, a: Assignment, *, kept: bool = False) -> It
     def broken(code: str, **detail: int | str) -> Violation:
         return Violation(code, a.request_id, a.vehicle_id, a.driver_id, detail)
 
-    if not request.earliest_s <= a.start_s <= request.latest_s:
-        yield broken("start_window", start_s=a.start_s, earliest_s=request.earliest_s, latest_s=request.latest_s)
-    step_s, past_s = index.instance.start_step_s, a.start_s - request.earliest_s
-    if not kept and past_s % step_s and request.earliest_s <= a.start_s < request.latest_s:
-        yield broken("start_grid", start_s=a.start_s, earliest_s=request.earliest_s, step_s=step_s)
-    least_s = index.service_at(a.request_id, a.start_s).busy_s
-    if a.end_s - a.start_s < least_s:
-        yield broken("too_short", given_s=a.end_s - a.start_s, least_s=least_s)
-    if not index.instance.drivers:
-        return
-    if a.driver_id is None:
+    if a.ride is None:
+        if not request.earliest_s <= a.start_s <= request.latest_s:
+            yield broken("start_window", start_s=a.start_s, earliest_s=request.earliest_s, latest_s=request.latest_s)
+        step_s, past_s = index.instance.start_step_s, a.start_s - request.earliest_s
+        if not kept and past_s % step_s and request.earliest_s <= a.start_s < request.latest_s:
+            yield broken("start_grid", start_s=a.start_s, earliest_s=request.earliest_s, step_s=step_s)
+        least_s = index.service_at(a.request_id, a.start_s).busy_s
+        if a.end_s - a.start_s < least_s:
+            yield broken("too_short", given_s=a.end_s - a.start_s, least_s=least_s)
+    if index.instance.drivers and a.driver_id is None:
         yield broken("driver_missing")
-        return
-    driver = index.drivers[a.driver_id]
+    elif index.instance.drivers and a.driver_id is not None:
+        yield from driver_unfit(index, request, vehicle, index.drivers[a.driver_id])
+
+
+def driver_unfit(index: Index, request: Request, vehicle: Vehicle, driver: Driver) -> Iterator[Violation]:
+    """Judge whether a driver may ever drive a vehicle for a request: binding, licence, clearance."""
+
+    def broken(code: str, **detail: int | str) -> Violation:
+        return Violation(code, request.id, vehicle.id, driver.id, detail)
+
     own = index.vehicle_of.get(driver.id)
     if (vehicle.driver_id or driver.id) != driver.id or (own or vehicle.id) != vehicle.id:
         yield broken("driver_bound", own_driver=vehicle.driver_id or "", own_vehicle=own or "")
@@ -167,9 +216,10 @@ def request_violations(index: Index, a: Assignment, *, kept: bool = False) -> It
         yield broken("driver_secret")
 
 
-def vehicle_violations(index: Index, vehicle: Vehicle, assignments: Iterable[Assignment]) -> Iterator[Violation]:
-    """Judge one vehicle's day: overlaps, availability with buffers and empty legs, driver changes, range."""
-    outings, overlaps = walk(index, vehicle, assignments)
+def vehicle_violations(
+    index: Index, vehicle: Vehicle, outings: Sequence[Outing], overlaps: Iterable[Overlap]
+) -> Iterator[Violation]:
+    """Judge one vehicle's day as it was walked: overlaps, availability with empty legs, driver changes, range."""
     for overlap in overlaps:
         detail: dict[str, int | str] = {"after": overlap.earlier.request_id, "short_s": overlap.short_s}
         yield Violation("vehicle_overlap", overlap.later.request_id, vehicle.id, detail=detail)
@@ -200,11 +250,8 @@ def _range(index: Index, vehicle: Vehicle, outings: Sequence[Outing]) -> Iterato
 
 
 def driver_violations(index: Index, driver: Driver, outings: Iterable[Outing]) -> Iterator[Violation]:
-    """Judge one driver's outings: overlaps with the way between yards, on duty, shift length, rest."""
-    mine = sorted(
-        (o for o in outings if any(a.driver_id == driver.id for a in o.assignments)),
-        key=lambda o: (o.out_s, o.in_s),
-    )
+    """Judge the outings of one driver: overlaps with the way between yards, on duty, shift length, rest."""
+    mine = sorted(outings, key=lambda o: (o.out_s, o.in_s))
     leg, params = index.instance.travel.leg, index.params
 
     def broken(code: str, outing: Outing, **detail: int | str) -> Violation:

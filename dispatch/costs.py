@@ -3,11 +3,12 @@
 All amounts are integer fen. Each leg, each loaded trip and each wait is rounded half up on its own, so that costs add.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from dispatch.model import Assignment, Plan, Vehicle
-from dispatch.route import Index, Outing, by_vehicle, walk
+from dispatch.route import Index, Outing, by_vehicle, tasks_of, walk
 from dispatch.tariff import drive_fen, km_rate, rental_fen, upgrade_fen, wait_fen
 
 
@@ -22,6 +23,9 @@ class Cost:
     wait_fen: int = 0
     rental_fen: int = 0
     penalty_fen: int = 0
+    lent_fen: int = 0
+    change_fen: int = 0
+    band_fen: int = 0
 
     @property
     def total_fen(self) -> int:
@@ -35,15 +39,12 @@ class Cost:
 def outing_cost(index: Index, outing: Outing) -> Cost:
     """Price one outing, without the vehicle's day."""
     rate = km_rate(index.params, outing.vehicle)
-    loaded = upgrade = 0
-    for assignment in outing.assignments:
-        request, distance_m = index.requests[assignment.request_id], index.services[assignment.request_id].distance_m
-        loaded += drive_fen(rate, distance_m)
-        upgrade += upgrade_fen(index.params, request, outing.vehicle, distance_m)
+    lent = sum(index.requests[a.request_id].owner_org != outing.vehicle.owner_org for a in outing.assignments)
     return Cost(
         empty_km_fen=sum(drive_fen(rate, m) for m in outing.empty_m),
-        loaded_km_fen=loaded,
-        upgrade_fen=upgrade,
+        loaded_km_fen=sum(drive_fen(rate, task.loaded_m) for task in outing.tasks),
+        upgrade_fen=sum(upgrade_fen(index.params, t.wanted, outing.vehicle, t.loaded_m) for t in outing.tasks),
+        lent_fen=lent * index.params.lent_fen,
         wait_fen=sum(wait_fen(index.params, s) for s in outing.waits_s),
     )
 
@@ -82,4 +83,33 @@ def plan_cost(index: Index, plan: Plan) -> Cost:
     cost = unserved_cost(index, plan.rented, plan.unassigned)
     for vehicle_id, assignments in by_vehicle(plan.assignments).items():
         cost += vehicle_cost(index, index.vehicles[vehicle_id], assignments)
-    return cost
+    return cost + change_cost(index, plan) + band_cost(index, plan)
+
+
+def change_cost(index: Index, plan: Plan) -> Cost:
+    """Price assignments people were told of that are not in the plan with the same vehicle, driver and start."""
+    kept = {(a.request_id, a.vehicle_id, a.driver_id, a.start_s) for a in plan.assignments}
+    told = index.instance.told
+    changed = sum((a.request_id, a.vehicle_id, a.driver_id, a.start_s) not in kept for a in told)
+    return Cost(change_fen=changed * index.params.change_fen)
+
+
+def band_cost(index: Index, plan: Plan) -> Cost:
+    """Price what organisations lend or have rented outside of their bands.
+
+    A task lends all its loaded metres if any of its passengers belongs to another organisation.
+    """
+    if not index.instance.bands:
+        return Cost()
+    lent_m: dict[str, int] = defaultdict(int)
+    for vehicle_id, assignments in by_vehicle(plan.assignments).items():
+        owner = index.vehicles[vehicle_id].owner_org
+        for task in tasks_of(index, assignments):
+            if {index.requests[a.request_id].owner_org for a in task.assignments} != {owner}:
+                lent_m[owner] += task.loaded_m
+    rented = Counter(index.requests[r].owner_org for r in (*plan.rented, *plan.unassigned))
+    fen = 0
+    for band in index.instance.bands:
+        value = lent_m[band.org] if band.measure == "lent_m" else rented[band.org]
+        fen += band.fen * max(0, band.low - value, value - band.high)
+    return Cost(band_fen=fen)

@@ -63,7 +63,12 @@ def generate(schedule: Schedule, clock: Clock, *, seed: int) -> tuple[Schedule, 
         if built is not None and built.cost_fen() < schedule.cost_fen():
             schedule = built
     # Half a fen for rounding errors of the sums.
-    return schedule, max(0, math.ceil(bound - 0.5)) if network.nodes.complete and bound > 0 else None
+    return schedule, max(0, math.ceil(bound - 0.5)) if _proven(network) and bound > 0 else None
+
+
+def _proven(network: Network) -> bool:
+    """Tell whether every start and every shared ride there could be was looked at."""
+    return network.nodes.complete and network.problem.every_ride
 
 
 def _chains(network: Network, schedule: Schedule) -> Iterable[tuple[int, tuple[int, ...]]]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dispatch.kernels import labels, lanes
-from dispatch.kernels.lanes import BIG, BOUND, END_S, FREE, POOLED
+from dispatch.kernels.lanes import BOUND, END_S, FREE, POOLED
+from dispatch.kernels.sweep import BIG
 from dispatch.network import Group, Network
 from dispatch.problem import Crewman, Floats, Ints, VehicleType
 
@@ -51,6 +52,7 @@ class _Lane:
             secret = np.array([problem.jobs[j].secret for j in jobs], dtype=np.bool_)
             self.shut = (secret & (not man.secret)) | (self.kind.class_no not in man.classes)
             duty, self.early, self.late = self._shifts(group, y, man, home_s, man.shift_max_s - home_s - longest_s)
+        self.exact = mode != BOUND or params.yard_stop_s >= params.rest_min_s
         several = len(self.kind.outing_spans) > 1
         first_s, last_s = int(group.home_s[:, y].min()), int(group.home_s[:, y].max())
         self.ends = -(-(last_s - first_s) // END_S) + 1 if mode == BOUND and not several else 1
@@ -63,13 +65,14 @@ class _Lane:
             late_s=last_s - longest_s,
         )  # fmt: skip
         columns: list[Any] = [
-            np.ascontiguousarray(a[:, y])
+            a[:, y].copy()
             for a in (
                 group.out_fen, group.back_fen, group.out_s, group.back_s, group.out_m, group.back_m, group.depart_s,
                 group.home_s, group.span, group.depart_rank, group.home_pos,
             )
         ]  # fmt: skip
-        self.arrays = lanes.Lane(*columns, duty)
+        columns[0][self.early], columns[1][self.late] = BIG, BIG
+        self.arrays = lanes.Lane(*[*columns, duty])
         longest_end = self.arrays.depart_s.astype(np.int64) + longest_s - first_s
         self.first_end = np.clip(-(-longest_end // END_S), 0, self.ends - 1)
         self.serve = np.where(self.shut, BIG, group.serve[:, y])
@@ -179,7 +182,7 @@ class Duties:
         lanes.lower(graph, lane.arrays, lane.rules, prices, ahead, tree)
         floor = base + float((prices.out + ahead.bound[np.arange(len(cov)), lane.first_end]).min(initial=BIG))
         if floor >= NOTHING:
-            return Priced(y, 0.0, exact=True, chains=[])
+            return Priced(y, 0.0, exact=True, chains=[])  # no chain at all is the least
         lost = labels.label(
             graph, lane.arrays, lane.rules, prices, ahead, lane.events, lane.until_s, floor,
             min(most, store.cost.shape[1]), store, yard, mark, final, slot,
@@ -195,4 +198,4 @@ class Duties:
             made.append((float(final[path[-1]]), path))
             low = ends_at[q]
         least = min(0.0, float(final.min(initial=0.0)))
-        return Priced(y, min(least, float(lost)), exact=lost >= least, chains=made)
+        return Priced(y, min(least, float(lost)), exact=lane.exact and lost >= least, chains=made)

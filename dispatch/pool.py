@@ -7,13 +7,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dispatch.kernels.rides import Flags, Ints, Orders, Pooled, Roads, Rules, best_orders, linked, threes
+from dispatch.kernels.rides import (
+    Flags,
+    Ints,
+    Orders,
+    Pooled,
+    Roads,
+    Rules,
+    best_orders,
+    linked,
+    threes,
+    triangles_hold,
+)
 from dispatch.model import SERVED_BY, VEHICLE_CLASSES, Assignment, Plan, Request
-from dispatch.ride import LEAST_SAVED_M, MINUTE_S, Ride, as_given, orders, shares, unrolled
+from dispatch.ride import LEAST_SAVED_M, MINUTE_S, Ride, as_given, orders, ride_of, shares, unrolled
 from dispatch.route import Index
 
 MOST_SETS = 1_000_000  # looked at in one go
 RIDES_PER_REQUEST = 2  # measured at 500 requests in 20 s: with 4 the solver does not finish and plans 8 % dearer
+FEW_RIDES = 1_500  # so many are offered whatever they save
+MOST_PLACES = 1_500  # the triangle inequality is looked at for; beyond, nothing is claimed
 
 
 class Saved(NamedTuple):
@@ -46,7 +59,9 @@ def rides(index: Index) -> list[Ride]:
     return offered(index, per_request=None)[0]
 
 
-def offered(index: Index, *, per_request: int | None = RIDES_PER_REQUEST) -> tuple[list[Ride], bool]:
+def offered(
+    index: Index, *, per_request: int | None = RIDES_PER_REQUEST, few: int = FEW_RIDES
+) -> tuple[list[Ride], bool]:
     """List at most so many rides per request that may share, those that save somebody most first; tell if these are all."""
     members = sorted((r for r in index.instance.requests if shares(index, r)), key=lambda r: r.id)
     largest = min(index.params.pool_most, len(members))
@@ -60,12 +75,25 @@ def offered(index: Index, *, per_request: int | None = RIDES_PER_REQUEST) -> tup
         third = sets[best[:, 0], 2:] if sets.shape[1] > 2 else np.full((len(best), 1), -1)
         parts.append(np.hstack([sets[best[:, 0], :2], third, best[:, 1:]]))
     found = np.vstack(parts)
-    kept = found if per_request is None else found[_foremost(found)[: per_request * len(members)]]
+    every = per_request is None or len(found) <= few
+    kept = found if every or per_request is None else found[_foremost(found)[: per_request * len(members)]]
     listed: list[Ride] = []
+    shortest = largest < 3 or _shortest(index, members)
     for *who, order, start_s, _ in kept.tolist():
         together = [members[m] for m in who if m >= 0]
-        listed.append(unrolled(index, together, orders(len(together))[order], start_s))
-    return sorted(listed, key=lambda ride: ride.request_ids), len(kept) == len(found)
+        ride = unrolled(index, together, orders(len(together))[order], start_s)
+        # Where a way round is quicker than straight on, three may have a better order than was looked at.
+        if shortest or len(together) < 3 or ride == ride_of(index, ride.request_ids):
+            listed.append(ride)
+    return sorted(listed, key=lambda ride: ride.request_ids), len(kept) == len(found) and shortest
+
+
+def _shortest(index: Index, members: Sequence[Request]) -> bool:
+    """Tell whether no way round is quicker than straight on, at any time, between the places of some requests."""
+    places = sorted({index.instance.travel.index[stop.place] for r in members for stop in r.stops})
+    if len(places) > MOST_PLACES or index.instance.travel.paces:
+        return False
+    return triangles_hold(np.ascontiguousarray(index.instance.travel.time_s[np.ix_(places, places)]))
 
 
 def _foremost(found: Ints) -> Ints:

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from dispatch.index import Index, Timeline
 from dispatch.model import EMERGENCY, SERVED_BY, VEHICLE_CLASSES, Assignment, Request
-from dispatch.route import Index, Timeline
 
 LEAST_SAVED_M = 500  # a ride must save more than this against driving everybody alone
 MINUTE_S = 60  # rides start on whole minutes after the epoch
@@ -74,17 +74,31 @@ def common_classes(requests: Collection[Request]) -> tuple[str, ...]:
     return tuple(c for c in VEHICLE_CLASSES if all(c in SERVED_BY[r.vehicle_class] for r in requests))
 
 
+def obstacle(index: Index, request_ids: Collection[str]) -> str | None:
+    """Return what forbids requests to ride together wherever they go: members, consent, purpose, vehicle_class; or None."""
+    members = [index.requests[r] for r in set(request_ids)]
+    if not 2 <= len(members) <= index.params.pool_most:
+        return "members"
+    if not all(shares(index, r) for r in members):
+        return "consent"
+    if len({r.purpose for r in members}) > 1:
+        return "purpose"
+    return None if common_classes(members) else "vehicle_class"
+
+
 def ride_of(index: Index, request_ids: Collection[str]) -> Ride | None:
     """Return the ride of a set of requests, or None where they cannot ride together or save too little.
 
     Of the orders of calls that keep everybody's times, the one with the least driving counts (ties: by request ids in
     order of calls); of its starts on whole minutes, the one that moves nobody far (ties: the earliest).
     """
-    members = [index.requests[r] for r in sorted(set(request_ids))]
-    if not 2 <= len(members) <= index.params.pool_most or not all(shares(index, r) for r in members):
-        return None
-    if len({r.purpose for r in members}) > 1 or not common_classes(members):
-        return None
+    ids = tuple(sorted(set(request_ids)))
+    if ids not in index.rides:
+        index.rides[ids] = None if obstacle(index, ids) else _found(index, [index.requests[r] for r in ids])
+    return index.rides[ids]
+
+
+def _found(index: Index, members: Sequence[Request]) -> Ride | None:
     least_m = sum(index.services[r.id].distance_m for r in members) - LEAST_SAVED_M
     found: Ride | None = None
     for order in orders(len(members)):
@@ -164,16 +178,21 @@ def _best_start(index: Index, members: Sequence[Request], order: Order) -> int |
     """Return the start that keeps everybody's times and moves nobody far, or None."""
     params, first = index.params, members[order[0]]
     low_s, high_s = first.earliest_s - params.pool_shift_s, first.latest_s + params.pool_shift_s
+    always, _ = _times(index, members, order, 0)  # what driving takes does not depend on the start, but for paces
     best: tuple[int, int] | None = None
     for at_s in range(-(-low_s // MINUTE_S) * MINUTE_S, high_s + 1, MINUTE_S):
-        spans, _ = _times(index, members, order, at_s)
-        moves = [_moved_s(r, start_s) for r, (start_s, _) in zip(members, spans, strict=True)]
-        longer = [
-            end_s - start_s - index.service_at(r.id, start_s).busy_s
-            for r, (start_s, end_s) in zip(members, spans, strict=True)
-        ]
-        if max(moves) <= params.pool_shift_s and max(longer) <= params.pool_detour_s:
-            best = min(best or (max(moves), at_s), (max(moves), at_s))
+        if index.instance.travel.paces:
+            spans, _ = _times(index, members, order, at_s)
+        else:
+            spans = tuple((at_s + start_s, at_s + end_s) for start_s, end_s in always)
+        moved_s = max(_moved_s(r, start_s) for r, (start_s, _) in zip(members, spans, strict=True))
+        if moved_s <= params.pool_shift_s and (best is None or moved_s < best[0]):
+            longer = [
+                end_s - start_s - index.service_at(r.id, start_s).busy_s
+                for r, (start_s, end_s) in zip(members, spans, strict=True)
+            ]
+            if max(longer) <= params.pool_detour_s:
+                best = moved_s, at_s
     return None if best is None else best[1]
 
 

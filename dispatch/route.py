@@ -6,86 +6,75 @@ This is the meaning of a plan. Prices (`costs`), the judge (`check`) and explana
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from dispatch.model import EMERGENCY, Assignment, Driver, Instance, Request, Vehicle, by_id
-from dispatch.params import Params
+from dispatch.index import Index, Service, Timeline, service_of
+from dispatch.model import EMERGENCY, VEHICLE_CLASSES, Assignment, Request, Vehicle
+from dispatch.ride import as_given
 from dispatch.tariff import drive_fen, km_rate, wait_fen
 
-Timeline = tuple[tuple[bool, int], ...]  # (driving, seconds) in order
+__all__ = [
+    "Index",
+    "Outing",
+    "Overlap",
+    "Service",
+    "Task",
+    "Timeline",
+    "by_driver",
+    "by_vehicle",
+    "is_emergency",
+    "longest_drive_s",
+    "service_of",
+    "tasks_of",
+    "walk",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """The part of a request that does not depend on who serves it; `timeline` leaves out time of unknown use."""
+class Task:
+    """One request alone or a shared ride: what keeps a vehicle from its first pick-up to its last drop.
 
-    drive_s: int
-    distance_m: int
-    busy_s: int
+    `wanted` is the request that wants the highest class, `passengers` are the most on board at once.
+    """
+
+    assignments: tuple[Assignment, ...]
+    start_s: int
+    end_s: int
+    first: str
+    last: str
+    loaded_m: int
     timeline: Timeline
+    wanted: Request
+    passengers: int
 
 
-def service_of(instance: Instance, request: Request, start_s: int | None = None) -> Service:
-    """Return driving, distance and busy time of a request along its stops, at the pace of a start where given."""
-    timeline: list[tuple[bool, int]] = [(False, request.stops[0].dwell_s)]
-    drive_s = distance_m = 0
-    at_s = None if start_s is None else start_s + request.stops[0].dwell_s
-    for a, b in zip(request.stops, request.stops[1:], strict=False):
-        leg_s, leg_m = instance.travel.leg(a.place, b.place)
-        if at_s is not None:
-            leg_s = instance.travel.slowed(leg_s, at_s)
-            at_s += leg_s + b.dwell_s
-        drive_s += leg_s
-        distance_m += leg_m
-        timeline += [(True, leg_s), (False, b.dwell_s)]
-    dwell_s = sum(stop.dwell_s for stop in request.stops)
-    return Service(drive_s, distance_m, max(request.duration_s, drive_s + dwell_s), tuple(timeline))
+def tasks_of(index: Index, assignments: Iterable[Assignment]) -> list[Task]:
+    """Put the assignments of one vehicle together to tasks, in order of time; those of a ride are one."""
+    groups: dict[str, list[Assignment]] = {}
+    for a in assignments:
+        groups.setdefault(f"ride {a.ride}" if a.ride is not None else f"request {a.request_id} {a.start_s}", []).append(
+            a
+        )
+    made = [_task(index, group) for group in groups.values()]
+    return sorted(made, key=lambda t: (t.start_s, t.end_s, t.assignments[0].request_id))
 
 
-@dataclass(frozen=True)
-class Index:
-    """An instance with look-ups by id, made once and passed along."""
-
-    instance: Instance
-    params: Params
-
-    @cached_property
-    def requests(self) -> dict[str, Request]:
-        """Requests by id."""
-        return by_id(self.instance.requests)
-
-    @cached_property
-    def vehicles(self) -> dict[str, Vehicle]:
-        """Vehicles by id."""
-        return by_id(self.instance.vehicles)
-
-    @cached_property
-    def drivers(self) -> dict[str, Driver]:
-        """Drivers by id."""
-        return by_id(self.instance.drivers)
-
-    @cached_property
-    def vehicle_of(self) -> dict[str, str]:
-        """Vehicles by the driver bound to them."""
-        return {v.driver_id: v.id for v in self.instance.vehicles if v.driver_id is not None}
-
-    @cached_property
-    def services(self) -> dict[str, Service]:
-        """Services by request id."""
-        return {r.id: service_of(self.instance, r) for r in self.instance.requests}
-
-    @cached_property
-    def _paced(self) -> dict[tuple[str, int], Service]:
-        return {}
-
-    def service_at(self, request_id: str, start_s: int) -> Service:
-        """Return the service of a request that starts at a moment."""
-        if not self.instance.travel.paces:
-            return self.services[request_id]
-        key = request_id, start_s
-        if key not in self._paced:
-            self._paced[key] = service_of(self.instance, self.requests[request_id], start_s)
-        return self._paced[key]
+def _task(index: Index, group: Sequence[Assignment]) -> Task:
+    requests = [index.requests[a.request_id] for a in group]
+    wanted = max(requests, key=lambda r: VEHICLE_CLASSES.index(r.vehicle_class))
+    if len(group) == 1 or any(len(r.stops) != 2 for r in requests):
+        a, request = group[0], requests[0]
+        return Task(
+            tuple(group), min(g.start_s for g in group), max(g.end_s for g in group), request.stops[0].place,
+            request.stops[-1].place, sum(index.services[r.id].distance_m for r in requests),
+            index.service_at(a.request_id, a.start_s).timeline, wanted, sum(r.passengers for r in requests),
+        )  # fmt: skip
+    ride = as_given(index, group)
+    first, last = index.requests[ride.calls[0]], index.requests[ride.calls[-1]]
+    ordered = sorted(group, key=lambda a: (a.start_s, a.end_s, a.request_id))
+    return Task(
+        tuple(ordered), ride.start_s, ride.end_s, first.stops[0].place, last.stops[-1].place, ride.loaded_m, ride.timeline,
+        wanted, ride.passengers,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +82,18 @@ class Outing:
     """From leaving the yard to being back: `empty_m` are the legs without passengers, `waits_s` waits on the road."""
 
     vehicle: Vehicle
-    assignments: tuple[Assignment, ...]
+    tasks: tuple[Task, ...]
     out_s: int
     in_s: int
     empty_m: tuple[int, ...]
     loaded_m: int
     waits_s: tuple[int, ...]
     timeline: Timeline
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Assignments in order of tasks."""
+        return tuple(a for task in self.tasks for a in task.assignments)
 
     @property
     def distance_m(self) -> int:
@@ -121,20 +115,20 @@ def walk(
 ) -> tuple[tuple[Outing, ...], tuple[Overlap, ...]]:
     """Unroll a vehicle's assignments.
 
-    Between two requests the vehicle goes home if it can stand at its yard for `yard_stop_s` and: it is battery-electric
+    Between two tasks the vehicle goes home if it can stand at its yard for `yard_stop_s` and: it is battery-electric
     (to charge), or would otherwise wait longer than `max_wait_s`, or only that way is quick enough, or that way is
-    cheaper; else it drives straight to the next pick-up. Buffers are kept around every request.
+    cheaper; else it drives straight to the next pick-up. Buffers are kept around every task.
     """
     instance, params = index.instance, index.params
     leg, rate = instance.travel.leg_after, km_rate(params, vehicle)
-    groups: list[list[Assignment]] = []
+    groups: list[list[Task]] = []
     overlaps: list[Overlap] = []
-    for later in sorted(assignments, key=lambda a: (a.start_s, a.end_s, a.request_id)):
+    for later in tasks_of(index, assignments):
         if not groups:
             groups.append([later])
             continue
         earlier = groups[-1][-1]
-        end, start = _last(index, earlier), _first(index, later)
+        end, start = earlier.last, later.first
         free_s, ready_s = earlier.end_s + instance.after_s, later.start_s - instance.before_s
         slack_s = ready_s - free_s
         link_s, link_m = leg(end, start, free_s)
@@ -148,41 +142,33 @@ def walk(
         else:
             groups[-1].append(later)
             if wait_s < 0:
-                overlaps.append(Overlap(earlier, later, -wait_s))
+                overlaps.append(Overlap(earlier.assignments[-1], later.assignments[0], -wait_s))
     return tuple(_outing(index, vehicle, group) for group in groups), tuple(overlaps)
 
 
-def _first(index: Index, assignment: Assignment) -> str:
-    return index.requests[assignment.request_id].stops[0].place
-
-
-def _last(index: Index, assignment: Assignment) -> str:
-    return index.requests[assignment.request_id].stops[-1].place
-
-
-def _outing(index: Index, vehicle: Vehicle, group: Sequence[Assignment]) -> Outing:
+def _outing(index: Index, vehicle: Vehicle, group: Sequence[Task]) -> Outing:
     instance = index.instance
     leg = instance.travel.leg_after
-    to_s, to_m = leg(vehicle.yard, _first(index, group[0]), group[0].start_s - instance.before_s)
-    back_s, back_m = leg(_last(index, group[-1]), vehicle.yard, group[-1].end_s + instance.after_s)
+    to_s, to_m = leg(vehicle.yard, group[0].first, group[0].start_s - instance.before_s)
+    back_s, back_m = leg(group[-1].last, vehicle.yard, group[-1].end_s + instance.after_s)
     timeline: list[tuple[bool, int]] = [(True, to_s), (False, instance.before_s)]
     empty_m, waits_s = [to_m], []
     for earlier, later in zip([None, *group], group, strict=False):
         if earlier is not None:
-            link_s, link_m = leg(_last(index, earlier), _first(index, later), earlier.end_s + instance.after_s)
+            link_s, link_m = leg(earlier.last, later.first, earlier.end_s + instance.after_s)
             wait_s = later.start_s - instance.before_s - earlier.end_s - instance.after_s - link_s
             waits_s.append(max(0, wait_s))
             empty_m.append(link_m)
             timeline += [(False, instance.after_s), (True, link_s), (False, max(0, wait_s) + instance.before_s)]
-        timeline += index.service_at(later.request_id, later.start_s).timeline
+        timeline += later.timeline
     timeline += [(False, instance.after_s), (True, back_s)]
     return Outing(
         vehicle=vehicle,
-        assignments=tuple(group),
+        tasks=tuple(group),
         out_s=group[0].start_s - instance.before_s - to_s,
         in_s=group[-1].end_s + instance.after_s + back_s,
         empty_m=(*empty_m, back_m),
-        loaded_m=sum(index.services[a.request_id].distance_m for a in group),
+        loaded_m=sum(task.loaded_m for task in group),
         waits_s=tuple(waits_s),
         timeline=tuple(timeline),
     )
@@ -210,4 +196,14 @@ def by_vehicle(assignments: Iterable[Assignment]) -> dict[str, list[Assignment]]
     groups: dict[str, list[Assignment]] = defaultdict(list)
     for assignment in assignments:
         groups[assignment.vehicle_id].append(assignment)
+    return groups
+
+
+def by_driver(outings: Iterable[Outing]) -> dict[str, list[Outing]]:
+    """Group outings by the drivers named in them."""
+    groups: dict[str, list[Outing]] = defaultdict(list)
+    for outing in outings:
+        for driver_id in dict.fromkeys(a.driver_id for a in outing.assignments):
+            if driver_id is not None:
+                groups[driver_id].append(outing)
     return groups

@@ -12,7 +12,9 @@ from dispatch.costs import plan_cost
 from dispatch.greedy import Tails, greedy, insert, lock
 from dispatch.model import Assignment, Instance, Plan
 from dispatch.params import Params
+from dispatch.pool import offered
 from dispatch.problem import Problem
+from dispatch.route import Index
 from dispatch.schedule import Schedule
 
 LOAD_S = 1.5
@@ -118,7 +120,8 @@ def solve(
     broken = check_locked(instance, locked, params=params)
     if broken:
         raise LockedBroken(broken)
-    schedule = Schedule(Problem(instance, params, locked), seed=seed)
+    rides, every_ride = offered(Index(instance, params))
+    schedule = Schedule(Problem(instance, params, locked, rides, every_ride=every_ride), seed=seed)
     if not lock(schedule):
         raise LockedBroken([Violation("driver_overlap", a.request_id, a.vehicle_id, a.driver_id) for a in locked])
     reasons = greedy(schedule, expired=watch.expired)

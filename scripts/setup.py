@@ -142,6 +142,23 @@ def ensure_front_end() -> None:
     bundles.write_text(wanted, encoding="ascii")
 
 
+def ensure_kernels() -> None:
+    """Compile the optimizer's inner loops once, so that the first plan need not wait for it."""
+    kernels = sorted((ROOT / "dispatch/kernels").glob("*.py"))
+    stamp, wanted = VENV / ".kernels", digest([ROOT / "requirements/main.txt", *kernels])
+    if is_current(stamp, wanted):
+        return
+    say("编译优化器内核（约 20 秒）", "compiling the optimizer's inner loops (about 20 seconds)")
+    status, last = run_step([str(PYTHON), "-m", "dispatch", "warm"], LOG)
+    if status != 0:
+        print(last, file=sys.stderr)
+        raise Refused(
+            f"优化器内核编译失败，原因见上（日志 {LOG}）",
+            f"the inner loops could not be compiled, see above (log: {LOG}).",
+        )
+    stamp.write_text(wanted, encoding="ascii")
+
+
 def ensure_secret_key() -> None:
     """Make the key that signs sessions once; only this user may read it."""
     if SECRET_KEY.exists():
@@ -163,6 +180,7 @@ def ensure_everything(*, own_database: bool) -> None:
         ensure_packages(own_database=own_database)
         ensure_venv()
         ensure_front_end()
+        ensure_kernels()
         ensure_secret_key()
 
 

@@ -13,9 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from dispatch.kernels.lanes import (
-    BIG,
     BOUND,
-    CLOSED,
     END_S,
     FREE,
     FULL,
@@ -30,6 +28,7 @@ from dispatch.kernels.lanes import (
     Store,
     Yard,
 )  # fmt: skip
+from dispatch.kernels.sweep import BIG, CLOSED
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from dispatch.kernels.sweep import BIG, CLOSED
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Steps = npt.NDArray[np.int32]
 
-CLOSED = 1e10
-BIG = 1e11
 FULL = 10**17  # charge of a label that stands at the yard with a full battery
 END_S = 3_600  # ends of a day are told apart by the hour
 FREE, POOLED, BOUND = 0, 1, 2

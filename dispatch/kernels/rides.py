@@ -301,3 +301,16 @@ def threes(p: Pooled, rules: Rules, follows: Flags, ptr: Ints, near: Ints, from_
                     rows[count, 0], rows[count, 1], rows[count, 2] = min(a, c), min(max(a, c), b), max(b, c)
                     count += 1
     return rows[:count]
+
+
+@njit(cache=True, nogil=True)
+def triangles_hold(time_s: Steps) -> bool:
+    """Tell whether no way over a third place is quicker than straight on."""
+    n = len(time_s)
+    for k in range(n):
+        for i in range(n):
+            over = time_s[i, k]
+            for j in range(n):
+                if over + time_s[k, j] < time_s[i, j]:
+                    return False
+    return True

@@ -270,16 +270,19 @@ def test_instance_with_other_availability_spans_uses_the_right_one():
 
 
 @pytest.mark.parametrize(
-    "name", ["check", "costs", "route", "explain", "model", "params", "bounds", "travel", "plan", "tariff"]
-)
+    "name",
+    [
+        "check", "costs", "route", "ride", "index", "explain", "trial", "remedies", "model", "params", "bounds", "travel",
+        "plan", "tariff",
+    ],
+)  # fmt: skip
 def test_judge_shares_nothing_with_the_solvers(name):
     tree = ast.parse((Path(__file__).parents[2] / "dispatch" / f"{name}.py").read_text(encoding="utf-8"))
     used = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     used |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     ours = {m for m in used if m.startswith(("dispatch", "ortools"))}
-    assert ours <= {
-        f"dispatch.{m}" for m in ("bounds", "travel", "plan", "model", "params", "tariff", "route", "costs", "check")
-    }
+    judged = ["bounds", "travel", "plan", "model", "params", "tariff", "index", "ride", "route", "costs", "check"]
+    assert ours <= {f"dispatch.{m}" for m in [*judged, "trial", "explain"]}
 
 
 def test_driver_without_duty_needs_no_shift():

@@ -2,16 +2,13 @@
 
 import copy
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch import FileError, Params, Until, dump_instance, dump_plan, load_instance, load_plan, solve
-from dispatch.cli import main
+from dispatch import FileError, Params, Until, dump_instance, load_instance, solve
 from dispatch.example import example
 from dispatch.files import parse
 from dispatch.schema import schema
@@ -135,109 +132,3 @@ def test_text_that_is_not_json_tells_the_place():
 def test_hostile_json_is_refused_by_a_sentence(text):
     with pytest.raises(FileError, match=r"^x.json .*\.$"):
         parse(text, "x.json")
-
-
-# ---- command line ---------------------------------------------------------------------------------------------------
-
-
-def run(capsys, *argv):
-    status = main(argv)
-    said = capsys.readouterr()
-    return status, said.out, said.err
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "instance.json"
-    path.write_text(json.dumps(EXAMPLE), encoding="utf-8")
-    return path
-
-
-def test_solve_then_check_round_trip(capsys, file, tmp_path):
-    out = tmp_path / "plan.json"
-    status, printed, _ = run(capsys, "solve", str(file), "--seconds", "5", "--seed", "3", "-o", str(out))
-    assert status == 0
-    made = load_plan(json.loads(out.read_text(encoding="utf-8")))
-    assert made.seed == 3
-    told = json.loads(printed)
-    assert printed.count("\n") == 1
-    assert (told["cost"], told["bound"], told["vehicles"]) == (
-        made.cost_fen, made.bound_fen, len({a.vehicle_id for a in made.assignments}),
-    )  # fmt: skip
-    status, printed, _ = run(capsys, "check", str(file), str(out))
-    assert (status, json.loads(printed)) == (0, {"ok": True, "violations": [], "cost_fen": made.cost_fen})
-
-
-def test_check_finds_the_plan_inside_the_instance_and_names_violations(capsys, file):
-    made = dump_plan(solve(example(), stop=Until(time_limit_s=None, rounds=0)))
-    made["cost_fen"] += 1
-    file.write_text(json.dumps({**EXAMPLE, "plan": made}), encoding="utf-8")
-    status, printed, _ = run(capsys, "check", str(file))
-    found = json.loads(printed)
-    assert (status, found["ok"], found["cost_fen"]) == (1, False, made["cost_fen"] - 1)
-    assert [v["code"] for v in found["violations"]] == ["cost_mismatch"]
-
-
-def test_check_of_a_plan_with_unknown_ids_has_no_cost(capsys, file, tmp_path):
-    path = tmp_path / "plan.json"
-    path.write_text('{"assignments": [], "rented": ["ghost"], "cost_fen": 0}', encoding="utf-8")
-    status, printed, _ = run(capsys, "check", str(file), str(path))
-    assert (status, json.loads(printed)["cost_fen"]) == (1, None)
-
-
-def test_check_of_an_instance_alone(capsys, file):
-    status, printed, _ = run(capsys, "check", str(file))
-    assert (status, json.loads(printed)) == (0, {"ok": True, "violations": [], "cost_fen": None})
-
-
-def test_locked_assignments_are_kept(capsys, file, tmp_path):
-    kept = {
-        "request_id": "meeting",
-        "vehicle_id": "city-mpv",
-        "driver_id": "city-driver-2",
-        "start_s": 30600,
-        "end_s": 37000,
-        "ride": None,
-    }
-    path, out = tmp_path / "locked.json", tmp_path / "plan.json"
-    path.write_text(json.dumps([kept]), encoding="utf-8")
-    status, printed, _ = run(capsys, "solve", str(file), "--seconds", "5", "--locked", str(path), "-o", str(out))
-    assert (status, json.loads(printed)["unassigned"]) == (0, 0)
-    assert kept in json.loads(out.read_text(encoding="utf-8"))["assignments"]
-
-
-@pytest.mark.parametrize(
-    ("argv", "message"),
-    [
-        (["solve", "{tmp}/none.json"], "cannot read {tmp}/none.json: No such file or directory. Give the path"),
-        (["solve", "{tmp}/bad.json"], "bad.json is not JSON"),
-        (["check", "{tmp}/empty.json"], "epoch is missing."),
-        (["solve", "{file}", "--seconds", "0"], "time_limit_s must be above 0"),
-        (["solve", "{file}", "-o", "{tmp}/no/such/plan.json"], "cannot write"),
-        (["check", "{file}", "{tmp}/empty.json"], "plan.assignments is missing."),
-        (["solve", "{file}", "--locked", "{tmp}/locked.json"], "Locked assignments break rules: unknown_request"),
-        (["solve", "{tmp}/binary.json"], "is not UTF-8 text"),
-    ],
-)
-def test_bad_input_is_one_sentence_and_status_2(capsys, file, tmp_path, argv, message):
-    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
-    (tmp_path / "empty.json").write_text("{}", encoding="utf-8")
-    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    ghost = {"request_id": "ghost", "vehicle_id": "city-mpv", "start_s": 0, "end_s": 1}
-    (tmp_path / "locked.json").write_text(json.dumps([ghost]), encoding="utf-8")
-    status, printed, said = run(capsys, *(a.format(tmp=tmp_path, file=file) for a in argv))
-    assert (status, printed) == (2, "")
-    assert message.format(tmp=tmp_path) in said
-    assert said.count("\n") == 1
-
-
-def test_module_runs_as_a_program():
-    done = subprocess.run(
-        [sys.executable, "-m", "dispatch", "example"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert json.loads(done.stdout) == json.loads(json.dumps(EXAMPLE))
-    wrong = subprocess.run(
-        [sys.executable, "-m", "dispatch", "dance"], check=False, cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert wrong.returncode == 2
-    assert "Traceback" not in wrong.stderr

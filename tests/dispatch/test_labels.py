@@ -12,7 +12,7 @@ from dispatch import Driver, Instance, Params, Request, Span, Stop, Vehicle
 from dispatch.chains import Chains
 from dispatch.crew import Duty, sound
 from dispatch.duties import MANY, Duties
-from dispatch.kernels.lanes import BIG, CLOSED
+from dispatch.kernels.sweep import BIG, CLOSED
 from dispatch.network import build
 from dispatch.problem import Problem
 from tests.dispatch.anyday import PLACES, travels
@@ -35,7 +35,7 @@ def spans(draw):
 
 
 @st.composite
-def lanes(draw, mode, energy):
+def lanes(draw, mode, energy, stops_s=(1_200, 1_800)):
     """Draw a day with one type of vehicle, and parameters close to what the day asks for."""
     requests = []
     for k in range(draw(st.integers(1, 7))):
@@ -57,7 +57,7 @@ def lanes(draw, mode, energy):
         shift_max_s=draw(st.sampled_from([5, 8, 10])) * HOUR_S,
         off_since_s=draw(st.sampled_from([None, 0])), tags=draw(st.sampled_from([frozenset(), frozenset({"secret"})])),
     )  # fmt: skip
-    stop_s = draw(st.sampled_from([1_200, 1_800]))
+    stop_s = draw(st.sampled_from(stops_s))
     params = Params(
         drive_max_s=draw(st.sampled_from([2, 3, 4])) * HOUR_S, yard_stop_s=stop_s,
         charge_m_per_h=draw(st.sampled_from([0, 7_001, 120_000])),
@@ -147,7 +147,7 @@ def test_least_is_that_of_all_chains_and_chains_are_allowed(mode, energy, data):
 @settings(SOME, max_examples=30)
 @given(st.data(), st.integers(1, 3))
 def test_with_few_labels_the_bound_stays_below(mode, energy, data, most):
-    problem = data.draw(lanes(mode, energy))
+    problem = data.draw(lanes(mode, energy, stops_s=(0, 600, 1_200)))
     network = build(problem)
     if not network.groups:
         return
@@ -163,7 +163,7 @@ def test_with_few_labels_the_bound_stays_below(mode, energy, data, most):
 @SOME
 @given(st.data())
 def test_chain_costs_what_the_rules_say_and_is_refused_where_they_refuse(mode, energy, data):
-    problem = data.draw(lanes(mode, energy))
+    problem = data.draw(lanes(mode, energy, stops_s=(0, 600, 1_200)))
     network = build(problem)
     if not network.groups:
         return

@@ -134,8 +134,8 @@ def test_rides_keep_to_the_most_requests_the_longest_way_and_the_seats():
 def test_where_there_are_too_many_rides_those_that_save_somebody_most_are_offered():
     problem = instance([shared(f"r{k}", ("office", "far"), 9 + k / 20) for k in range(6)], [vehicle()])
     index = Index(problem, Params(pool_most=2))
-    every, (some, complete) = rides(index), offered(index, per_request=1)
+    every, (some, complete) = rides(index), offered(index, per_request=1, few=0)
     assert (len(every), len(some), complete) == (15, 6, False)
     assert set(some) <= set(every)
     assert {name for ride in some for name in ride.request_ids} == {r.id for r in problem.requests}
-    assert offered(index, per_request=3) == (every, True)
+    assert offered(index, per_request=3, few=0) == offered(index) == (every, True)

@@ -62,7 +62,7 @@ def test_fetching_is_tried_three_times_then_told(tmp_path, capsys):
 
 
 def test_lock_files_pin_checksums_and_name_no_registry():
-    for name in ("main", "dev", "node"):
+    for name in ("main", "dev", "node", "peers"):
         text = (ROOT / f"requirements/{name}.txt").read_text(encoding="utf-8")
         pinned = re.findall(r"^[a-z0-9][^\n]*==[^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)
         assert len(pinned) == len(re.findall(r"^[a-z0-9][^\n]*==", text, re.MULTILINE)) > 0
