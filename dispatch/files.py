@@ -3,7 +3,7 @@
 Times in a file are whole seconds after the file's ``epoch``; distances metres; money fen (0.01 CNY).
 """
 
-import base64
+import binascii
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -139,19 +139,23 @@ def _travel(data: Json | None, places: tuple[Place, ...]) -> Travel:
 
 
 def _unpacked(packed: Json, name: str, count: int) -> Matrix:
+    size = 4 * count * count
     try:
-        raw = zlib.decompress(base64.b64decode(packed["data"], validate=True))
+        # One byte more than wanted tells that there is too much, however much that is.
+        raw = zlib.decompressobj().decompress(binascii.a2b_base64(packed["data"], strict_mode=True), size + 1)
     except (ValueError, zlib.error):
         raise FileError(f"travel.{name}.data must be the base64 text of zlib-compressed numbers.") from None
-    if len(raw) != 4 * count * count:
-        raise FileError(f"travel.{name}.data must hold {count} x {count} numbers of 4 bytes, got {len(raw)} bytes.")
+    if len(raw) != size:
+        got = f"{len(raw)} bytes" if len(raw) < size else "more"
+        raise FileError(f"travel.{name}.data must hold {count} x {count} numbers of 4 bytes, got {got}.")
     return np.frombuffer(raw, dtype="<i4").astype(np.int32).reshape(count, count)
 
 
 def _packed(matrix: Matrix) -> Any:
     if len(matrix) <= MOST_ROWS:
         return matrix.tolist()
-    data = base64.b64encode(zlib.compress(np.ascontiguousarray(matrix, dtype="<i4").tobytes(), 1)).decode("ascii")
+    compressed = zlib.compress(np.ascontiguousarray(matrix, dtype="<i4").tobytes(), 1)
+    data = binascii.b2a_base64(compressed, newline=False).decode("ascii")
     return {"encoding": "zlib+base64", "dtype": "<i4", "data": data}
 
 

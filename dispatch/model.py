@@ -143,6 +143,8 @@ class Vehicle:
         if self.energy == "bev" or self.range_m is not None:
             whole(self.range_m, who, "range_m of a bev", 1_000, 2_000_000)
         number(self.soc, who, "soc", 0, 1)
+        if self.charge_m_per_h is not None:
+            whole(self.charge_m_per_h, who, "charge_m_per_h", 0, 10**6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ class Driver:
         member(self.licence, who, "licence", LICENCES)
         _spans(self.on_duty, who, "on_duty")
         whole(self.shift_max_s, who, "shift_max_s", 600, 86_400)
+        if self.off_since_s is not None:
+            whole(self.off_since_s, who, "off_since_s", -LONGEST_S, LONGEST_S)
         if self.may_drive is not None:
             beyond = sorted(self.may_drive - {*LICENCES[self.licence], "special"})
             require(not beyond, who, f"may_drive must stay within licence {self.licence}", beyond)

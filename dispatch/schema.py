@@ -35,10 +35,32 @@ def _choice(*values: str) -> Json:
     return {"type": "string", "enum": list(values)}
 
 
+# Endings of names, the first that fits counts; what has a text of its own keeps it.
+_UNITS: Mapping[str, str] = {
+    "_m_per_h": "metres per hour",
+    "hour_fen": "fen per hour",
+    "km_fen": "fen per km",
+    "_fen": "fen (0.01 CNY)",
+    "_permille": "1/1000",
+    "permille": "1/1000",
+    "_kmh": "km/h",
+    "_m": "metres",
+    "_s": "seconds",
+    "lat": "degrees, WGS-84",
+    "lon": "degrees, WGS-84",
+}
+_AFTER = "seconds after epoch"
+
+
+def _with_unit(name: str, kind: Json) -> Json:
+    unit = next((text for ending, text in _UNITS.items() if name.endswith(ending)), None)
+    return kind if unit is None or "description" in kind else _described(kind, unit)
+
+
 def _object(required: Mapping[str, Json], optional: Mapping[str, Json] | None = None) -> Json:
     return {
         "type": "object",
-        "properties": {**required, **(optional or {})},
+        "properties": {name: _with_unit(name, kind) for name, kind in {**required, **(optional or {})}.items()},
         "required": list(required),
         "additionalProperties": False,
     }
@@ -52,11 +74,12 @@ def _described(kind: Json, text: str) -> Json:
     return kind | {"description": text}
 
 
-SPAN = array(WHOLE) | {"minItems": 2, "maxItems": 2}
+SPAN = _described(array(WHOLE) | {"minItems": 2, "maxItems": 2}, "[start_s, end_s), seconds after epoch")
 SPANS = array(SPAN) | {"minItems": 1}
 CLASS = _choice(*VEHICLE_CLASSES)
 PLACE = _object({"id": TEXT, "lat": NUMBER, "lon": NUMBER})
-STOP = _object({"place": TEXT}, {"dwell_s": SIZE})
+STOP = _object({"place": TEXT}, {"dwell_s": _described(SIZE, "seconds the vehicle stands there, its driver at rest")})
+MOMENT = _described(WHOLE, _AFTER)
 # A matrix is written in rows, or, where it is large, packed: whole numbers of four bytes, row by row.
 PACKED = _object({"encoding": _choice("zlib+base64"), "dtype": _choice("<i4"), "data": {"type": "string"}})
 MATRIX: Json = {"oneOf": [array(array(SIZE)), PACKED]}
@@ -64,68 +87,119 @@ PACE = _object({"span": SPAN, "permille": SIZE})
 TRAVEL = _object(
     {"source": TEXT},
     {
-        "time_s": MATRIX, "distance_m": MATRIX, "detour": NUMBER, "speed_kmh": NUMBER,
+        "time_s": _described(MATRIX, "seconds from (row) to (column), in order of places"),
+        "distance_m": _described(MATRIX, "metres from (row) to (column), in order of places"),
+        "detour": _described(NUMBER, "of an estimate: metres on the road per metre as the crow flies"),
+        "speed_kmh": _described(NUMBER, "of an estimate: km/h"),
         "paces": _described(array(PACE), "when driving takes permille / 1000 of time_s"),
     },
-)  # fmt: skip
+)
 REQUEST = _object(
     {
-        "id": TEXT, "stops": array(STOP), "earliest_s": WHOLE, "latest_s": WHOLE, "duration_s": SIZE,
-        "passengers": SIZE, "vehicle_class": CLASS, "purpose": TEXT, "owner_org": TEXT,
+        "id": TEXT,
+        "stops": array(STOP),
+        "earliest_s": MOMENT,
+        "latest_s": MOMENT,
+        "duration_s": _described(SIZE, "seconds the vehicle is needed at least"),
+        "passengers": SIZE,
+        "vehicle_class": CLASS,
+        "purpose": TEXT,
+        "owner_org": TEXT,
     },
     {
-        "priority": WHOLE, "needs": array(TEXT), "secret": YES_NO, "pooling": YES_NO, "rentable": YES_NO,
-        "rental_fen": _maybe(SIZE),
+        "priority": _described(WHOLE, "1 routine to 4 emergency"),
+        "needs": array(TEXT),
+        "secret": YES_NO,
+        "pooling": _described(YES_NO, "consents to share a vehicle"),
+        "rentable": YES_NO,
+        "rental_fen": _described(_maybe(SIZE), "quoted price of a rented vehicle, fen; null: the table of params"),
     },
-)  # fmt: skip
+)
 VEHICLE = _object(
-    {"id": TEXT, "yard": TEXT, "owner_org": TEXT, "vehicle_class": CLASS, "seats": SIZE, "available": SPANS},
     {
-        "energy": _choice(*ENERGIES), "range_m": _maybe(SIZE), "soc": NUMBER,
+        "id": TEXT,
+        "yard": TEXT,
+        "owner_org": TEXT,
+        "vehicle_class": CLASS,
+        "seats": _described(SIZE, "without the driver's"),
+        "available": SPANS,
+    },
+    {
+        "energy": _choice(*ENERGIES),
+        "range_m": _described(_maybe(SIZE), "full range of a bev, metres"),
+        "soc": _described(NUMBER, "charge at the start, 0 to 1"),
         "charge_m_per_h": _described(_maybe(SIZE), "range regained per hour at the yard; null: params.charge_m_per_h"),
-        "driver_id": _described(_maybe(TEXT), "the one driver of this vehicle, who drives no other"), "purposes": _maybe(array(TEXT)),
+        "driver_id": _described(_maybe(TEXT), "the one driver of this vehicle, who drives no other"),
+        "purposes": _maybe(array(TEXT)),
         "tags": array(TEXT),
     },
-)  # fmt: skip
+)
 DRIVER = _object(
     {"id": TEXT, "yard": TEXT, "org": TEXT, "licence": _choice(*LICENCES), "on_duty": SPANS},
     {
-        "shift_max_s": SIZE, "may_drive": _maybe(array(CLASS)), "tags": array(TEXT),
-        "off_since_s": _described(_maybe(WHOLE), "end of the duty before; params.between_shifts_s counts from here"),
+        "shift_max_s": _described(SIZE, "seconds from leaving the yard to being back, per on-duty span"),
+        "may_drive": _maybe(array(CLASS)),
+        "tags": array(TEXT),
+        "off_since_s": _described(
+            _maybe(WHOLE), "end of the duty before, seconds after epoch; params.between_shifts_s counts from here"
+        ),
     },
-)  # fmt: skip
+)
 LENDING = _object({"owner_org": TEXT, "borrower_org": TEXT})
 RESERVE = _object({"yard": TEXT, "vehicle_class": CLASS, "span": SPAN, "min_free": SIZE})
 BAND = _object(
-    {"org": TEXT, "measure": _choice("lent_m", "rented"), "low": SIZE, "high": SIZE, "fen": SIZE},
+    {
+        "org": TEXT,
+        "measure": _described(_choice("lent_m", "rented"), "metres driven for others; requests no own vehicle serves"),
+        "low": _described(SIZE, "metres or requests"),
+        "high": _described(SIZE, "metres or requests"),
+        "fen": _described(SIZE, "fen for every metre or request outside"),
+    },
 )
 RENTAL = _object({"base_fen": SIZE, "km_fen": SIZE, "hour_fen": SIZE})
 _TABLES = {"day_fen": SIZE, "km_fen": SIZE, "energy_permille": SIZE, "rental": RENTAL, "penalty_fen": SIZE}
 PARAMS = _object({}, {f.name: _map(_TABLES[f.name]) if f.name in _TABLES else SIZE for f in fields(Params)})
+RIDE = TEXT | {"maxLength": 700}  # it may be made of the ids of three requests
 ASSIGNMENT = _object(
-    {"request_id": TEXT, "vehicle_id": TEXT, "start_s": WHOLE, "end_s": WHOLE},
-    {"driver_id": _maybe(TEXT), "ride": _described(_maybe(TEXT), "assignments with the same key ride together")},
+    {"request_id": TEXT, "vehicle_id": TEXT, "start_s": MOMENT, "end_s": MOMENT},
+    {"driver_id": _maybe(TEXT), "ride": _described(_maybe(RIDE), "assignments with the same key ride together")},
 )
 PLAN = _object(
     {"assignments": array(ASSIGNMENT), "cost_fen": SIZE},
     {
-        "unassigned": _map(TEXT), "rented": array(TEXT), "bound_fen": _maybe(SIZE), "gap": _maybe(NUMBER),
-        "stopped": TEXT, "method": TEXT, "seed": WHOLE, "elapsed_s": NUMBER,
+        "unassigned": _map(TEXT),
+        "rented": array(TEXT),
+        "bound_fen": _described(_maybe(SIZE), "no plan costs less, fen"),
+        "gap": _described(_maybe(NUMBER), "(cost - bound) / cost"),
+        "stopped": TEXT,
+        "method": TEXT,
+        "seed": WHOLE,
+        "elapsed_s": NUMBER,
     },
-)  # fmt: skip
+)
 INSTANCE = _object(
     {
-        "epoch": TEXT | {"format": "date-time"}, "places": array(PLACE), "requests": array(REQUEST),
+        "epoch": TEXT | {"format": "date-time"},
+        "places": array(PLACE),
+        "requests": array(REQUEST),
         "vehicles": array(VEHICLE),
     },
     {
-        "travel": TRAVEL, "drivers": array(DRIVER), "lending": array(LENDING), "reserves": array(RESERVE),
-        "bands": _described(array(BAND), "what organisations lend (metres) or have rented (requests) costs fen per unit outside"),
+        "travel": TRAVEL,
+        "drivers": array(DRIVER),
+        "lending": array(LENDING),
+        "reserves": array(RESERVE),
+        "bands": _described(
+            array(BAND), "what organisations lend (metres) or have rented (requests) costs fen per unit outside"
+        ),
         "told": _described(array(ASSIGNMENT), "what people were told; changing it costs params.change_fen"),
-        "before_s": SIZE, "after_s": SIZE,
-        "start_step_s": _described(SIZE, "starts are moved by whole steps"), "params": PARAMS, "plan": PLAN,
+        "before_s": _described(SIZE, "seconds kept at the pick-up before the start"),
+        "after_s": _described(SIZE, "seconds kept at the last stop after the end"),
+        "start_step_s": _described(SIZE, "seconds; starts lie whole steps after the earliest, or at the latest"),
+        "params": PARAMS,
+        "plan": PLAN,
     },
-)  # fmt: skip
+)
 
 
 def schema() -> Json:
@@ -155,48 +229,76 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
 }
 
 
-def _fail(where: str, rule: str, got: object) -> None:
-    shown = json.dumps(got, ensure_ascii=False)
-    raise FileError(f"{where or 'the file'} must be {rule}, got {shown if len(shown) <= 60 else shown[:57] + '...'}.")
+class _Wrong(Exception):
+    """What is wrong with a value; `path` grows on the way out, so that sound values need not know where they are."""
+
+    def __init__(self, sentence: str, *path: str) -> None:
+        self.sentence, self.path = sentence, list(path)
 
 
 def validate(value: Any, kind: Json, where: str = "") -> None:
     """Check parsed JSON against the part of JSON Schema used here; raise `FileError` naming the field."""
+    try:
+        _check(value, kind)
+    except _Wrong as wrong:
+        parts = [where, *reversed(wrong.path)]
+        path = "".join(part if part.startswith("[") else f".{part}" for part in parts if part)
+        raise FileError(f"{path.removeprefix('.') or 'the file'} {wrong.sentence}") from None
+
+
+def _must(rule: str, got: object) -> _Wrong:
+    shown = json.dumps(got, ensure_ascii=False)
+    return _Wrong(f"must be {rule}, got {shown if len(shown) <= 60 else shown[:57] + '...'}.")
+
+
+def _check(value: Any, kind: Json) -> None:
     if "oneOf" in kind:
-        validate(value, kind["oneOf"][isinstance(value, dict)], where)
-        return
+        return _check(value, kind["oneOf"][isinstance(value, dict)])
     if "anyOf" in kind:
-        if value is not None:
-            validate(value, kind["anyOf"][0], where)
-        return
+        return None if value is None else _check(value, kind["anyOf"][0])
     name, types = _TYPES[kind["type"]]
-    if not isinstance(value, types) or (isinstance(value, bool) and kind["type"] != "boolean"):
-        _fail(where, name, value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise FileError(f"{where} must be a finite number.")
-    if "enum" in kind and value not in kind["enum"]:
-        _fail(where, f"one of {', '.join(kind['enum'])}", value)
-    if "minimum" in kind and value < kind["minimum"]:
-        _fail(where, f"at least {kind['minimum']}", value)
-    if isinstance(value, str) and not kind.get("minLength", 0) <= len(value) <= kind.get("maxLength", len(value)):
-        _fail(where, f"a text of {kind['minLength']} to {kind['maxLength']} characters", value)
-    if isinstance(value, list):
-        if not kind.get("minItems", 0) <= len(value) <= kind.get("maxItems", len(value)):
-            _fail(where, f"an array of {kind['minItems']}{' or more' if 'maxItems' not in kind else ''} items", value)
-        for k, item in enumerate(value):
-            validate(item, kind["items"], f"{where}[{k}]")
-    if isinstance(value, dict):
-        _validate_object(value, kind, where)
+    if not isinstance(value, types) or (value.__class__ is bool and kind["type"] != "boolean"):
+        raise _must(name, value)
+    if value.__class__ is str:
+        if not kind.get("minLength", 0) <= len(value) <= kind.get("maxLength", len(value)):
+            raise _must(f"a text of {kind['minLength']} to {kind['maxLength']} characters", value)
+        if "enum" in kind and value not in kind["enum"]:
+            raise _must(f"one of {', '.join(kind['enum'])}", value)
+    elif value.__class__ is list:
+        _check_array(value, kind)
+    elif value.__class__ is dict:
+        _check_object(value, kind)
+    elif value.__class__ is float and not math.isfinite(value):
+        raise _Wrong("must be a finite number.")
+    elif "minimum" in kind and value < kind["minimum"]:
+        raise _must(f"at least {kind['minimum']}", value)
+    return None
 
 
-def _validate_object(value: Json, kind: Json, where: str) -> None:
-    prefix = f"{where}." if where else ""
+def _check_array(value: list[Any], kind: Json) -> None:
+    if not kind.get("minItems", 0) <= len(value) <= kind.get("maxItems", len(value)):
+        raise _must(f"an array of {kind['minItems']}{' or more' if 'maxItems' not in kind else ''} items", value)
+    items, k = kind["items"], 0
+    try:
+        for k, item in enumerate(value):  # noqa: B007 - k is where it went wrong
+            _check(item, items)
+    except _Wrong as wrong:
+        wrong.path.append(f"[{k}]")
+        raise
+
+
+def _check_object(value: Json, kind: Json) -> None:
+    known = kind.get("properties", {})
     for name in kind.get("required", ()):
         if name not in value:
-            raise FileError(f"{prefix}{name} is missing.")
-    for name, item in value.items():
-        inner = kind.get("properties", {}).get(name, kind["additionalProperties"])
-        if inner is False:
-            known = ", ".join(kind["properties"])
-            raise FileError(f"{prefix}{name} is not a known field; known are: {known}.")
-        validate(item, inner, f"{prefix}{name}")
+            raise _Wrong("is missing.", name)
+    others, name = kind["additionalProperties"], ""
+    if others is False and not known.keys() >= value.keys():
+        name = next(name for name in value if name not in known)
+        raise _Wrong(f"is not a known field; known are: {', '.join(known)}.", name)
+    try:
+        for name, item in value.items():
+            _check(item, known.get(name, others))
+    except _Wrong as wrong:
+        wrong.path.append(name)
+        raise

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dispatch.bounds import LONGEST_M, LONGEST_S, number, require, text, unique, whole
 
 Matrix = npt.NDArray[np.int32]
+ROWS = 64  # of a matrix in work at once, few enough for the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,16 @@ def estimate_travel(places: Iterable[Place], *, detour: float = 1.35, speed_kmh:
     number(detour, "Travel", "detour", 1, 5)
     number(speed_kmh, "Travel", "speed_kmh", 5, 150)
     points = tuple(places)
+    n = len(points)
     lat = np.radians(np.array([p.lat for p in points], dtype=np.float64))
     lon = np.radians(np.array([p.lon for p in points], dtype=np.float64))
-    half = np.sin((lat[:, None] - lat[None, :]) / 2) ** 2
-    half += np.cos(lat[:, None]) * np.cos(lat[None, :]) * np.sin((lon[:, None] - lon[None, :]) / 2) ** 2
-    road_m = np.ceil(2 * 6_371_008.8 * np.arcsin(np.sqrt(np.clip(half, 0, 1))) * detour)
-    time_s = np.ceil(road_m * 3.6 / speed_kmh)
-    return Travel(points, time_s.astype(np.int32), road_m.astype(np.int32), "estimate", float(detour), float(speed_kmh))
+    road_m, time_s = np.zeros((n, n), dtype=np.int32), np.zeros((n, n), dtype=np.int32)
+    # Both ways are equally long: only what lies right of the diagonal is computed, some rows at a time.
+    for first in range(0, n, ROWS):
+        rows, cols = slice(first, first + ROWS), slice(first, n)
+        half = np.sin((lat[rows, None] - lat[None, cols]) / 2) ** 2
+        half += np.cos(lat[rows, None]) * np.cos(lat[None, cols]) * np.sin((lon[rows, None] - lon[None, cols]) / 2) ** 2
+        metres = np.ceil(2 * 6_371_008.8 * np.arcsin(np.sqrt(np.clip(half, 0, 1))) * detour)
+        road_m[rows, cols], time_s[rows, cols] = metres, np.ceil(metres * 3.6 / speed_kmh)
+        road_m[cols, rows], time_s[cols, rows] = road_m[rows, cols].T, time_s[rows, cols].T
+    return Travel(points, time_s, road_m, "estimate", float(detour), float(speed_kmh))

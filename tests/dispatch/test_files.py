@@ -1,18 +1,34 @@
 """JSON files: what is written is read back, errors name the field, the published schema is in step."""
 
+import base64
 import copy
 import json
+import zlib
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch import FileError, Params, Until, dump_instance, load_instance, solve
+from dispatch import (
+    Assignment,
+    FileError,
+    Instance,
+    Params,
+    Place,
+    Plan,
+    Travel,
+    dump_instance,
+    dump_plan,
+    load_instance,
+    load_plan,
+)
 from dispatch.example import example
-from dispatch.files import parse
+from dispatch.files import load_locked, parse
 from dispatch.schema import schema
-from tests.dispatch.anyday import instances
+from tests.dispatch.anyday import instances, params
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = dump_instance(example(), Params())
@@ -23,19 +39,97 @@ def test_published_schema_is_in_step():
     assert published == schema()
 
 
-@settings(max_examples=30, deadline=None)
-@given(instances())
-def test_instance_and_plan_survive_a_file(problem):
-    made = solve(problem, stop=Until(time_limit_s=None, rounds=0))
-    text = json.dumps(dump_instance(problem, Params(), made))
-    again, params, plan = load_instance(json.loads(text))
-    assert json.dumps(dump_instance(again, params, plan)) == text
-    assert plan == made
-    assert params == Params()
-    assert again.requests == problem.requests
-    assert again.vehicles == problem.vehicles
-    assert again.drivers == problem.drivers
+@settings(max_examples=60, deadline=None)
+@given(instances(), params)
+def test_instance_parameters_and_plan_survive_a_file(problem, figures):
+    ids = [r.id for r in problem.requests]
+    made = Plan(problem.told, dict.fromkeys(ids[1::2], "reserve"), tuple(ids[::2]), 7, 5, 2 / 7, "gap", "x", 3, 0.5)
+    text = json.dumps(dump_instance(problem, figures, made))
+    again, read, plan = load_instance(json.loads(text))
+    assert json.dumps(dump_instance(again, read, plan)) == text
+    assert (plan, read) == (made, figures)
+    for f in fields(Instance):
+        if f.name != "travel":
+            assert getattr(again, f.name) == getattr(problem, f.name)
+    assert again.travel.paces == problem.travel.paces
     assert (again.travel.time_s == problem.travel.time_s).all()
+    assert (again.travel.distance_m == problem.travel.distance_m).all()
+
+
+def test_ride_survives_a_file():
+    kept = (Assignment("a", "v", "d", 0, 60, "ride-" + "+".join(3 * ["x" * 200])), Assignment("b", "v", None, 30, 90))
+    made = Plan(kept, {}, (), 0)
+    assert load_plan(json.loads(json.dumps(dump_plan(made)))) == made
+    assert load_locked(dump_plan(made)["assignments"]) == kept
+
+
+# ---- packed matrices ------------------------------------------------------------------------------------------------
+
+
+def roads(count):
+    """Make a file with `count` places, driving between which takes other times there and back."""
+    places = tuple(Place(f"p{k}", 30.0, 120.0 + k / 1_000) for k in range(count))
+    row = np.arange(count, dtype=np.int32)
+    time_s = (7 * row[:, None] + 3 * row[None, :]).astype(np.int32)
+    np.fill_diagonal(time_s, 0)
+    day = Instance(example().epoch, Travel(places, time_s, 2 * time_s, "roads"), (), ())
+    return json.loads(json.dumps(dump_instance(day))), time_s
+
+
+@pytest.mark.parametrize(("count", "kind"), [(200, list), (201, dict)])
+def test_large_matrices_are_packed(count, kind):
+    data, time_s = roads(count)
+    assert type(data["travel"]["time_s"]) is kind
+    travel = load_instance(data)[0].travel
+    assert (travel.time_s == time_s).all()
+    assert (travel.distance_m == 2 * time_s).all()
+    assert travel.time_s.flags.writeable
+
+
+def pack(raw, level=1):
+    return base64.b64encode(zlib.compress(raw, level)).decode()
+
+
+@pytest.mark.parametrize(
+    ("packed", "message"),
+    [
+        ({"data": "%%%"}, "travel.time_s.data must be the base64 text of zlib-compressed numbers."),
+        ({"data": "AAAA"}, "travel.time_s.data must be the base64 text of zlib-compressed numbers."),
+        ({"data": pack(bytes(8))}, "travel.time_s.data must hold 6 x 6 numbers of 4 bytes, got 8 bytes."),
+        ({"data": pack(bytes(145))}, "travel.time_s.data must hold 6 x 6 numbers of 4 bytes, got more."),
+        ({"data": pack(bytes(10**8), 9)}, "travel.time_s.data must hold 6 x 6 numbers of 4 bytes, got more."),
+        ({"data": pack(b"\xff" * 144)}, "Travel: time_s must lie between 0 and 2678400, got (-1, -1)."),
+        ({"data": pack(b"\x01" + bytes(143))}, "Travel: time_s from a place to itself must be 0"),
+        ({"data": 5}, "travel.time_s.data must be a text, got 5."),
+        ({"encoding": "gzip"}, 'travel.time_s.encoding must be one of zlib+base64, got "gzip".'),
+        ({"dtype": ">f8"}, 'travel.time_s.dtype must be one of <i4, got ">f8".'),
+    ],
+)
+def test_packed_matrix_that_is_not_one_is_refused(packed, message):
+    sound = {"encoding": "zlib+base64", "dtype": "<i4", "data": pack(bytes(144))}
+    travel = {"source": "roads", "time_s": sound, "distance_m": sound}
+    assert load_instance({**EXAMPLE, "travel": travel})[0].travel.time_s.max() == 0
+    with pytest.raises(FileError) as caught:
+        load_instance({**EXAMPLE, "travel": {**travel, "time_s": {**sound, **packed}}})
+    assert str(caught.value).startswith(message)
+
+
+def units(kind, name=""):
+    """Yield names of numbers in a schema with what it says about them."""
+    for inner, value in kind.get("properties", {}).items():
+        yield inner, value.get("description", "")
+        yield from units(value, inner)
+    for part in ("items", "additionalProperties"):
+        if isinstance(kind.get(part), dict):
+            yield from units(kind[part], name)
+
+
+def test_schema_tells_the_unit_of_every_figure():
+    told = list(units(schema()))
+    for ending, word in (("_s", "second"), ("_m", "metres"), ("_fen", "fen"), ("_permille", "1/1000")):
+        named = [(name, text) for name, text in told if name.endswith(ending)]
+        assert named
+        assert [name for name, text in named if word not in text] == []
 
 
 def test_estimated_travel_is_written_as_its_two_figures():
@@ -91,6 +185,18 @@ def edited(path, value):
         (("params", "range_reserve_permille"), 900, "Params: range_reserve_permille must be a whole number from 1000 to "),
         (("reserves", 0, "min_free"), 0, "Reserve at district-yard: min_free must be a whole number from 1 to "),
         (("plan",), {"assignments": []}, "plan.cost_fen is missing."),
+        (("travel", "paces"), [{"span": [0, 9]}], "travel.paces[0].permille is missing."),
+        (("travel", "paces"), [{"span": [0, 9], "permille": 499}], "Pace: permille must be a whole number from 500 to 5000, got 499."),
+        (("travel", "paces"), [{"span": [0, 9], "permille": 900}, {"span": [8, 9], "permille": 900}], "Travel: paces must be in order"),
+        (("vehicles", 0, "driver_id"), "ghost", "Vehicle city-sedan: driver_id must be one of the drivers, got 'ghost'."),
+        (("vehicles", 0, "charge_m_per_h"), -1, "vehicles[0].charge_m_per_h must be at least 0, got -1."),
+        (("drivers", 0, "off_since_s"), "noon", 'drivers[0].off_since_s must be a whole number, got "noon".'),
+        (("bands",), [{"org": "city", "measure": "joy", "low": 0, "high": 1, "fen": 1}], "bands[0].measure must be one of lent_m, rented"),
+        (("bands",), [{"org": "city", "measure": "rented", "low": 2, "high": 1, "fen": 1}], "Band of city: high must be a whole number from 2 to"),
+        (("told",), [{"request_id": "meeting"}], "told[0].vehicle_id is missing."),
+        (("start_step_s",), 0, "Instance: start_step_s must be a whole number from 60 to 3600, got 0."),
+        (("params", "pool_most"), 4, "Params: pool_most must be a whole number from 1 to 3, got 4."),
+        (("params", "between_shifts_s"), -1, "params.between_shifts_s must be at least 0, got -1."),
     ],
 )  # fmt: skip
 def test_error_names_the_field(path, value, message):
@@ -117,10 +223,10 @@ def test_any_json_is_refused_by_a_sentence(data):
 
 
 def test_parameters_given_in_part_keep_the_other_defaults():
-    params = load_instance({**EXAMPLE, "params": {"km_fen": {"sedan": 7}, "penalty_fen": {"4": 9}}})[1]
-    assert params.km_fen["sedan"] == 7
-    assert params.km_fen["van"] == Params().km_fen["van"]
-    assert dict(params.penalty_fen) == {**Params().penalty_fen, 4: 9}
+    read = load_instance({**EXAMPLE, "params": {"km_fen": {"sedan": 7}, "penalty_fen": {"4": 9}}})[1]
+    assert read.km_fen["sedan"] == 7
+    assert read.km_fen["van"] == Params().km_fen["van"]
+    assert dict(read.penalty_fen) == {**Params().penalty_fen, 4: 9}
 
 
 def test_text_that_is_not_json_tells_the_place():

@@ -34,6 +34,8 @@ from tests.dispatch.instances import HOUR_S, driver, instance, plan, request, se
         (lambda: vehicle(available=(Span(0, 5), Span(5, 9))), "in order and apart from each other"),
         (lambda: driver(licence="D"), "licence must be one of A1"),
         (lambda: driver(may_drive=frozenset({"coach"})), "may_drive must stay within licence C1, got ['coach']"),
+        (lambda: vehicle(charge_m_per_h=-1), "charge_m_per_h must be a whole number from 0 to 1000000, got -1"),
+        (lambda: driver(off_since_s=10**9), "off_since_s must be a whole number from -2678400 to 2678400"),
         (lambda: driver(shift_max_s=90_000), "shift_max_s must be a whole number from 600 to 86400"),
         (lambda: instance(vehicles=[vehicle(), vehicle()]), "Vehicle: every id must occur once, got 'sedan-1'"),
         (lambda: instance([request(route=("office", "moon"))]), "the place must be one of travel.places, got 'moon'"),
