@@ -1,378 +1,385 @@
-"""Cheapest chains of one vehicle type under driver hours and electric range: label setting in order of time.
+"""Cheapest chains of one vehicle type (lane) under driver hours and electric range: label setting in order of time.
 
 A label stands at the end of a node: its cost, when its duty (or outing) began, driving since the last rest, idle time since
 the last driving, and charge. Labels are dropped when another is no worse in all of these, or when the cost to the end of the
 day cannot be small enough any more (`lower`, a bound that knows the end of the duty but neither rest nor charge).
+
+A stand at the yard counts as a rest, also where the parameters let it be shorter: then bounds stay valid, but a chain found
+here may be one that `walk` refuses.
 """
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from dispatch.kernels.lanes import (
+    BOUND,
+    END_S,
+    FREE,
+    FULL,
+    LEAVE,
+    READY,
+    SETTLE,
+    Ahead,
+    Graph,
+    Lane,
+    Prices,
+    Rules,
+    Store,
+    Yard,
+)  # fmt: skip
 from dispatch.kernels.sweep import BIG, CLOSED
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Steps = npt.NDArray[np.int32]
-
-FREE, POOLED, BOUND = 0, 1, 2
-READY, LEAVE, SERVE = 0, 1, 2  # kinds of events: a vehicle is ready at the yard again, leaves it, serves a node
 
 
 @njit(cache=True, nogil=True)
-def drive(run: int, idle: int, seconds: int, rest_s: int) -> int:
-    """Return driving since the last rest after a leg."""
-    return seconds if idle >= rest_s else run + seconds
+def bucket(begun_s: int, f: Rules, ends: int) -> int:
+    """Return the first end of a day that a duty can reach."""
+    return max(0, min(ends - 1, -((f.low_s - begun_s - f.longest_s) // END_S)))
+
+
+@njit(cache=True, nogil=True)
+def settles(g: Graph, y: Lane, f: Rules, until_s: Ints) -> None:
+    """Fill the last departure, after a stand at the yard, for which a vehicle would have gone straight from a node; or -1."""
+    for i in range(len(until_s)):
+        until_s[i] = -1
+        for a in range(g.ptr[i], g.near_end[i]):
+            j = g.succ[a]
+            if y.home_s[i] + f.stop_s <= y.depart_s[j] and y.back_fen[i] + y.out_fen[j] >= g.fen[a]:
+                until_s[i] = max(until_s[i], y.depart_s[j])
+
+
+@njit(cache=True, nogil=True)
+def leg(f: Rules, run: int, idle: int, seconds: int) -> tuple[int, int]:
+    """Drive on with (run, idle); return both after it, run -1 where a rest is missing. A leg of no time is nothing."""
+    if seconds > 0:
+        run = seconds if idle >= f.rest_s else run + seconds
+        if run > f.drive_max_s:
+            return -1, 0
+        idle = 0
+    return run, idle
 
 
 @njit(cache=True, nogil=True)
 def arrive(
-    run: int,
-    idle: int,
-    j: int,
-    lead_s: Ints,
-    head_s: Ints,
-    tail_s: Ints,
-    tail_idle_s: Ints,
-    drive_max_s: int,
-    rest_s: int,
+    f: Rules, run: int, idle: int, lead_idle_s: int, head_s: int, tail_s: int, tail_idle_s: int
 ) -> tuple[int, int]:
-    """Serve a node with (run, idle) at its pick-up; return both at its end, run -1 where a rest is missing."""
-    first = head_s[j] if head_s[j] >= 0 else tail_s[j]
-    if first <= 0:
-        return run, idle + tail_idle_s[j]
-    run = drive(run, idle + lead_s[j], first, rest_s)
-    if run > drive_max_s:
-        return -1, 0
-    return (tail_s[j] if head_s[j] >= 0 else run), tail_idle_s[j]
+    """Serve a node with (run, idle) at its pick-up; return both after its last buffer, run -1 where a rest is missing."""
+    first_s = head_s if head_s >= 0 else tail_s
+    if first_s > 0:
+        run, idle = leg(f, run, idle + lead_idle_s, first_s)
+        if run < 0:
+            return -1, 0
+        run = tail_s if head_s >= 0 else run
+    idle += tail_idle_s + f.after_s
+    # What was driven before a rest counts no more: labels that are alike from here on look alike.
+    return (0, f.rest_s) if idle >= f.rest_s or run == 0 else (run, idle)
 
 
 @njit(cache=True, nogil=True)
 def keep(
-    j: int,
-    most: int,
-    count: Ints,
-    cost: Floats,
-    hope: Floats,
-    whole: Ints,
-    new_cost: float,
-    new_hope: float,
-    begun: int,
-    run: int,
-    idle: int,
-    left: int,
-    used: int,
-    came: int,
-    permille: int,
-) -> float:
-    """Keep a label of node j unless it is dominated; return the least whole cost of a label the limit dropped, or BIG.
+    s: Store, j: int, most: int, cost: float, hope: float, begun: int, run: int, idle: int, left: int, slack: int,
+    came: int, end: int,
+) -> float:  # fmt: skip
+    """Keep a label of node j unless it is dominated; return the hope of a label that the limit dropped, or BIG.
 
     `hope` is a lower bound of what a chain with the label costs; the label with the most is dropped first.
     """
-    slack = 1000 * left - permille * used
-    n = count[j]
+    n, b, state = s.held[j], 0, s.state
     for a in range(n):
         if (
-            cost[j, a] <= new_cost
-            and whole[j, a, 0] >= begun
-            and whole[j, a, 1] <= run
-            and whole[j, a, 2] >= idle
-            and whole[j, a, 3] - whole[j, a, 4] >= left - used
-            and 1000 * whole[j, a, 3] - permille * whole[j, a, 4] >= slack
+            s.cost[j, a] <= cost
+            and state[j, a, 0] >= begun
+            and state[j, a, 1] <= run
+            and state[j, a, 2] >= idle
+            and state[j, a, 3] >= left
+            and state[j, a, 4] >= slack
         ):
             return BIG
-    b = 0
     for a in range(n):
-        worse = (
-            new_cost <= cost[j, a]
-            and begun >= whole[j, a, 0]
-            and run <= whole[j, a, 1]
-            and idle >= whole[j, a, 2]
-            and left - used >= whole[j, a, 3] - whole[j, a, 4]
-            and slack >= 1000 * whole[j, a, 3] - permille * whole[j, a, 4]
-        )
-        if not worse:
+        if (
+            cost > s.cost[j, a]
+            or begun < state[j, a, 0]
+            or run > state[j, a, 1]
+            or idle < state[j, a, 2]
+            or left < state[j, a, 3]
+            or slack < state[j, a, 4]
+        ):
             if a != b:
-                cost[j, b], hope[j, b] = cost[j, a], hope[j, a]
-                whole[j, b] = whole[j, a]
+                s.cost[j, b], s.hope[j, b] = s.cost[j, a], s.hope[j, a]
+                for c in range(7):
+                    state[j, b, c] = state[j, a, c]
             b += 1
-    lost = BIG
+    s.held[j], lost = b, BIG
     if b >= most:
-        slot = 0
-        for a in range(1, b):
-            if hope[j, a] > hope[j, slot]:
-                slot = a
-        if hope[j, slot] <= new_hope:
-            count[j] = b
-            return new_hope
-        lost = hope[j, slot]
+        b = 0
+        for a in range(1, most):
+            if s.hope[j, a] > s.hope[j, b]:
+                b = a
+        lost = s.hope[j, b]
+        if lost <= hope:
+            return hope
     else:
-        slot = b
-        b += 1
-    count[j] = b
-    cost[j, slot], hope[j, slot] = new_cost, new_hope
-    whole[j, slot, 0], whole[j, slot, 1], whole[j, slot, 2] = begun, run, idle
-    whole[j, slot, 3], whole[j, slot, 4], whole[j, slot, 5] = left, used, came
+        s.held[j] = b + 1
+    s.cost[j, b], s.hope[j, b] = cost, hope
+    state[j, b, 0], state[j, b, 1], state[j, b, 2], state[j, b, 3] = begun, run, idle, left
+    state[j, b, 4], state[j, b, 5], state[j, b, 6] = slack, came, end
     return lost
 
 
 @njit(cache=True, nogil=True)
-def bucket(begun: int, shift_s: int, ends_s: Ints) -> int:
-    """Return the first end of day that a duty can reach."""
+def stand(
+    h: Yard, slots: int, several: int, now_c: int, full_c: int, limit: int, cost: float, hope: float, begun: int,
+    charge: int, home_s: int, duty: int, came: int, settled: bool,
+) -> tuple[int, float]:  # fmt: skip
+    """Keep a label at the yard unless it is dominated; return the labels there, and the hope of one dropped, or BIG.
+
+    Charge is in 1/3600 m, less what is charged since time 0, so that it stays the same while labels stand. Who may not
+    go on to every node yet (not `settled`) dominates none but those who came from the same node.
+    """
+    if charge + now_c >= full_c:
+        charge = FULL
+    better, b, state = False, 0, h.state
+    for q in range(slots):
+        if state[q, 1] + now_c >= full_c:
+            state[q, 1] = FULL
+        kin = state[q, 4] // limit == came // limit
+        alike = state[q, 3] == duty and (several == 0 or state[q, 2] <= home_s)
+        if alike and (state[q, 5] == 1 or kin) and h.cost[q] <= cost and state[q, 0] >= begun and state[q, 1] >= charge:
+            better = True
+        alike = state[q, 3] == duty and (several == 0 or home_s <= state[q, 2])
+        worse = alike and (settled or kin) and cost <= h.cost[q] and begun >= state[q, 0] and charge >= state[q, 1]
+        if better or not worse:
+            if q != b:
+                h.cost[b], h.hope[b] = h.cost[q], h.hope[q]
+                for c in range(6):
+                    state[b, c] = state[q, c]
+            b += 1
+    if better:
+        return b, BIG
+    slots, lost = b, BIG
+    if slots >= len(h.cost):
+        b = 0
+        for q in range(1, slots):
+            if h.hope[q] > h.hope[b]:
+                b = q
+        lost = h.hope[b]
+        if lost <= hope:
+            return slots, hope
+    else:
+        slots += 1
+    h.cost[b], h.hope[b] = cost, hope
+    h.state[b, 0], h.state[b, 1], h.state[b, 2] = begun, charge, home_s
+    h.state[b, 3], h.state[b, 4], h.state[b, 5] = duty, came, 1 if settled else 0
+    return slots, lost
+
+
+@njit(cache=True, nogil=True)
+def settle(h: Yard, slots: int, several: int, limit: int, i: int) -> int:
+    """Let the labels from node i go on to every node, and drop those they dominate; return how many are left."""
+    for q in range(slots):
+        if h.state[q, 4] // limit == i:
+            h.state[q, 5] = 1
     b = 0
-    while b < len(ends_s) - 1 and ends_s[b] < begun + shift_s:
-        b += 1
+    for r in range(slots):
+        state, gone = h.state[r], False
+        for q in range(slots):
+            other = h.state[q]
+            if (q < b or q > r) and other[4] // limit == i and other[3] == state[3] and h.cost[q] <= h.cost[r]:
+                gone |= other[0] >= state[0] and other[1] >= state[1] and (several == 0 or other[2] <= state[2])
+        if not gone:
+            if r != b:
+                h.cost[b], h.hope[b] = h.cost[r], h.hope[r]
+                h.state[b] = state
+            b += 1
     return b
 
 
 @njit(cache=True, nogil=True)
-def label(
-    ptr: Ints,
-    near_end: Ints,
-    succ: Steps,
-    fen: Floats,
-    link_s: Steps,
-    link_m: Steps,
-    cov: Floats,
-    out: Floats,
-    back: Floats,
-    true_out: Floats,
-    true_back: Floats,
-    out_s: Steps,
-    back_s: Steps,
-    out_m: Steps,
-    back_m: Steps,
-    depart_s: Steps,
-    home_s: Steps,
-    start_s: Ints,
-    end_s: Ints,
-    loaded_m: Ints,
-    lead_s: Ints,
-    head_s: Ints,
-    tail_s: Ints,
-    tail_idle_s: Ints,
-    sound: npt.NDArray[np.bool_],
-    events: Ints,
-    figures: Ints,
-    bev: bool,
-    base: float,
-    floor: float,
-    least: float,
-    bound: Floats,
-    ends_s: Ints,
-    most: int,
-    count: Ints,
-    cost: Floats,
-    hope: Floats,
-    whole: Ints,
-    final: Floats,
-    final_slot: Ints,
-    yard: Floats,
-    yard_whole: Ints,
+def extend(
+    g: Graph, y: Lane, f: Rules, p: Prices, bound: Floats, i: int, most: int, s: Store, final: Floats, slot: Ints
 ) -> float:
-    """Set labels over all events; fill ``final``: the least cost of a chain that ends with a node.
+    """Send the labels of a node home for good and along its links; return the least hope of one dropped, or BIG."""
+    n, limit, ends, state, crewed = s.held[i], s.cost.shape[1], bound.shape[1], s.state, f.mode != FREE
+    low, lost = BIG, BIG
+    for a in range(n):
+        cost = s.cost[i, a]
+        low = min(low, cost)
+        cost += p.back[i]
+        if cost >= min(final[i], CLOSED) or state[i, a, 4] < f.permille * f.bev * y.back_m[i]:
+            continue
+        if crewed and (
+            y.home_s[i] - state[i, a, 0] > f.longest_s or leg(f, state[i, a, 1], state[i, a, 2], y.back_s[i])[0] < 0
+        ):
+            continue
+        final[i], slot[i] = cost, a
+    cost_of, cov, lead_s, head_s, tail_s, tail_idle_s = s.cost, p.cov, g.lead_idle_s, g.head_s, g.tail_s, g.tail_idle_s
+    back_fen, ready_s = y.back_fen[i], y.home_s[i] + f.stop_s
+    for q in range(g.ptr[i], g.ptr[i + 1]):
+        j, fen = g.succ[q], g.fen[q]
+        if low + fen + bound[j, ends - 1] >= p.least or y.span[i] != y.span[j] or (crewed and not g.sound[j]):
+            continue
+        if ready_s <= y.depart_s[j] and (q >= g.near_end[i] or back_fen + y.out_fen[j] < fen):
+            continue
+        link_s, end_s, used_m, more = g.link_s[q], g.end_s[j], g.link_m[q] + g.loaded_m[j], fen + cov[j]
+        stay_s = g.start_s[j] - g.end_s[i] - f.after_s - link_s
+        for a in range(n):
+            begun, run, idle, end = state[i, a, 0], state[i, a, 1], state[i, a, 2], state[i, a, 6]
+            hope = cost_of[i, a] + fen + bound[j, end]
+            if hope >= p.least:
+                continue
+            left, slack = state[i, a, 3], state[i, a, 4]
+            if f.bev:
+                left, slack = left - used_m, slack - f.permille * used_m
+                if slack < 0:
+                    continue
+            if crewed:
+                if end_s - begun > f.longest_s:
+                    continue
+                run, idle = leg(f, run, idle, link_s)
+                if run >= 0:
+                    run, idle = arrive(f, run, idle + stay_s, lead_s[j], head_s[j], tail_s[j], tail_idle_s[j])
+                if run < 0:
+                    continue
+            dropped = keep(s, j, most, cost_of[i, a] + more, hope, begun, run, idle, left, slack, i * limit + a, end)
+            lost = min(lost, dropped)
+    return lost
 
-    Returns a lower bound of the cost of every chain that a dropped label could have become, BIG if none was dropped.
 
-    `figures`: mode, stop, before, after, longest duty or outing, most driving, least rest, full range, first charge, charge
-    per hour, reserve in 1/1000. A label is (duty begun, run, idle, charge at departure, used since, came from).
+@njit(cache=True, nogil=True)
+def label(
+    g: Graph, y: Lane, f: Rules, p: Prices, ahead: Ahead, events: Ints, until_s: Ints, floor: float, most: int, s: Store,
+    h: Yard, mark: Ints, final: Floats, slot: Ints,
+) -> float:  # fmt: skip
+    """Set labels over all events; fill `final`, the least cost of a chain that ends with a node, and its label's `slot`.
+
+    `floor` is a lower bound of all chains. Returns one of those that dropped labels could have become, BIG if there are
+    none.
     """
-    mode, stop_s, before_s, after_s, shift_s, drive_max_s, rest_s, full_m, left_m, per_h, permille = figures
-    k, limit, slots = len(cov), cost.shape[1], 0
-    crewed = mode != FREE
-    lost = BIG
-    count[:k] = 0
-    final[:k] = BIG
-    for e in range(len(events)):
-        kind, i = events[e] // k, events[e] % k
-        if cov[i] >= CLOSED:
+    k, limit, slots, lost, ends = len(final), s.cost.shape[1], 0, BIG, ahead.bound.shape[1]
+    bound, state, crewed, full_c = ahead.bound, s.state, f.mode != FREE, 3_600 * f.full_m
+    s.held[:k] = 0
+    final[:], mark[:] = BIG, -1
+    for event in events:
+        kind, i = event // k, event % k
+        if p.cov[i] >= CLOSED:
             continue
         if kind == READY:
-            # The vehicle is at the yard again and may leave: labels of i join those that stand there.
-            for a in range(count[i]):
-                c = cost[i, a] + back[i]
-                begun, run, idle, left, used = (
-                    whole[i, a, 0],
-                    whole[i, a, 1],
-                    whole[i, a, 2],
-                    whole[i, a, 3],
-                    whole[i, a, 4],
-                )
-                if crewed:
-                    if back_s[i] > 0 and drive(run, idle + after_s, back_s[i], rest_s) > drive_max_s:
-                        continue
-                    if home_s[i] - begun > shift_s:
-                        continue
-                if bev:
-                    if 1000 * left < permille * (used + back_m[i]):
-                        continue
-                    left = max(0, left - used - back_m[i])
-                if mode != BOUND:
-                    begun = 0
-                now_s, better = home_s[i] + stop_s, False
-                charge = min(full_m, left + stop_s * per_h // 3600) if bev else 0
-                b = 0
-                for q in range(slots):
-                    there = 0
-                    if bev:
-                        there = min(full_m, yard_whole[q, 1] + (now_s - yard_whole[q, 2]) * per_h // 3600)
-                    if yard[q] <= c and yard_whole[q, 0] >= begun and there >= charge:
-                        better = True
-                    if better or not (c <= yard[q] and begun >= yard_whole[q, 0] and charge >= there):
-                        if q != b:
-                            yard[b] = yard[q]
-                            yard_whole[b] = yard_whole[q]
-                        b += 1
-                slots = b
-                if better:
+            if y.home_s[i] + f.stop_s <= g.start_s[i]:
+                lost = min(lost, floor)  # a node that takes no time at all: its labels come too late for this
+            for a in range(s.held[i]):
+                begun, hope = state[i, a, 0], s.cost[i, a] + ahead.stay[i, state[i, a, 6]]
+                if hope >= p.least or state[i, a, 4] < f.permille * f.bev * y.back_m[i]:
                     continue
-                if slots >= len(yard):
-                    slot = 0
-                    for q in range(slots):
-                        if yard[q] > yard[slot]:
-                            slot = q
-                    # What stands at the yard has no lower bound of its own: the whole day's has to do.
-                    lost = min(lost, floor)
-                    if yard[slot] <= c:
-                        continue
-                else:
-                    slot = slots
-                    slots += 1
-                yard[slot] = c
-                yard_whole[slot, 0], yard_whole[slot, 1], yard_whole[slot, 2] = begun, left, home_s[i]
-                yard_whole[slot, 3] = i * limit + a
+                if crewed and (
+                    y.home_s[i] - begun > f.longest_s or leg(f, state[i, a, 1], state[i, a, 2], y.back_s[i])[0] < 0
+                ):
+                    continue
+                charge = 3_600 * (state[i, a, 3] - y.back_m[i]) - y.home_s[i] * f.per_h if f.bev else FULL
+                slots, dropped = stand(
+                    h, slots, f.several, (y.home_s[i] + f.stop_s) * f.per_h, full_c, limit, s.cost[i, a] + p.back[i],
+                    hope, begun if f.mode == BOUND else 0, charge, y.home_s[i], y.duty[i], i * limit + a, until_s[i] < 0,
+                )  # fmt: skip
+                lost = min(lost, dropped)
+        elif kind == SETTLE:
+            slots = settle(h, slots, f.several, limit, i)
         elif kind == LEAVE:
-            if not sound[i] and crewed:
+            run, idle = 0, f.rest_s
+            if crewed and g.sound[i]:
+                run, idle = leg(f, run, idle, y.out_s[i])
+                if run >= 0:
+                    run, idle = arrive(
+                        f, run, idle + f.before_s, g.lead_idle_s[i], g.head_s[i], g.tail_s[i], g.tail_idle_s[i]
+                    )
+            if run < 0 or p.out[i] >= CLOSED or (crewed and not g.sound[i]):
                 continue
-            if out[i] >= CLOSED or (crewed and out_s[i] > drive_max_s):
-                continue
-            run, idle = arrive(
-                out_s[i], before_s, i, lead_s, head_s, tail_s, tail_idle_s, drive_max_s if crewed else 10**9, rest_s
-            )
-            if run < 0:
-                continue
-            used = out_m[i] + loaded_m[i]
-            begun = depart_s[i] if crewed else 0
-            c = base + out[i]
-            hoped = c + bound[i, bucket(begun, shift_s, ends_s)]
-            if hoped < least and end_s[i] - begun <= shift_s and (not bev or used <= left_m):
-                drop = keep(
-                    i,
-                    most,
-                    count,
-                    cost,
-                    hope,
-                    whole,
-                    c + cov[i],
-                    hoped,
-                    begun,
-                    run,
-                    idle,
-                    left_m if bev else 0,
-                    used if bev else 0,
-                    -1,
-                    permille,
-                )
-                lost = min(lost, drop)
-            for q in range(slots):
-                c = yard[q] + out[i]
-                if mode == BOUND:
-                    begun = yard_whole[q, 0]
-                hoped = c + bound[i, bucket(begun, shift_s, ends_s)]
-                if hoped >= least or end_s[i] - begun > shift_s:
+            for a in range(g.pptr[i], g.pnear_end[i]):
+                if y.back_fen[g.pred[a]] + y.out_fen[i] >= g.pfen[a]:
+                    mark[g.pred[a]] = i
+            used_m = y.out_m[i] + g.loaded_m[i]
+            for q in range(-1, slots):
+                cost, begun, charge, came = p.base + p.out[i], y.depart_s[i], f.left_m, -1
+                if q >= 0:
+                    cost, came = h.cost[q] + p.out[i], h.state[q, 4]
+                    if h.state[q, 5] == 0 and mark[came // limit] == i:
+                        continue
+                    if f.mode == BOUND and h.state[q, 3] == y.duty[i]:
+                        begun = h.state[q, 0]
+                    elif f.mode == BOUND and h.state[q, 2] + f.apart_s > y.depart_s[i]:
+                        continue
+                    charge = min(f.full_m, (h.state[q, 1] + y.depart_s[i] * f.per_h) // 3_600)
+                begun = min(begun, f.late_s)
+                end = bucket(begun, f, ends)
+                hope = cost + bound[i, end]
+                if hope >= p.least or (crewed and g.end_s[i] - begun > f.longest_s):
                     continue
-                left = 0
-                if bev:
-                    left = min(full_m, yard_whole[q, 1] + (depart_s[i] - yard_whole[q, 2]) * per_h // 3600)
-                    if used > left:
-                        continue
-                drop = keep(
-                    i,
-                    most,
-                    count,
-                    cost,
-                    hope,
-                    whole,
-                    c + cov[i],
-                    hoped,
-                    begun,
-                    run,
-                    idle,
-                    left,
-                    used if bev else 0,
-                    yard_whole[q, 3],
-                    permille,
-                )
-                lost = min(lost, drop)
+                left = charge - used_m if f.bev else 0
+                slack = 1_000 * charge - f.permille * used_m if f.bev else 0
+                if slack >= 0:
+                    cost += p.cov[i]
+                    lost = min(lost, keep(s, i, most, cost, hope, begun, run, idle, left, slack, came, end))
         else:
-            best, best_slot = BIG, -1
-            for a in range(count[i]):
-                c = cost[i, a]
-                begun, run, idle, left, used = (
-                    whole[i, a, 0],
-                    whole[i, a, 1],
-                    whole[i, a, 2],
-                    whole[i, a, 3],
-                    whole[i, a, 4],
-                )
-                home = c + back[i] < best
-                if home and crewed:
-                    home = home_s[i] - begun <= shift_s
-                    home = home and (back_s[i] == 0 or drive(run, idle + after_s, back_s[i], rest_s) <= drive_max_s)
-                if home and bev:
-                    home = 1000 * left >= permille * (used + back_m[i])
-                if home:
-                    best, best_slot = c + back[i], a
-                b = bucket(begun, shift_s, ends_s)
-                for p in range(ptr[i], ptr[i + 1]):
-                    j = succ[p]
-                    hoped = c + fen[p] + bound[j, b]
-                    if cov[j] >= CLOSED or hoped >= least:
-                        continue
-                    if home_s[i] + stop_s <= depart_s[j] and (p >= near_end[i] or true_back[i] + true_out[j] < fen[p]):
-                        continue
-                    if crewed and (end_s[j] - begun > shift_s or not sound[j]):
-                        continue
-                    at_run, at_idle = run, idle + after_s
-                    wait_s = start_s[j] - before_s - end_s[i] - after_s - link_s[p]
-                    if link_s[p] > 0:
-                        at_run = drive(run, at_idle, link_s[p], rest_s)
-                        if crewed and at_run > drive_max_s:
-                            continue
-                        at_idle = 0
-                    end_run, end_idle = arrive(
-                        at_run,
-                        at_idle + wait_s + before_s,
-                        j,
-                        lead_s,
-                        head_s,
-                        tail_s,
-                        tail_idle_s,
-                        drive_max_s if crewed else 10**9,
-                        rest_s,
-                    )
-                    if end_run < 0:
-                        continue
-                    more = used + link_m[p] + loaded_m[j]
-                    if bev and more > left:
-                        continue
-                    drop = keep(
-                        j,
-                        most,
-                        count,
-                        cost,
-                        hope,
-                        whole,
-                        c + fen[p] + cov[j],
-                        hoped,
-                        begun,
-                        end_run if crewed else 0,
-                        end_idle if crewed else 0,
-                        left,
-                        more if bev else 0,
-                        i * limit + a,
-                        permille,
-                    )
-                    lost = min(lost, drop)
-            final[i], final_slot[i] = best, best_slot
+            lost = min(lost, extend(g, y, f, p, bound, i, most, s, final, slot))
     return lost
+
+
+@njit(cache=True, nogil=True)
+def walk(g: Graph, y: Lane, f: Rules, serve: Floats, path: Ints) -> float:
+    """Return what a chain costs without its day, by all rules, or -1 where it breaks one."""
+    n, crewed = len(path), f.mode != FREE
+    cost, run, idle, begun, left, used = 0.0, 0, f.rest_s, 0, f.left_m, 0
+    for u in range(n + 1):
+        i, j, q = path[u - 1] if u else -1, path[u] if u < n else -1, -1
+        if i >= 0 and j >= 0:
+            near = True
+            for low, high in ((g.ptr[i], g.near_end[i]), (g.near_end[i], g.ptr[i + 1])):
+                at = low + np.searchsorted(g.succ[low:high], j)
+                if at < high and g.succ[at] == j:
+                    q, near = at, high == g.near_end[i]
+            if y.home_s[i] + f.stop_s <= y.depart_s[j]:
+                q = q if q >= 0 and near and y.back_fen[i] + y.out_fen[j] >= g.fen[q] else -1
+            elif q < 0 or y.span[i] != y.span[j]:
+                return -1.0
+        if q >= 0:
+            if y.span[i] != y.span[j]:
+                return -1.0
+            cost += g.fen[q]
+            used += g.link_m[q]
+            if crewed:
+                run, idle = leg(f, run, idle, g.link_s[q])
+                idle += g.start_s[j] - g.end_s[i] - f.after_s - g.link_s[q]
+        else:
+            if i >= 0:
+                cost += y.back_fen[i]
+                used += y.back_m[i]
+                if crewed:
+                    run, idle = leg(f, run, idle, y.back_s[i])
+                if run < 0 or (crewed and y.home_s[i] - begun > f.longest_s):
+                    return -1.0
+                if f.bev and 1_000 * left < f.permille * used:
+                    return -1.0
+            if j >= 0:
+                apart = i < 0 or f.mode != BOUND or y.duty[i] != y.duty[j]
+                if i >= 0:
+                    stand_s = y.depart_s[j] - y.home_s[i]
+                    if f.mode == BOUND and apart and stand_s < f.apart_s:
+                        return -1.0
+                    left = min(f.full_m, left - used + stand_s * f.per_h // 3_600)
+                    run, idle = (run, idle + stand_s) if f.mode == BOUND else (0, f.rest_s)
+                if apart:
+                    begun = y.depart_s[j]
+                cost += y.out_fen[j]
+                used = y.out_m[j]
+                if crewed:
+                    run, idle = leg(f, run, idle, y.out_s[j])
+                    idle += f.before_s
+        if j >= 0:
+            cost += serve[j]
+            used += g.loaded_m[j]
+            if crewed and run >= 0 and g.sound[j]:
+                run, idle = arrive(f, run, idle, g.lead_idle_s[j], g.head_s[j], g.tail_s[j], g.tail_idle_s[j])
+            if run < 0 or (crewed and not g.sound[j]):
+                return -1.0
+    return cost if cost < CLOSED else -1.0
