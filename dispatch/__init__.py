@@ -9,6 +9,7 @@ from dispatch.check import Violation, check, check_locked
 from dispatch.costs import Cost, plan_cost
 from dispatch.explain import Explanation, Option, explain
 from dispatch.files import dump_instance, dump_plan, load_instance, load_plan
+from dispatch.live import Answer, Live
 from dispatch.model import (
     Assignment,
     Driver,
@@ -26,10 +27,12 @@ from dispatch.model import (
 )
 from dispatch.params import Params, Rental
 from dispatch.remedies import Remedy, remedies
+from dispatch.roads import Ways
 from dispatch.schema import FileError
 from dispatch.solve import LockedBroken, Progress, Until, solve
 
 __all__ = [
+    "Answer",
     "Assignment",
     "Cost",
     "Driver",
@@ -38,6 +41,7 @@ __all__ = [
     "Instance",
     "InvalidModel",
     "Lending",
+    "Live",
     "LockedBroken",
     "Option",
     "Params",
@@ -54,6 +58,7 @@ __all__ = [
     "Until",
     "Vehicle",
     "Violation",
+    "Ways",
     "check",
     "check_locked",
     "dump_instance",

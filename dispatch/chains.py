@@ -89,7 +89,11 @@ class Chains:
         last, _, end_s = label.visits[-1]
         free_s = end_s + problem.after_s
         here = problem.last_of[last]
-        direct_s = free_s + problem.slowed(problem.at_link_s[here, problem.first_of[r]], free_s) + problem.before_s
+        direct_s = (
+            free_s
+            + problem.slowed(problem.at_link_s[problem.last_at[last], problem.first_at[r]], free_s)
+            + problem.before_s
+        )
         in_s = free_s + problem.slowed(problem.at_back_s[here, t.yard], free_s)
         start_s = self.start(r, direct_s, at_s)
         if start_s is not None:
@@ -104,6 +108,10 @@ class Chains:
     def start(self, r: int, least_s: int, at_s: int | None = None) -> int | None:
         """Return the first permitted start no earlier than a moment, or None."""
         job = self.problem.jobs[r]
+        if at_s is None and self.problem.told_start:
+            told_s = self.problem.told_start.get(r, -NEVER) if r < self.problem.size else -NEVER
+            if max(least_s, job.earliest_s) <= told_s <= job.latest_s:
+                return told_s
         if at_s is not None or job.earliest_s == job.latest_s or least_s <= job.earliest_s:
             start_s = job.earliest_s if at_s is None else at_s
             return start_s if least_s <= start_s else None
@@ -121,7 +129,7 @@ class Chains:
         here, there = problem.last_of[last], problem.first_of[r]
         home_fen: int = drive_fen(t.rate, problem.at_back_m[here, t.yard])
         home_fen += drive_fen(t.rate, problem.at_out_m[t.yard, there])
-        link_fen: int = drive_fen(t.rate, problem.at_link_m[here, there])
+        link_fen: int = drive_fen(t.rate, problem.at_link_m[problem.last_at[last], problem.first_at[r]])
         return home_fen < link_fen + wait_fen(problem.params, wait_s)
 
     def _depart(self, t: VehicleType, r: int, label: Label | None, at_s: int | None) -> Label | None:
@@ -169,7 +177,7 @@ class Chains:
         """Drive straight on to the next request and wait there."""
         problem = self.problem
         last, _, end_s = label.visits[-1]
-        free_s, here, there = end_s + problem.after_s, problem.last_of[last], problem.first_of[r]
+        free_s, here, there = end_s + problem.after_s, problem.last_at[last], problem.first_at[r]
         link_s, link_m = problem.slowed(problem.at_link_s[here, there], free_s), problem.at_link_m[here, there]
         state = (label.lead_idle_s, label.head_s, label.run_s, label.idle_s + problem.after_s)
         lead, head, run, idle = _drive(link_s, state, problem.params.rest_min_s)
@@ -201,8 +209,9 @@ class Chains:
                     state = _drive(seconds, state, params.rest_min_s)
                     if state[2] > params.drive_max_s:
                         return None
+        fen = t.serve_fen[r] + (self.problem.shifted_fen(t.id, r, start_s) if self.problem.told_start else 0)
         return Label(
-            at.cost_fen + t.serve_fen[r], at.done, (*at.visits, (r, start_s, end_s)), at.until_s, at.out_s, used_m,
+            at.cost_fen + fen, at.done, (*at.visits, (r, start_s, end_s)), at.until_s, at.out_s, used_m,
             at.left_m, *state, max(at.pinned_driver, job.pinned_driver), at.emergency and job.emergency,
             at.secret or job.secret,
         )  # fmt: skip

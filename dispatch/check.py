@@ -41,6 +41,15 @@ def check(
     Reserve: vehicles available minus vehicles out on anything but emergencies, at every moment of the span.
     """
     index = Index(instance, params or Params())
+    found = broken_rules(index, plan, locked)
+    if known_ids(index, plan):
+        found += _money(index, plan)
+    return found
+
+
+def broken_rules(index: Index, plan: Plan, locked: Sequence[Assignment] = ()) -> list[Violation]:
+    """Judge a plan as `check` does, but for its cost."""
+    instance = index.instance
     found = [*_bookkeeping(index, plan), *_locked(plan, locked)]
     known = [a for a in plan.assignments if not _unknown(index, a)]
     given = {*locked, *instance.told}
@@ -57,8 +66,6 @@ def check(
         found += driver_violations(index, driver, crews.get(driver.id, ()))
     for reserve in instance.reserves:
         found += reserve_violations(index, reserve, outings)
-    if known_ids(index, plan):
-        found += _money(index, plan)
     return found
 
 

@@ -211,7 +211,7 @@ def hand_out(schedule: Schedule, vehicles: Sequence[int], chosen: Iterable[tuple
     problem = schedule.problem
     todo = list(chosen)
     pairs = sorted(
-        (-len(set(chain.jobs()) & set(schedule.chains[v].jobs())), k, v)
+        (-len(set(chain.jobs()) & set(schedule.chains[v].jobs())) - problem.told_of(chain.jobs(), v), k, v)
         for k, (t, chain) in enumerate(todo)
         for v in vehicles
         if problem.type_of[v] == t

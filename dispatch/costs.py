@@ -4,7 +4,7 @@ All amounts are integer fen. Each leg, each loaded trip and each wait is rounded
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from dispatch.model import Assignment, Plan, Vehicle
@@ -94,20 +94,25 @@ def change_cost(index: Index, plan: Plan) -> Cost:
     return Cost(change_fen=changed * index.params.change_fen)
 
 
-def band_cost(index: Index, plan: Plan) -> Cost:
-    """Price what organisations lend or have rented outside of their bands.
+def band_values(index: Index, plan: Plan) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Return by organisation the metres lent and the requests without own vehicle: what bands measure (0 where missing).
 
     A task lends all its loaded metres if any of its passengers belongs to another organisation.
     """
-    if not index.instance.bands:
-        return Cost()
     lent_m: dict[str, int] = defaultdict(int)
     for vehicle_id, assignments in by_vehicle(plan.assignments).items():
         owner = index.vehicles[vehicle_id].owner_org
         for task in tasks_of(index, assignments):
             if {index.requests[a.request_id].owner_org for a in task.assignments} != {owner}:
                 lent_m[owner] += task.loaded_m
-    rented = Counter(index.requests[r].owner_org for r in (*plan.rented, *plan.unassigned))
+    return lent_m, Counter(index.requests[r].owner_org for r in (*plan.rented, *plan.unassigned))
+
+
+def band_cost(index: Index, plan: Plan) -> Cost:
+    """Price what organisations lend or have rented outside of their bands."""
+    if not index.instance.bands:
+        return Cost()
+    lent_m, rented = band_values(index, plan)
     fen = 0
     for band in index.instance.bands:
         value = lent_m[band.org] if band.measure == "lent_m" else rented[band.org]

@@ -89,12 +89,14 @@ def _links(problem: Problem, out_fen: Ints, back_fen: Ints) -> Ints:
     np.fill_diagonal(together, val=False)
     free_s = problem.earliest_s + problem.busy_s + problem.after_s
     ready_s = problem.latest_s - problem.before_s
-    direct = together & (free_s[:, None] + problem.link_s <= ready_s[None, :])
+    pairs = np.ix_(problem.last_place, problem.first_place)
+    link_s, link_m = problem.instance.travel.time_s[pairs], problem.instance.travel.distance_m[pairs]
+    direct = together & (free_s[:, None] + link_s <= ready_s[None, :])
     home = together & (free_s + near_back_s)[:, None].__le__((ready_s - near_out_s - params.yard_stop_s)[None, :])
     latest_free_s = problem.latest_s + problem.busy_s + problem.after_s
-    wait_s = np.maximum((problem.earliest_s - problem.before_s)[None, :] - latest_free_s[:, None] - problem.link_s, 0)
+    wait_s = np.maximum((problem.earliest_s - problem.before_s)[None, :] - latest_free_s[:, None] - link_s, 0)
     pair_rate = np.minimum(np.maximum(rate[:, None], rate[None, :]), 10**10)
-    by_road = (pair_rate * problem.link_m + 500_000) // 1_000_000 + (params.wait_hour_fen * wait_s + 1_800) // 3_600
+    by_road = (pair_rate * link_m + 500_000) // 1_000_000 + (params.wait_hour_fen * wait_s + 1_800) // 3_600
     by_yard = np.minimum(back_fen[:, None] + out_fen[None, :], NEVER)
     cost: Ints = np.minimum(np.where(direct, by_road, NEVER), np.where(home, by_yard, NEVER))
     return cost

@@ -7,14 +7,13 @@ which keeps the master small.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from dispatch.limits import Limits, limits_of
-from dispatch.master import Column, Duals, Master
-from dispatch.network import Mask, Network, restrict
+from dispatch.master import LEAVE, Column, Duals, Master, priced_else
+from dispatch.network import Mask, Network
 from dispatch.pricing import Pricing, Swept
 from dispatch.problem import Floats, Ints
 
@@ -23,7 +22,9 @@ STALL = 5  # rounds
 EXACT_SMOOTH = 0.3  # prices are nearly right by then, and a look is dear
 HURRY = 0.2  # share of a dive's time in which nothing grows any more
 LEVEL = 0.2  # of the time left, what one level of a dive may take
-HALVES_SHARE = 0.6  # of the time is left when the halves end at the latest
+SOON_S = 0.05  # that the programme of a level may always take
+WHOLE, LITTLE = 0.99, 1e-3  # of a chain or a request: what counts as settled, and as nothing
+FIRST = 0.35  # of what leaving a request costs is its first price
 
 
 Deadline = Callable[[], float]  # seconds left
@@ -38,8 +39,8 @@ class Way:
 
     close: float
     smooth: float = 0.8
-    steps: int = 4
-    every: int = 2
+    steps: int = 2
+    every: int = 1
     share: int = 4
     rounds: int = 1_000
     exactly: bool = True  # go on with nearly all labels where few find nothing more
@@ -49,11 +50,8 @@ class Way:
 class Effort:
     """How hard to try; the defaults were measured on days of 500 to 2,000 requests."""
 
-    halves: int = 600  # requests from which the prices of two halves are found first
-    halving: Way = Way(6e-3, exactly=False)
     growing: Way = Way(2e-3)
     climbing: Way = Way(0, steps=30, every=30)
-    cheap: float = 0.02  # columns of a half go on to the whole whose reduced cost is this share of a request's cost
     diving: Way = Way(4e-4, 0.5, 1, 1, 4, 25, exactly=False)
     few: float = 0.06  # of the open requests, a quarter of this share of chains is settled though not whole
     whole: float = 0.6  # a chain this full may be settled
@@ -75,9 +73,9 @@ class Solved:
     @staticmethod
     def of(master: Master, duals: Duals) -> "Solved":
         """Read the solution off a master that was just solved."""
-        values = np.array([v.solution_value() for v in master.variables])
-        left = np.array([v.solution_value() for v in master.left])
-        return Solved(master.open, master.caps, master.used, tuple(master.columns), values, left, duals)
+        return Solved(
+            master.open, master.caps, master.used, tuple(master.columns), master.values(), master.left(), duals
+        )
 
 
 class Generator:
@@ -212,35 +210,36 @@ class Generator:
                 for row, coefficient in column.limits:
                     used[row] += coefficient
             taken += settled
-            if not settled and not self._leave(found, open_):
+            if share >= 1 or (not settled and not self._leave(found, open_)):
                 break
             if until() <= 0:
-                break
-            master = Master(self.problem, self.limits, np.flatnonzero(open_), caps.copy(), used.copy())
-            for q in self._trimmed(found, open_, caps):
-                master.add(q, self.columns[q])
+                share = 1.0  # the last of it is settled as it stands
+                continue
+            master = Master(self.problem, self.limits, np.flatnonzero(open_), caps.copy(), used.copy(), found.duals)
+            for q, value in self._trimmed(found, open_, caps):
+                master.add(q, self.columns[q], value)
             if until() > HURRY * begun_s:
                 rest_s = until() * (1 - LEVEL)
                 _, center, _ = self.grow(master, open_, center, self.effort.diving, _less(until, rest_s))
-            solved = master.solve(until())
+            solved = master.solve(max(until(), SOON_S))
             if solved is None:
                 break
             found = Solved.of(master, solved[1])
             # As many levels as there is time for: each settles its share of what is open.
             spent_s, left_s = left_s - until(), until()
-            share = max(self.effort.few, min(1.0, 2 * spent_s / max(left_s, 1e-3)))
+            share = max(self.effort.few, min(1.0, spent_s / max(left_s, 1e-3)))
         return taken
 
     def _settle(self, found: Solved, open_: Mask, caps: Ints, share: float) -> list[int]:
-        """Choose columns to settle: all whole ones, and some of the fullest."""
+        """Choose columns to settle: all whole ones, and some of the fullest; the larger the share the less full ones."""
         values = found.values
-        few = max(1, int(share * open_.sum() / 4))
+        few, least = max(1, int(share * open_.sum() / 4)), self.effort.whole * (1 - share)
         free, left = open_.copy(), caps.copy()
         settled: list[int] = []
         parts = 0
         for k in np.argsort(-values, kind="stable").tolist():
-            full = values[k] > 0.999
-            if values[k] < 1e-6 or (not full and (parts >= few or (values[k] < self.effort.whole and settled))):
+            full = values[k] > WHOLE
+            if values[k] < LITTLE or (not full and share < 1 and (parts >= few or (values[k] < least and settled))):
                 break
             column = self.columns[found.columns[k]]
             covers = list(column.covers)
@@ -253,34 +252,28 @@ class Generator:
 
     def _leave(self, found: Solved, open_: Mask) -> bool:
         """Give up requests the master leaves; return whether there were any."""
-        gone = [r for r, value in zip(found.open.tolist(), found.left, strict=True) if open_[r] and value > 1e-6]
+        gone = [r for r, value in zip(found.open.tolist(), found.left, strict=True) if open_[r] and value > LITTLE]
         open_[gone] = False
         return bool(gone)
 
-    def cheap(self, master: Master, duals: Duals) -> list[tuple[int, tuple[int, ...]]]:
-        """Return the chains of a master that are cheap by the prices."""
-        made = (self.columns[q] for q in master.columns)
-        most = self.effort.cheap * float(duals.request.sum()) / max(1, len(master.open))
-        return [(c.type, c.nodes) for c in made if reduced(c, duals) < most]
-
-    def _trimmed(self, found: Solved, open_: Mask, caps: Ints) -> list[int]:
-        """Return columns for the requests still open: cheap ones of the master, without what is settled."""
-        kept: list[int] = []
+    def _trimmed(self, found: Solved, open_: Mask, caps: Ints) -> list[tuple[int, float]]:
+        """Return columns for the requests still open with their values: cheap ones, without what is settled."""
+        kept: list[tuple[int, float]] = []
         most = self.effort.keep * float(found.duals.request.sum()) / len(found.open)
         covers_of = self.network.nodes.covers
-        for q in found.columns:
+        for q, value in zip(found.columns, found.values.tolist(), strict=True):
             column = self.columns[q]
             if caps[column.type] <= 0:
                 continue
             if reduced(column, found.duals) > most:
                 continue
             if open_[list(column.covers)].all():
-                kept.append(q)
+                kept.append((q, value))
                 continue
             rest = tuple(n for n in column.nodes if all(open_[r] for r in covers_of[n].tolist() if r >= 0))
             trimmed = self.column(column.type, rest) if rest else None
             if trimmed is not None:
-                kept.append(trimmed)
+                kept.append((trimmed, value))
         return kept
 
 
@@ -297,65 +290,35 @@ def reduced(column: Column, duals: Duals) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """What growing left: the columns, their master, its prices of the best bound, and that bound."""
+    """What growing left: the columns, their master, the prices of the best bound, and that bound."""
 
     generator: Generator
     master: Master
     center: Duals
-    newest: Duals
     bound: float
 
 
-def grown(  # noqa: PLR0917
+def grown(
     network: Network,
-    part: Ints,
+    rows: Ints,
     caps: Ints,
     effort: Effort,
-    rng: np.random.Generator,
     until: Deadline,
     *,
-    deep: int = 0,
     first: Iterable[tuple[int, tuple[int, ...]]] = (),
 ) -> Grown:
-    """Grow a master over some requests; with many, from the columns and prices of two random halves with half the fleet.
-
-    Halves of a day look alike, so that their prices are near those of the whole, at a fraction of the time. `until` is
-    the deadline of this part, `first` are chains to begin with.
-    """
+    """Grow a master over some requests, with `first` chains to begin with: prices climb first, then columns are added."""
     generator = Generator(network, effort)
     none = np.zeros(generator.limits.size)
-    master = Master(network.problem, generator.limits, part, caps, none)
     open_ = np.zeros(len(network.problem.else_fen), dtype=np.bool_)
-    open_[part] = True
-    duals = Duals(np.minimum(network.problem.else_fen, MOST_FEN) * 0.35 * open_, np.zeros(len(caps)), none)
-    if len(part) > effort.halves:
-        mixed, seeds, left_s = rng.permutation(part), rng.spawn(2), until()
-        halves = [np.sort(mixed[k::2]) for k in (0, 1)]
-
-        def half(k: int) -> Grown:
-            mine = np.zeros_like(open_)
-            mine[halves[k]] = True
-            return grown(
-                restrict(network, mine), halves[k], -(-caps // 2), effort, seeds[k],
-                (lambda: until() - HALVES_SHARE * left_s) if deep == 0 else until, deep=deep + 1,
-            )  # fmt: skip
-
-        # Two at once on two cores: the linear solver and the compiled loops run without Python's lock.
-        with ThreadPoolExecutor(2 if deep == 0 else 1) as pool:
-            both = list(pool.map(half, (0, 1)))
-        request, fleet = np.zeros(len(open_)), np.zeros(len(caps))
-        for g, mine in zip(both, halves, strict=True):
-            request[mine] = g.newest.request[mine]
-            fleet += g.newest.fleet / 2
-            generator.add(master, g.generator.cheap(g.master, g.newest))
-        duals = Duals(request, fleet, none)
+    open_[rows] = True
+    dear = np.minimum(network.problem.else_fen, min(MOST_FEN, priced_else(network.problem) / LEAVE))
+    duals = Duals(dear * FIRST * open_, np.zeros(len(caps)), none)
+    master = Master(network.problem, generator.limits, rows, caps, none, duals)
     generator.add(master, first)
     duals, bound, _ = generator.climb(master, duals, open_, effort.climbing)
-    newest = duals
     if until() > 0:
-        proven, center, newest = generator.grow(
-            master, open_, duals, effort.growing if deep == 0 else effort.halving, until
-        )
+        proven, center, _ = generator.grow(master, open_, duals, effort.growing, until)
         if proven > bound:
             bound, duals = proven, center
-    return Grown(generator, master, duals, newest, bound)
+    return Grown(generator, master, duals, bound)

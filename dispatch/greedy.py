@@ -1,6 +1,6 @@
 """First plan: requests in order of start, each alone, to the vehicle that takes it at least extra cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -45,10 +45,12 @@ class Tails:
         last = np.maximum(self.last, 0)
         free_s = self.end_s + after_s
         old_back_m, old_back_s = problem.back_m[last, self.yard], problem.back_s[last, self.yard]
-        wait_s = np.maximum(earliest_s - before_s - free_s - problem.link_s[last, r], 0)
-        can_link = free_s + problem.link_s[last, r] + before_s <= latest_s
+        link = (problem.last_place[last], problem.first_at[r])
+        link_s, link_m = problem.instance.travel.time_s[link], problem.instance.travel.distance_m[link]
+        wait_s = np.maximum(earliest_s - before_s - free_s - link_s, 0)
+        can_link = free_s + link_s + before_s <= latest_s
         can_home = free_s + old_back_s + params.yard_stop_s + out_s + before_s <= latest_s
-        linked = self.rate * (problem.link_m[last, r].astype(np.int64) + back_m - old_back_m) // 1_000_000
+        linked = self.rate * (link_m.astype(np.int64) + back_m - old_back_m) // 1_000_000
         linked += params.wait_hour_fen * wait_s // 3_600
         home = self.rate * (out_m.astype(np.int64) + back_m) // 1_000_000
         goes_home = can_home & (wait_s > params.max_wait_s)
@@ -72,6 +74,20 @@ def lock(schedule: Schedule) -> bool:
     return not kept or schedule.replace(kept) is not None
 
 
+def keep(schedule: Schedule) -> None:
+    """Give vehicles what people were told of, as far as the rules still allow; shared rides are left to the solver."""
+    problem = schedule.problem
+    days: dict[int, list[tuple[int, int]]] = {}
+    for r, v in problem.told_vehicle.items():
+        if v >= 0 and schedule.vehicle_of[r] < 0 and not schedule.chains[v].trips:
+            days.setdefault(v, []).append((problem.told_start[r], r))
+    for v, day in days.items():
+        kind, order = problem.types[problem.type_of[v]], sorted(day)
+        chain = schedule.chains_of.evaluate(kind, [r for _, r in order], [at_s for at_s, _ in order])
+        if chain is not None:
+            schedule.put({v: chain})
+
+
 def insert(schedule: Schedule, tails: Tails, r: int, tries: int) -> str:
     """Serve a request with the best vehicle that may; return "" or why none could (a reason code)."""
     estimate = tails.estimate(r)
@@ -93,12 +109,12 @@ def insert(schedule: Schedule, tails: Tails, r: int, tries: int) -> str:
             reasons.add(schedule.refusal)
         else:
             return ""
-    return reason_code(schedule.problem, r, reasons)
+    return reason_code(reasons, suitable=bool(schedule.problem.serves[:, r].any()))
 
 
-def reason_code(problem: Problem, r: int, refusals: set[str]) -> str:
+def reason_code(refusals: Collection[str], *, suitable: bool) -> str:
     """Name why a request stays without own vehicle: the rule that came closest to letting it pass."""
-    if not problem.serves[:, r].any():
+    if not suitable:
         return "no_suitable_vehicle"
     for refusal, code in (("cost", "too_dear"), ("reserve", "reserve"), ("driver", "no_free_driver")):
         if refusal in refusals:
@@ -124,8 +140,11 @@ def greedy(schedule: Schedule, *, expired: Callable[[], bool], day_percent: int 
             left.update(dict.fromkeys((ids[k] for k in todo[n:]), "time_limit"))
             break
         at_s = problem.jobs[r].earliest_s
-        for v in busy_later:
-            tails.set(v, schedule.visits(v), at_s)
+        for v in list(busy_later):
+            visits = schedule.visits(v)
+            tails.set(v, visits, at_s)
+            if visits[-1][1] <= at_s:  # from here on it only gets more at the end
+                busy_later.discard(v)
         reason = insert(schedule, tails, r, TRIES)
         if reason:
             left[ids[r]] = reason

@@ -89,7 +89,9 @@ def neighbourhood(schedule: Schedule, rng: random.Random, size: int) -> Part | N
     if not free:
         return None
     seed_request = rng.choice(free)
-    near_m = problem.link_m[seed_request].astype(np.float64) + problem.link_m[:, seed_request]
+    distance_m, firsts, lasts = problem.instance.travel.distance_m, problem.first_place, problem.last_place
+    near_m = distance_m[lasts[seed_request], firsts[: problem.size]].astype(np.float64)
+    near_m += distance_m[lasts[: problem.size], firsts[seed_request]]
     apart_h = np.abs(problem.earliest_s - problem.earliest_s[seed_request]) / 3_600
     # One hour apart counts like 4, 12 or 40 km: neighbourhoods around a place, a moment, or both.
     score = near_m / 2_000 + rng.choice((1, 4, 12, 40)) * apart_h

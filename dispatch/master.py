@@ -2,18 +2,20 @@
 
 Choose chains so that every open request is covered or left at its price, with no more chains per type than vehicles, and
 within the rows of `limits` (Dantzig-Wolfe form of the multi-depot vehicle scheduling problem; Ribeiro and Soumis,
-doi:10.1287/opre.42.1.41).
+doi:10.1287/opre.42.1.41). It is solved to some 1e-4 only: bounds hold for any prices, and a dive rounds anyway.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from ortools.linear_solver import pywraplp
 
+from dispatch.kernels.relaxed import Programme, steps
 from dispatch.limits import Limits
 from dispatch.problem import NEVER, Floats, Ints, Problem
 
-LOCKED_FEN = 10**9  # price of leaving a locked request: never worth it
+LOCKED_FEN = 10**9  # price of leaving a locked request in the bound: never worth it
+LEAVE = 5.0  # times the dearest other request is that price in the programme
+STEPS, EVERY, CLOSE = 1_500, 100, 2e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,88 +47,110 @@ class Duals:
         )
 
 
-class Master:
-    """The programme over the open requests, with `caps` vehicles left per type and `used` of each row of limits gone."""
+def priced_else(problem: Problem) -> float:
+    """Return a price at which nobody leaves a locked request; a higher one would only unsettle all others."""
+    free = problem.else_fen[problem.else_fen < NEVER]
+    return LEAVE * float(min(free.max(), LOCKED_FEN)) if len(free) else float(LOCKED_FEN)
 
-    def __init__(self, problem: Problem, limits: Limits, open_: Ints, caps: Ints, used: Floats) -> None:
+
+class Master:
+    """The programme over the open requests, with `caps` vehicles left per type and `used` of each row of limits gone.
+
+    Rows are the open requests, types, limits; columns are leaving each request, what shares exceed, then chains.
+    """
+
+    def __init__(  # noqa: PLR0917
+        self, problem: Problem, limits: Limits, open_: Ints, caps: Ints, used: Floats, prices: Duals
+    ) -> None:
         self.problem, self.limits, self.open, self.caps, self.used = problem, limits, open_, caps, used
-        self.solver = pywraplp.Solver.CreateSolver("GLOP")
-        # Primal simplex without presolve goes on from the last basis: by far the quickest where columns are added.
-        self.solver.SetSolverSpecificParametersAsString(
-            "use_dual_simplex: false use_preprocessing: false use_scaling: false"
-        )
-        self.infinity: float = self.solver.infinity()
-        self.objective = self.solver.Objective()
-        self.objective.SetMinimization()
         self.else_fen = np.minimum(problem.else_fen, LOCKED_FEN).astype(np.float64)
         self.row_of = np.full(len(self.else_fen), -1, dtype=np.int64)
         self.row_of[open_] = np.arange(len(open_))
-        kept = problem.else_fen >= NEVER
-        self.rows = [self.solver.Constraint(1, 1 if kept[r] else self.infinity) for r in open_.tolist()]
-        self.fleet = [self.solver.Constraint(-self.infinity, float(cap)) for cap in caps.tolist()]
-        self.limit = self._limit_rows()
-        self.left = []
-        for r in open_.tolist():
-            var = self._variable(float(self.else_fen[r]), (r,))
-            for row, coefficient in limits.of_leaving(r):
-                self.limit[row].SetCoefficient(var, coefficient)
-            self.left.append(var)
+        self._bounds()
+        self.prices = np.concatenate([prices.request[open_], prices.fleet, prices.limit])
+        # Money in units of a usual price of a request, so that both sides move alike.
+        self.unit_fen = max(1.0, float(np.median(prices.request[open_]))) if len(open_) else 1.0
+        self.weight = 1.0
         self.columns: list[int] = []
-        self.variables: list[pywraplp.Variable] = []
         self.known: set[int] = set()
+        self.size, self.entries = 0, 0
+        self.ptr, self.fen, self.x = np.zeros(1_025, dtype=np.int64), np.empty(1_024), np.empty(1_024)
+        self.rows, self.coefficients = np.empty(8_192, dtype=np.int64), np.empty(8_192)
+        first = len(open_) + len(caps)
+        leave_fen = np.minimum(self.else_fen, priced_else(problem))
+        for r in open_.tolist():
+            rows = [(int(self.row_of[r]), 1.0), *((first + row, c) for row, c in limits.of_leaving(r))]
+            self._append(float(leave_fen[r]), rows, 0.0)
+        for share in limits.shares:
+            for sign in (1.0, -1.0):
+                self._append(float(share.fen), [(first + share.row, sign)], 0.0)
+        self.fixed = self.size
 
-    def _limit_rows(self) -> list[pywraplp.Constraint]:
-        rows = []
-        self.low, self.high = np.full(self.limits.size, -np.inf), np.full(self.limits.size, np.inf)
+    def _bounds(self) -> None:
+        """Set what each row must be within."""
+        kept = self.problem.else_fen[self.open] >= NEVER
+        low, high = np.full(self.limits.size, -np.inf), np.full(self.limits.size, np.inf)
         for count in self.limits.counts:
             at = slice(count.first_row, count.first_row + len(count.most))
-            self.high[at] = np.maximum(0, np.array(count.most) - self.used[at])
+            high[at] = np.maximum(0, np.array(count.most) - self.used[at])
         for share in self.limits.shares:
-            self.low[share.row], self.high[share.row] = (
-                share.low - self.used[share.row],
-                share.high - self.used[share.row],
+            low[share.row], high[share.row] = share.low - self.used[share.row], share.high - self.used[share.row]
+        self.low_limit, self.high_limit = low, high
+        self.low = np.concatenate([np.ones(len(self.open)), np.full(len(self.caps), -np.inf), low])
+        self.high = np.concatenate([np.where(kept, 1.0, np.inf), self.caps.astype(np.float64), high])
+
+    def _append(self, fen: float, entries: list[tuple[int, float]], value: float) -> None:
+        if self.size == len(self.fen):
+            self.ptr, self.fen, self.x = (np.concatenate([a, np.empty_like(a)]) for a in (self.ptr, self.fen, self.x))
+        while self.entries + len(entries) > len(self.rows):
+            self.rows, self.coefficients = (
+                np.concatenate([a, np.empty_like(a)]) for a in (self.rows, self.coefficients)
             )
-        for low, high in zip(self.low.tolist(), self.high.tolist(), strict=True):
-            rows.append(self.solver.Constraint(-self.infinity if low == -np.inf else low, high))
-        for share in self.limits.shares:
-            for sign in (1.0, -1.0):
-                outside = self.solver.NumVar(0, self.infinity, "")
-                self.objective.SetCoefficient(outside, float(share.fen))
-                rows[share.row].SetCoefficient(outside, sign)
-        return rows
+        self.fen[self.size], self.x[self.size] = fen, value
+        for row, coefficient in entries:
+            self.rows[self.entries], self.coefficients[self.entries] = row, coefficient
+            self.entries += 1
+        self.size += 1
+        self.ptr[self.size] = self.entries
 
-    def _variable(self, fen: float, covers: tuple[int, ...]) -> pywraplp.Variable:
-        var = self.solver.NumVar(0, self.infinity, "")
-        self.objective.SetCoefficient(var, fen)
-        for r in covers:
-            self.rows[self.row_of[r]].SetCoefficient(var, 1)
-        return var
-
-    def add(self, number: int, column: Column) -> bool:
-        """Add a column under its number unless it is there."""
+    def add(self, number: int, column: Column, value: float = 0.0) -> bool:
+        """Add a column under its number, to begin with at a value, unless it is there."""
         if number in self.known:
             return False
         self.known.add(number)
-        var = self._variable(float(column.fen), column.covers)
-        self.fleet[column.type].SetCoefficient(var, 1)
-        for row, coefficient in column.limits:
-            self.limit[row].SetCoefficient(var, coefficient)
+        fleet = len(self.open)
+        rows = [(int(row), 1.0) for row in self.row_of[list(column.covers)]]
+        rows.append((fleet + column.type, 1.0))
+        rows += [(fleet + len(self.caps) + row, c) for row, c in column.limits]
+        self._append(float(column.fen), rows, value)
         self.columns.append(number)
-        self.variables.append(var)
         return True
 
     def solve(self, left_s: float) -> tuple[float, Duals] | None:
-        """Return value and duals; None if late."""
+        """Return value and prices; None if late."""
         if left_s <= 0:
             return None
-        self.solver.SetTimeLimit(max(1, int(1_000 * min(left_s, 1e5))))
-        if self.solver.Solve() != pywraplp.Solver.OPTIMAL:
-            return None
+        at = slice(0, self.size)
+        programme = Programme(
+            self.ptr[: self.size + 1], self.rows[: self.entries], self.coefficients[: self.entries],
+            self.fen[at] / self.unit_fen, self.low, self.high,
+        )  # fmt: skip
+        y = self.prices / self.unit_fen
+        self.weight, value = steps(programme, self.x[at], y, self.weight, STEPS, EVERY, CLOSE)
+        self.prices = y * self.unit_fen
+        n, fleet = len(self.open), len(self.open) + len(self.caps)
         request = np.zeros(len(self.else_fen))
-        request[self.open] = [row.dual_value() for row in self.rows]
-        fleet = np.minimum(0.0, [row.dual_value() for row in self.fleet])
-        limit = np.array([row.dual_value() for row in self.limit], dtype=np.float64)
-        return self.objective.Value(), Duals(np.minimum(request, self.else_fen), fleet, self.clipped(limit))
+        request[self.open] = np.minimum(self.prices[:n], self.else_fen[self.open])
+        duals = Duals(request, np.minimum(self.prices[n:fleet], 0.0), self.clipped(self.prices[fleet:]))
+        return value * self.unit_fen, duals
+
+    def values(self) -> Floats:
+        """Return how much of each chain is chosen, in the order they were added."""
+        return self.x[self.fixed : self.size].copy()
+
+    def left(self) -> Floats:
+        """Return how much of each open request is left."""
+        return self.x[: len(self.open)].copy()
 
     def clipped(self, limit: Floats) -> Floats:
         """Keep prices of limit rows within what makes the bound finite."""
@@ -140,10 +164,10 @@ class Master:
 
         With prices y of requests, leaving costs ``min(0, else - y - rows)`` at best; fleets count with their chains.
         """
-        rows = duals.limit @ np.zeros(self.limits.size) if not self.limits.size else 0.0
+        rows = 0.0
         for n, price in enumerate(duals.limit.tolist()):
             if price:
-                rows += price * (self.high[n] if price < 0 else self.low[n])
+                rows += price * (self.high_limit[n] if price < 0 else self.low_limit[n])
         leave = self.else_fen[self.open] - duals.request[self.open]
         for share in self.limits.shares:
             inside = np.array([r in share.left for r in self.open.tolist()], dtype=np.bool_)

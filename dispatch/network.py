@@ -4,7 +4,9 @@ A request with a start window stands for several nodes, one per start; a shared 
 requests. Vehicle types are lanes of the group that has their price of driving.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,8 @@ Steps = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 FAR = 1.3  # times the usual way from the yard
 BLOCK = 512  # rows of the link matrix in memory at once
+NOT_FROM_HOME_S = -(2**30)  # before any coming home: what only begins a chain
+DEAREST = 2**31  # fen from which no link is worth driving
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,14 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Links between positions of a group, unsorted: from, to, price, driving, and whether they wait little."""
+    """Links between positions of a group, unsorted: from, to, price, driving, and whether they wait little.
 
-    rows: Ints
-    cols: Ints
-    fen: Floats
+    Seconds and metres are left out (empty) where neither driver hours nor range ask for them: most days have millions.
+    """
+
+    rows: Steps
+    cols: Steps
+    fen: Steps
     link_s: Steps
     link_m: Steps
     near: Mask
@@ -83,13 +90,13 @@ class Group:
     ptr: Ints
     near_end: Ints
     succ: Steps
-    fen: Floats
+    fen: Steps
     link_s: Steps
     link_m: Steps
     pptr: Ints
     pnear_end: Ints
     pred: Steps
-    pfen: Floats
+    pfen: Steps
     serve: Floats
     out_fen: Floats
     back_fen: Floats
@@ -121,9 +128,13 @@ class Network:
 MOST_NODES = 12_000
 
 
-def build(problem: Problem) -> Network:
-    """Compile nodes and links of a problem."""
+def build(problem: Problem, begun: Mapping[int, int] | None = None) -> Network:
+    """Compile nodes and links of a problem.
+
+    `begun` are jobs that only begin a chain, with what the day costs until their pick-up (`dispatch.begun`).
+    """
     nodes = _nodes(problem)
+    begun = begun or {}
     kinds: dict[tuple[int, bool, bool], list[int]] = {}
     for t, kind in enumerate(problem.types):
         kinds.setdefault((kind.rate, kind.bev, len(kind.outing_spans) > 1), []).append(t)
@@ -135,7 +146,7 @@ def build(problem: Problem) -> Network:
             if not wanted.any():
                 continue
             lane_of.update({t: (len(groups), y) for y, t in enumerate(types)})
-            groups.append(_group(problem, nodes, np.array(types, dtype=np.int64), np.flatnonzero(wanted)))
+            groups.append(_group(problem, nodes, np.array(types, dtype=np.int64), np.flatnonzero(wanted), begun))
     return Network(problem, nodes, tuple(groups), lane_of)
 
 
@@ -199,7 +210,7 @@ def _driving(problem: Problem, k: int, start_s: int) -> tuple[int, int, int, int
     return lead, head, run, idle, sound
 
 
-def _group(problem: Problem, nodes: Nodes, types: Ints, mine: Ints) -> Group:
+def _group(problem: Problem, nodes: Nodes, types: Ints, mine: Ints, begun: Mapping[int, int]) -> Group:
     kinds = [problem.types[t] for t in types]
     start_s, end_s = nodes.start_s[mine], nodes.end_s[mine]
     ready_s, free_s = start_s - problem.before_s, end_s + problem.after_s
@@ -213,6 +224,9 @@ def _group(problem: Problem, nodes: Nodes, types: Ints, mine: Ints) -> Group:
     depart_s, home_s = ready_s[:, None] - out_s, free_s[:, None] + back_s
     serves = problem.serves[types][:, nodes.job[mine]].T
     prices = np.array([k.serve_fen for k in kinds], dtype=np.float64)[:, nodes.job[mine]].T
+    for n in np.flatnonzero(np.isin(nodes.job[mine], list(problem.told_start))).tolist():
+        job, at_s = int(nodes.job[mine[n]]), int(start_s[n])
+        prices[n] += [problem.shifted_fen(k.id, job, at_s) for k in kinds]
     span = np.full(serves.shape, -1, dtype=np.int32)
     out_fen = drive_fen(rate, out_m.astype(np.int64)).astype(np.float64)
     back_fen = drive_fen(rate, back_m.astype(np.int64)).astype(np.float64)
@@ -223,6 +237,8 @@ def _group(problem: Problem, nodes: Nodes, types: Ints, mine: Ints) -> Group:
             out_fen[inside & (depart_s[:, y] < from_s), y] = BIG
             back_fen[inside & (home_s[:, y] > to_s), y] = BIG
     serve = np.where(serves & (span >= 0), prices, BIG)
+    for n in np.flatnonzero(np.isin(nodes.job[mine], list(begun))).tolist():
+        out_fen[n], depart_s[n] = begun[int(nodes.job[mine[n]])], NOT_FROM_HOME_S
     links = _links(problem, kinds[0], (ready_s, free_s, after, first, last), serve, depart_s, home_s)
     lanes = Lanes(
         serve, out_fen, back_fen, out_s.astype(np.int32), back_s.astype(np.int32), out_m, back_m,
@@ -235,52 +251,40 @@ def _group(problem: Problem, nodes: Nodes, types: Ints, mine: Ints) -> Group:
 def _ordered(  # noqa: PLR0917
     types: Ints, mine: Ints, links: Links, lanes: Lanes, several: bool, bev: bool, stop_s: int
 ) -> Group:
-    """Sort links by both ends and moments by rank."""
+    """Sort links by both ends."""
     k, rows, cols = len(mine), links.rows, links.cols
     order, by_target = np.lexsort((cols, ~links.near, rows)), np.lexsort((rows, ~links.near, cols))
-    ptr, pptr = np.searchsorted(rows[order], np.arange(k + 1)), np.searchsorted(cols[by_target], np.arange(k + 1))
-    departs, homes = np.sort(lanes.depart_s, axis=0), np.sort(lanes.home_s, axis=0)
-    home_pos, depart_pos = np.empty(lanes.serve.shape, dtype=np.int32), np.empty(lanes.serve.shape, dtype=np.int32)
-    for y in range(len(types)):
-        home_pos[:, y] = np.searchsorted(departs[:, y], lanes.home_s[:, y] + stop_s, side="left")
-        depart_pos[:, y] = np.searchsorted(homes[:, y], lanes.depart_s[:, y] - stop_s, side="right")
+    ptr, near_end = _spans(rows, links.near, k)
+    pptr, pnear_end = _spans(cols, links.near, k)
     return Group(
-        types=types, nodes=mine, ptr=ptr.astype(np.int64), succ=cols[order].astype(np.int32), fen=links.fen[order],
-        near_end=(ptr[:-1] + np.bincount(rows[links.near], minlength=k)).astype(np.int64),
-        link_s=links.link_s[order], link_m=links.link_m[order],
-        pptr=pptr.astype(np.int64), pred=rows[by_target].astype(np.int32), pfen=links.fen[by_target],
-        pnear_end=(pptr[:-1] + np.bincount(cols[links.near], minlength=k)).astype(np.int64),
-        **{f.name: getattr(lanes, f.name) for f in fields(Lanes)}, several=several, bev=bev,
-        home_pos=home_pos, depart_rank=_ranks(lanes.depart_s), home_rank=_ranks(lanes.home_s), depart_pos=depart_pos,
+        types=types, nodes=mine, ptr=ptr, near_end=near_end, succ=cols[order], fen=links.fen[order],
+        link_s=_taken(links.link_s, order), link_m=_taken(links.link_m, order),
+        pptr=pptr, pnear_end=pnear_end, pred=rows[by_target], pfen=links.fen[by_target],
+        **{f.name: getattr(lanes, f.name) for f in fields(Lanes)}, several=several, bev=bev, **_moments(lanes, stop_s),
     )  # fmt: skip
 
 
-def restrict(network: Network, open_: Mask) -> Network:
-    """Return the network of the nodes all of whose requests are open; nodes keep their numbers."""
-    kept: Mask = np.all(np.concatenate([open_, [True]])[network.nodes.covers], axis=1)
-    groups: list[Group] = []
-    lane_of: dict[int, tuple[int, int]] = {}
-    for group in network.groups:
-        mine = kept[group.nodes]
-        if not mine.any():
-            continue
-        place = np.cumsum(mine) - 1
-        rows = np.repeat(np.arange(len(group.nodes)), np.diff(group.ptr))
-        both = mine[rows] & mine[group.succ]
-        near = np.arange(len(rows)) < group.near_end[rows]
-        links = Links(
-            place[rows[both]],
-            place[group.succ[both]],
-            group.fen[both],
-            group.link_s[both],
-            group.link_m[both],
-            near[both],
-        )
-        lanes = Lanes(**{f.name: getattr(group, f.name)[mine] for f in fields(Lanes)})
-        lane_of.update({t: (len(groups), y) for y, t in enumerate(group.types.tolist())})
-        stop_s = network.problem.params.yard_stop_s
-        groups.append(_ordered(group.types, group.nodes[mine], links, lanes, group.several, group.bev, stop_s))
-    return Network(network.problem, network.nodes, tuple(groups), lane_of)
+def _spans(ends: Steps, near: Mask, count: int) -> tuple[Ints, Ints]:
+    """Return where the links of each position begin once sorted (and the last end), and where those that wait little end."""
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=count))]).astype(np.int64)
+    return ptr, ptr[:-1] + np.bincount(ends[near], minlength=count)
+
+
+def _moments(lanes: Lanes, stop_s: int) -> dict[str, Any]:
+    """Rank the moments of leaving and coming home, and find which leavings follow a coming home."""
+    departs, homes = np.sort(lanes.depart_s, axis=0), np.sort(lanes.home_s, axis=0)
+    home_pos, depart_pos = np.empty(lanes.serve.shape, dtype=np.int32), np.empty(lanes.serve.shape, dtype=np.int32)
+    for y in range(lanes.serve.shape[1]):
+        home_pos[:, y] = np.searchsorted(departs[:, y], lanes.home_s[:, y] + stop_s, side="left")
+        depart_pos[:, y] = np.searchsorted(homes[:, y], lanes.depart_s[:, y] - stop_s, side="right")
+    ranks = {"depart_rank": _ranks(lanes.depart_s), "home_rank": _ranks(lanes.home_s)}
+    return {"home_pos": home_pos, "depart_pos": depart_pos, **ranks}
+
+
+def _taken(values: Steps, which: Ints | Mask) -> Steps:
+    """Return values at some places; nothing stays nothing."""
+    taken: Steps = values[which] if len(values) else values
+    return taken
 
 
 def paced(base_s: npt.NDArray[np.int32], permille: Ints) -> Ints:
@@ -304,20 +308,25 @@ def _links(  # noqa: PLR0917
     """List the links worth driving: from, to, price, seconds, metres, and whether they wait little."""
     ready_s, free_s, after, first, last = at
     params, travel = problem.params, problem.instance.travel
-    parts, count = [], len(ready_s)
+    parts, count, timed = [], len(ready_s), kind.bev or bool(problem.crew)
+    begins = depart_s[:, 0] == NOT_FROM_HOME_S
     depart32, home32 = depart_s.astype(np.int32), home_s.astype(np.int32)
     for low in range(0, count, BLOCK):
         block = np.arange(low, min(low + BLOCK, count))
         link_s = paced(travel.time_s[np.ix_(last[block], first)], after[block][:, None])
         wait_s = ready_s[None, :] - free_s[block][:, None] - link_s
         i, j = np.nonzero((wait_s >= 0) & (np.arange(count)[None, :] > block[:, None]))
+        if begins.any():
+            i, j = i[~begins[j]], j[~begins[j]]
         rows, waits_s = block[i], wait_s[i, j]
         near, useful = np.empty(len(i), dtype=np.bool_), np.empty(len(i), dtype=np.bool_)
         mark_useful(
             rows, j, waits_s, params.max_wait_s, kind.bev, serve, depart32, home32, params.yard_stop_s, near, useful
         )
-        rows, j, near, waits_s = rows[useful], j[useful], near[useful], waits_s[useful]
         link_m = travel.distance_m[last[rows], first[j]]
         fen = drive_fen(kind.rate, link_m.astype(np.int64)) + (params.wait_hour_fen * waits_s + 1_800) // 3_600
-        parts.append((rows, j, fen.astype(np.float64), link_s[i[useful], j].astype(np.int32), link_m, near))
+        kept = np.flatnonzero(useful & (fen < DEAREST))
+        timed_s, timed_m = (link_s[i[kept], j[kept]], link_m[kept]) if timed else (kept[:0], link_m[:0])
+        columns = (rows[kept], j[kept], fen[kept], timed_s, timed_m)
+        parts.append((*(column.astype(np.int32) for column in columns), near[kept]))
     return Links(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -6,7 +6,7 @@ must be served.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,7 @@ class Problem:
             len(instance.requests),
             every_ride,
         )
+        self._told(vehicle_no, driver_no)
         alone = self.jobs[: self.size]
         self.earliest_s: Ints = np.array([j.earliest_s for j in alone], dtype=np.int64)
         self.latest_s: Ints = np.array([j.latest_s for j in alone], dtype=np.int64)
@@ -119,6 +120,36 @@ class Problem:
         self._vehicles(driver_no)
         self.driver_of = [-1 if v.driver_id is None else driver_no[v.driver_id] for v in instance.vehicles]
         self.longest_out_s = max((c.shift_max_s for c in self.crew), default=NEVER)
+
+    def _told(self, vehicle_no: Mapping[str, int], driver_no: Mapping[str, int]) -> None:
+        """Note who was told of which vehicle, driver and start, where a change has a price; leaving them pays it too."""
+        number = {r.id: k for k, r in enumerate(self.instance.requests)}
+        told = [a for a in self.instance.told if a.request_id in number] if self.params.change_fen else []
+        self.told_start = {number[a.request_id]: a.start_s for a in told}
+        self.told_vehicle = {number[a.request_id]: vehicle_no.get(a.vehicle_id, NOBODY) for a in told}
+        self.told_driver = {number[a.request_id]: driver_no.get(a.driver_id or "", NOBODY) for a in told}
+        if told:
+            self.jobs = tuple(
+                j if j.else_fen >= NEVER else replace(j, else_fen=j.else_fen + self.changed_fen(j, NOBODY))
+                for j in self.jobs
+            )
+
+    def changed_fen(self, job: Job, t: int) -> int:
+        """Return what people told of vehicles that are not of a type cost when it does a job."""
+        told = (self.told_vehicle[r] for r in job.members if r in self.told_vehicle)
+        return self.params.change_fen * sum(NOBODY in {t, v} or self.type_of[v] != t for v in told)
+
+    def told_of(self, jobs: Iterable[int], v: int) -> int:
+        """Return how many people on some jobs were told of a vehicle."""
+        return sum(self.told_vehicle.get(r) == v for r in self.covered(jobs)) if self.told_vehicle else 0
+
+    def shifted_fen(self, t: int, job: int, start_s: int) -> int:
+        """Return what a start other than the told one costs where the type is the told one."""
+        r = self.jobs[job].first
+        if job >= self.size or self.told_start.get(r, start_s) == start_s:
+            return 0
+        v = self.told_vehicle[r]
+        return self.params.change_fen if v != NOBODY and self.type_of[v] == t else 0
 
     def _crewman(self, driver: Driver) -> Crewman:
         rested_s = -NEVER if driver.off_since_s is None else driver.off_since_s + self.params.between_shifts_s
@@ -194,14 +225,14 @@ class Problem:
         self.yard_place: Ints = np.array(yards, dtype=np.int64)
         self.first_place: Ints = np.array(firsts, dtype=np.int64)[self.first_of]  # by job
         self.last_place: Ints = np.array(lasts, dtype=np.int64)[self.last_of]
-        self.link_s = np.ascontiguousarray(travel.time_s[np.ix_(lasts, firsts)])
-        self.link_m = np.ascontiguousarray(travel.distance_m[np.ix_(lasts, firsts)])
+        # Links are looked up in the whole matrix: a copy would be a large part of all memory.
+        self.first_at, self.last_at = self.first_place.tolist(), self.last_place.tolist()
         self.out_s = np.ascontiguousarray(travel.time_s[np.ix_(yards, firsts)])
         self.out_m = np.ascontiguousarray(travel.distance_m[np.ix_(yards, firsts)])
         self.back_s = np.ascontiguousarray(travel.time_s[np.ix_(lasts, yards)])
         self.back_m = np.ascontiguousarray(travel.distance_m[np.ix_(lasts, yards)])
         self.yards_s: list[list[int]] = travel.time_s[np.ix_(yards, yards)].tolist()
-        self.at_link_s, self.at_link_m = _view(self.link_s), _view(self.link_m)
+        self.at_link_s, self.at_link_m = _view(travel.time_s), _view(travel.distance_m)  # by place
         self.at_out_s, self.at_out_m = _view(self.out_s), _view(self.out_m)
         self.at_back_s, self.at_back_m = _view(self.back_s), _view(self.back_m)
 
@@ -221,6 +252,8 @@ class Problem:
                 numbers[key] = len(types)
                 types.append(self._type(len(types), k, v, crew))
             self.type_of.append(numbers[key])
+        if self.told_vehicle:
+            types = [self._changing(kind) for kind in types]
         self.types = tuple(types)
         self.members: list[list[int]] = [[] for _ in types]
         for k, t in enumerate(self.type_of):
@@ -239,6 +272,10 @@ class Problem:
             )
             for reserve in instance.reserves
         )
+
+    def _changing(self, kind: VehicleType) -> VehicleType:
+        prices = zip(kind.serve_fen, self.jobs, strict=True)
+        return replace(kind, serve_fen=tuple(fen + self.changed_fen(job, kind.id) for fen, job in prices))
 
     def _serve_fen(self, rate: int, job: Job, v: Vehicle) -> int:
         requests, params = self.instance.requests, self.params

@@ -1,11 +1,13 @@
 """The plan under construction: chains on vehicles, drivers on trips, reserves kept; changed all or nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from dispatch.chains import NO_CHAIN, Chain, Chains, Visit
+from dispatch.costs import plan_cost
 from dispatch.crew import Crew, duty_of
-from dispatch.model import Assignment
+from dispatch.model import Assignment, Plan
 from dispatch.problem import Problem
 
 
@@ -36,6 +38,26 @@ class Schedule:
         """Cost of the whole plan."""
         own = sum(chain.cost_fen for chain in self.chains)
         return own + sum(self.problem.jobs[r].else_fen for r, v in enumerate(self.vehicle_of) if v < 0)
+
+    def price_fen(self) -> int:
+        """Cost of the whole plan, with what lies outside of bands and every change of what people were told."""
+        instance = self.problem.instance
+        return self.plan({}).cost_fen if instance.bands or instance.told else self.cost_fen()
+
+    def plan(self, reasons: Mapping[str, str]) -> Plan:
+        """Read the plan off: what is cheaper rented is rented, the rest is unassigned with its reason."""
+        problem = self.problem
+        unserved = [r for r, v in enumerate(self.vehicle_of) if v < 0]
+        ids = [request.id for request in problem.instance.requests]
+        plan = Plan(
+            assignments=self.assignments(),
+            unassigned={
+                ids[r]: reasons.get(ids[r], "no_free_vehicle") for r in unserved if not problem.jobs[r].else_rented
+            },
+            rented=tuple(ids[r] for r in unserved if problem.jobs[r].else_rented),
+            cost_fen=0,
+        )
+        return replace(plan, cost_fen=plan_cost(problem.index, plan).total_fen)
 
     def unserved(self, job: int) -> bool:
         """Tell whether no request of a job is served."""
@@ -106,10 +128,10 @@ class Schedule:
             self.crew.add(d, duty_of(self.problem, v, trip))
 
     def _crew(self, chains: Mapping[int, Chain], *, exactly: bool) -> bool:
-        """Find drivers for the trips of changed vehicles; drivers who had a request before are asked first."""
+        """Find drivers for the trips of changed vehicles; drivers who had a request before or were told so are asked first."""
         if not self.problem.crew:
             return True
-        had: dict[int, int] = {}
+        had = {r: d for r, d in self.problem.told_driver.items() if d >= 0}
         for v in chains:
             for trip, d in zip(self.chains[v].trips, self.drivers[v], strict=True):
                 had.update((visit[0], d) for visit in trip.visits)

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from dispatch.bounds import InvalidModel
 from dispatch.check import Violation, check, check_locked
-from dispatch.costs import plan_cost
-from dispatch.greedy import Tails, greedy, insert, lock
+from dispatch.greedy import Tails, greedy, insert, keep, lock
 from dispatch.model import Assignment, Instance, Plan
 from dispatch.params import Params
 from dispatch.pool import offered
@@ -124,9 +123,9 @@ def solve(
     schedule = Schedule(Problem(instance, params, locked, rides, every_ride=every_ride), seed=seed)
     if not lock(schedule):
         raise LockedBroken([Violation("driver_overlap", a.request_id, a.vehicle_id, a.driver_id) for a in locked])
-    reasons = greedy(schedule, expired=watch.expired)
+    schedule, reasons = _first(schedule, watch)
     judged_s = watch.spent_s()
-    plan = _plan(schedule, reasons)
+    plan = schedule.plan(reasons)
     _judge(instance, plan, params, locked)
     # The judge works once more at the end: keep that time free.
     watch.kept_s = 1.5 * (watch.spent_s() - judged_s)
@@ -142,7 +141,8 @@ def solve(
         schedule, bound_fen, stopped = _improve(schedule, watch, stop, tell, seed=seed)
         if stop.rounds != 0:
             method = "column_generation+neighbourhoods"
-            plan = _plan(schedule, _leftovers(schedule, reasons, watch))
+            better = schedule.plan(_leftovers(schedule, reasons, watch))
+            plan = better if better.cost_fen <= plan.cost_fen else plan
     stopped = "cancelled" if stop.cancelled() else "optimal" if plan.cost_fen == bound_fen else stopped
     gap = None
     if bound_fen is not None:
@@ -150,6 +150,18 @@ def solve(
     plan = replace(plan, bound_fen=bound_fen, gap=gap, stopped=stopped, method=method, seed=seed)
     _judge(instance, plan, params, locked)
     return replace(plan, elapsed_s=round(watch.spent_s(), 3))
+
+
+def _first(schedule: Schedule, watch: "_Watch") -> tuple[Schedule, dict[str, str]]:
+    """Return a first schedule and why requests are left over: what people were told is kept where that is cheaper."""
+    problem = schedule.problem
+    kept = Schedule(problem, seed=schedule.seed) if problem.told_start else None
+    reasons = greedy(schedule, expired=watch.expired)
+    if kept is None or not lock(kept):
+        return schedule, reasons
+    keep(kept)
+    others = greedy(kept, expired=watch.expired)
+    return (kept, others) if kept.price_fen() < schedule.price_fen() else (schedule, reasons)
 
 
 def _improve(
@@ -175,7 +187,9 @@ def _improve(
     if stop.rounds == 0:
         quick_bound()
         return schedule, bound_fen, "rounds"
-    if not watch.expired():
+    # Exact choice and neighbourhoods do not know of bands.
+    bands = bool(schedule.problem.instance.bands)
+    if not watch.expired() and not bands:
         note("whole", solve_whole(schedule, watch, seed=seed))
     if not watch.expired() and schedule.cost_fen() != bound_fen:
         schedule, proven_fen = generate(schedule, watch, seed=seed)
@@ -186,6 +200,8 @@ def _improve(
     stopped = "optimal"
     if bound_fen is not None and bound_fen < cost_fen <= bound_fen + stop.gap * cost_fen:
         stopped = "gap"
+    elif bands:
+        stopped = "time_limit" if watch.expired() else "no_improvement"
     elif cost_fen != bound_fen:
         stopped = search(
             schedule, watch, seed=seed, rounds=stop.rounds, told=lambda n, fen: tell("search", n, fen, bound_fen)
@@ -209,22 +225,6 @@ class _Watch:
 
     def expired(self) -> bool:
         return self.left_s() <= 0 or self._stop.cancelled()
-
-
-def _plan(schedule: Schedule, reasons: Mapping[str, str]) -> Plan:
-    """Read the plan off a schedule; what is cheaper rented is rented, the rest is unassigned with its reason."""
-    problem = schedule.problem
-    unserved = [r for r, v in enumerate(schedule.vehicle_of) if v < 0]
-    ids = [request.id for request in problem.instance.requests]
-    plan = Plan(
-        assignments=schedule.assignments(),
-        unassigned={
-            ids[r]: reasons.get(ids[r], "no_free_vehicle") for r in unserved if not problem.jobs[r].else_rented
-        },
-        rented=tuple(ids[r] for r in unserved if problem.jobs[r].else_rented),
-        cost_fen=0,
-    )
-    return replace(plan, cost_fen=plan_cost(problem.index, plan).total_fen)
 
 
 def _leftovers(schedule: Schedule, reasons: Mapping[str, str], watch: "_Watch") -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Prices of single legs, waits, loaded trips and rentals: integer fen, each rounded half up on its own, so that costs add."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,10 @@ def km_rate(params: Params, vehicle: Vehicle) -> int:
     return params.km_fen[vehicle.vehicle_class] * params.energy_permille[vehicle.energy]
 
 
-def drive_fen(rate: int, distance_m: Amount) -> Amount:
-    """Price a distance (or an array of them) at a rate in fen per 1,000 km."""
-    return (rate * distance_m + 500_000) // 1_000_000
+def drive_fen(rate: Any, distance_m: Amount) -> Amount:
+    """Price a distance (or an array of them) at a rate (or one for each) in fen per 1,000 km."""
+    result: Amount = (rate * distance_m + 500_000) // 1_000_000
+    return result
 
 
 def upgrade_fen(params: Params, request: Request, vehicle: Vehicle, loaded_m: int) -> int:

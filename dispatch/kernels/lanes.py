@@ -27,13 +27,13 @@ class Graph(NamedTuple):
     ptr: Ints
     near_end: Ints
     succ: Steps
-    fen: Floats
+    fen: Steps
     link_s: Steps
     link_m: Steps
     pptr: Ints
     pnear_end: Ints
     pred: Steps
-    pfen: Floats
+    pfen: Steps
     start_s: Ints
     end_s: Ints
     loaded_m: Ints

@@ -212,3 +212,22 @@ def test_stopping_rule_names_its_bounds():
     for values in ({"time_limit_s": 0}, {"time_limit_s": 86_401}, {"rounds": -1}):
         with pytest.raises(InvalidModel, match=next(iter(values))):
             Until(**values)
+
+
+def test_people_keep_what_they_were_told_unless_a_change_is_worth_its_price():
+    problem = instance([request()], [vehicle(), vehicle("far-away", yard="depot")], [])
+    told = replace(served(problem, "morning", "far-away"), driver_id=None)
+    problem = replace(problem, told=(told,))
+    near = solve(problem, params=Params(change_fen=1))
+    assert [a.vehicle_id for a in near.assignments] == ["sedan-1"]
+    kept = solve(problem, params=Params(change_fen=1_000_000))
+    assert kept.assignments == (told,)
+    assert kept.cost_fen == kept.bound_fen
+
+
+def test_a_told_start_is_kept_where_another_would_do_as_well():
+    late_s = round(9.5 * HOUR_S)
+    problem = instance([request(latest_s=10 * HOUR_S)], drivers=[])
+    told = replace(served(problem, "morning", start_s=late_s), driver_id=None)
+    made = solve(replace(problem, told=(told,)), params=Params(change_fen=5_000))
+    assert [(a.vehicle_id, a.start_s) for a in made.assignments] == [("sedan-1", late_s)]
