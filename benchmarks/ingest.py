@@ -18,14 +18,13 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from sqlalchemy import create_engine
 
+from benchmarks.database import own_database
 from telematics import store, tables
 from telematics.model import Fix
 from telematics.protocols import jt808_body as body
@@ -36,10 +35,10 @@ START = datetime(2024, 5, 20, 1, 0, tzinfo=UTC)
 FLAG = b"\x7e"
 
 
-def fix(second: int) -> Fix:
+def fix(second: int, *, at: datetime = START) -> Fix:
     """Return a position as a car on the road would report it."""
     return Fix(
-        at=START + timedelta(seconds=second),
+        at=at + timedelta(seconds=second),
         lat=30.25 + second * 1e-5,
         lon=120.15 + second * 2e-5,
         speed_kmh=45.0 + second % 10,
@@ -91,6 +90,19 @@ async def load(port: int, phones: list[str], frames: dict[str, list[bytes]], win
     return sum(counts), delays_ms
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time a process of this machine has used, user and system (proc(5), stat fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def writer_pids(conn: psycopg.Connection) -> list[int]:
+    """Return the server processes that work for gateways on this database."""
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'fleet-gateway' AND datname = current_database()"
+    found = conn.execute(query)
+    return [pid for (pid,) in found]
+
+
 def copy_rate(conn: psycopg.Connection) -> float:
     """Rows a second of COPY into a bare table with the rows of gps_fix."""
     with conn.cursor().copy("COPY gps_fix_source TO STDOUT (FORMAT BINARY)") as out:
@@ -127,9 +139,15 @@ def measure(dsn: str, terminals: int, positions: int, window: int) -> dict:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as gateway:
         try:
             port = int(gateway.stdout.readline().split(":")[1].split()[0])
+            idle_s = cpu_s(gateway.pid)
+            terminals_s = time.process_time()
             began_s = time.perf_counter()
             acknowledged, delays_ms = asyncio.run(load(port, phones, frames, window))
             spent_s = time.perf_counter() - began_s
+            terminals_s = time.process_time() - terminals_s
+            gateway_s = cpu_s(gateway.pid) - idle_s
+            with psycopg.connect(dsn) as conn:
+                database_s = sum(map(cpu_s, writer_pids(conn)))
         finally:
             gateway.send_signal(signal.SIGTERM)
     with psycopg.connect(dsn) as conn:
@@ -146,6 +164,11 @@ def measure(dsn: str, terminals: int, positions: int, window: int) -> dict:
         "acknowledged_per_s": round(acknowledged / spent_s),
         "acknowledgement_ms_p50": round(percentile(delays_ms, 0.5), 1),
         "acknowledgement_ms_p99": round(percentile(delays_ms, 0.99), 1),
+        "cpu_us_per_position": {
+            "terminals": round(terminals_s / acknowledged * 1e6, 1),
+            "gateway": round(gateway_s / acknowledged * 1e6, 1),
+            "database": round(database_s / acknowledged * 1e6, 1),
+        },
         "copy_rows_per_s": round(bound),
         "ratio": round(acknowledged / spent_s / bound, 3),
         "fsync": durable,
@@ -161,15 +184,8 @@ def main() -> None:
         "--window", type=int, default=100, help="messages of a terminal in flight; 1 waits for each answer"
     )
     args = parser.parse_args()
-    cluster = os.environ["FLEET_TEST_DATABASE_URL"]
-    name = f"gps_bench_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}"')
-        try:
-            dsn = urlunsplit(urlsplit(cluster)._replace(path=f"/{name}"))
-            print(json.dumps(measure(dsn, args.terminals, args.positions, args.window)))
-        finally:
-            conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with own_database() as dsn:
+        print(json.dumps(measure(dsn, args.terminals, args.positions, args.window)))
 
 
 if __name__ == "__main__":

@@ -12,20 +12,18 @@ Makes a database of its own and drops it; ``ratio`` is COPY / import in rows a s
 import argparse
 import io
 import json
-import os
 import random
 import resource
 import time
-import uuid
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from alembic import command
 from alembic.config import Config
 
+from benchmarks.database import own_database
 from fleetapp import wiring
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor
@@ -156,14 +154,8 @@ def main() -> int:
     parser.add_argument("--cars", type=int, default=5000)
     parser.add_argument("--target-s", type=float, default=20.0)
     args = parser.parse_args()
-    cluster, name = os.environ["FLEET_TEST_DATABASE_URL"], f"fleet_ledger_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}"')
-    try:
-        result = measure(urlunsplit(urlsplit(cluster)._replace(path=f"/{name}")), args.cars)
-    finally:
-        with psycopg.connect(cluster, autocommit=True) as conn:
-            conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with own_database() as url:
+        result = measure(url, args.cars)
     print(json.dumps({**result, "target_s": args.target_s}, ensure_ascii=False))
     return 0 if result["seconds"] <= args.target_s else 1
 

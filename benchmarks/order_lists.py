@@ -12,19 +12,17 @@ counted at a tenth of the orders first.
 
 import argparse
 import json
-import os
 import statistics
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import event
 
+from benchmarks.database import own_database
 from fleetapp import wiring
 from fleetapp.factory import create_app
 from fleetapp.kit import clock
@@ -168,14 +166,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--target-ms", type=float, default=150.0)
     args = parser.parse_args()
-    cluster, name = os.environ["FLEET_TEST_DATABASE_URL"], f"fleet_lists_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}"')
-    try:
-        result = measure(urlunsplit(urlsplit(cluster)._replace(path=f"/{name}")), args.orders, args.rounds)
-    finally:
-        with psycopg.connect(cluster, autocommit=True) as conn:
-            conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    with own_database() as url:
+        result = measure(url, args.orders, args.rounds)
     print(json.dumps(result, ensure_ascii=False, indent=2))
     return int(result["slowest_p95_ms"] > args.target_ms or bool(result["statements_grow"]))
 

@@ -1,15 +1,15 @@
 """Which fixes may enter trips and mileage; the others are kept out with a reason, never altered or dropped silently."""
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from itertools import pairwise
 from math import isfinite
 
 import numpy as np
 
-from telematics.geo import distance_m, haversine_m
+from telematics.geo import distance_m
+from telematics.kernels.moves import steps_m
 from telematics.model import Fix, Rejected, Rejection
 from telematics.track import Bools, Track, columns
 
@@ -64,46 +64,33 @@ def clean_track(
 ) -> tuple[Track, list[Rejected]]:
     """Like ``clean``, on columns."""
     reasons: dict[int, Rejection] = {}
+    keep = np.ones(len(track), dtype=np.bool_)
     for reason, bad in _single_fix_faults(track, params, now):
-        for i in np.flatnonzero(bad):
-            reasons.setdefault(int(i), reason)
-    left = np.array([i for i in range(len(track)) if i not in reasons], dtype=np.int64)
-    keep = np.zeros(len(track), dtype=np.bool_)
-    keep[left] = True
+        for i in np.flatnonzero(bad & keep):
+            reasons[int(i)] = reason
+        keep &= ~bad
+    left = np.flatnonzero(keep)
     for position, reason in _inconsistent(track.kept(keep), params).items():
         reasons[int(left[position])] = reason
         keep[left[position]] = False
     return track.kept(keep), [Rejected(track.fixes[i], reasons[i]) for i in sorted(reasons)]
 
 
-def _single_fix_faults(track: Track, params: CleanParams, now: datetime | None) -> list[tuple[Rejection, Bools]]:
+def _single_fix_faults(track: Track, params: CleanParams, now: datetime | None) -> Iterator[tuple[Rejection, Bools]]:
     """What is wrong with a fix by itself; the first reason of the list counts."""
-    fixes = track.fixes
     lat, lon = track.lat, track.lon
-    latest_s = now.timestamp() + params.max_future_s if now is not None else np.inf
-    return [
-        (Rejection.NO_FIX, np.array([not fix.fixed for fix in fixes], dtype=np.bool_)),
-        # Written so that NaN is out of range too.
-        (Rejection.OUT_OF_RANGE, ~((np.abs(lat) <= 90) & (np.abs(lon) <= 180))),
-        # Terminals without a position send exact zeros; the real place is open sea.
-        (Rejection.ZERO_POSITION, (np.abs(lat) < 1e-4) & (np.abs(lon) < 1e-4)),
-        (Rejection.FUTURE, track.at_s > latest_s),
-        (Rejection.MOCK, np.array([fix.mock for fix in fixes], dtype=np.bool_)),
-        (Rejection.POOR_ACCURACY, np.array([_is_poor(fix, params) for fix in fixes], dtype=np.bool_)),
-        (Rejection.SPEED_IMPOSSIBLE, (track.speed_kmh > params.max_reported_kmh) | (track.speed_kmh < 0)),
-    ]
-
-
-def _is_poor(fix: Fix, params: CleanParams) -> bool:
-    if fix.accuracy_m is not None and fix.accuracy_m > params.max_accuracy_m:
-        return True
-    if not fix.items:
-        return False
-    hdop, satellites = fix.items.get("hdop"), fix.items.get("satellites")
+    yield Rejection.NO_FIX, ~track.fixed
+    # Written so that NaN is out of range too.
+    yield Rejection.OUT_OF_RANGE, ~((np.abs(lat) <= 90) & (np.abs(lon) <= 180))
+    # Terminals without a position send exact zeros; the real place is open sea.
+    yield Rejection.ZERO_POSITION, (np.abs(lat) < 1e-4) & (np.abs(lon) < 1e-4)
+    if now is not None:
+        yield Rejection.FUTURE, track.at_s > now.timestamp() + params.max_future_s
+    yield Rejection.MOCK, track.mock
     # Many terminals always send 0 satellites although they have a fix: no statement, not a poor one.
-    return (isinstance(hdop, int | float) and hdop > params.max_hdop) or (
-        isinstance(satellites, int | float) and 0 < satellites < params.min_satellites
-    )
+    few = (track.satellites > 0) & (track.satellites < params.min_satellites)
+    yield Rejection.POOR_ACCURACY, few | (track.accuracy_m > params.max_accuracy_m) | (track.hdop > params.max_hdop)
+    yield Rejection.SPEED_IMPOSSIBLE, (track.speed_kmh > params.max_reported_kmh) | (track.speed_kmh < 0)
 
 
 def _inconsistent(track: Track, params: CleanParams) -> dict[int, Rejection]:
@@ -191,11 +178,13 @@ def _without_loose_ends(track: Track, kept: list[int], params: CleanParams) -> l
 
 def _same_time(track: Track, kept: Sequence[int]) -> dict[int, Rejection]:
     """A second fix of the same second, close to the first: it adds no time and no place."""
-    return {after: Rejection.DUPLICATE for before, after in pairwise(kept) if track.at_s[before] == track.at_s[after]}
+    positions = np.asarray(kept, dtype=np.int64)
+    same = np.diff(track.at_s[positions]) == 0
+    return dict.fromkeys(positions[1:][same].tolist(), Rejection.DUPLICATE)
 
 
 def _steps_possible(track: Track, params: CleanParams) -> Bools:
-    chord_m = haversine_m(track.lat[:-1], track.lon[:-1], track.lat[1:], track.lon[1:])
+    chord_m = steps_m(track.lat, track.lon)
     reach_m = params.slack_m + np.diff(track.at_s) * params.max_implied_kmh / 3.6
     return np.asarray(chord_m <= reach_m, dtype=np.bool_)
 

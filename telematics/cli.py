@@ -1,4 +1,4 @@
-"""``python -m telematics serve|replay|decode|segment``: one module per command in ``telematics.commands``."""
+"""``python -m telematics COMMAND``: one module per command in ``telematics.commands``."""
 
 import argparse
 import importlib
@@ -6,10 +6,17 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
+    "command": "ask a terminal for something through the running gateway",
     "decode": "read hex frames, one a line, print one JSON object a line",
     "segment": "read a track file, print its trips, stops and rejected fixes as JSON",
     "replay": "send a track file to a gateway as a real terminal would",
     "serve": "run the GPS gateway",
+    "write": "take positions from the stream of the gateways into the database",
+    "upstream": "forward positions to a superior platform (JT/T 809)",
+    "simulate": "drive virtual terminals against a gateway, check what they wrote down",
+    "archive": "write closed days to Parquet files",
+    "restore": "bring an archived day back",
+    "warm": "compile the inner loops, once after installing",
 }
 
 

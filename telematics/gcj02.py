@@ -4,7 +4,7 @@ The offset is a published empirical series on the Krasovsky 1940 ellipsoid; it h
 rectangle around China both functions return the point unchanged, as the map providers do.
 """
 
-from math import cos, pi, sin, sqrt
+from math import atan2, cos, pi, sin, sqrt
 
 SEMI_MAJOR_M = 6_378_245.0
 ECCENTRICITY_2 = 0.006_693_421_622_965_943
@@ -14,6 +14,7 @@ LON_RANGE = (72.004, 137.8347)
 # 1e-8 degrees is about 1 mm; the map contracts by some 1e-4 a round, so a few rounds suffice.
 TOLERANCE_DEG = 1e-8
 MAX_ROUNDS = 30
+BD09_TURN = pi * 3000.0 / 180.0
 
 
 def wgs84_to_gcj02(lat: float, lon: float) -> tuple[float, float]:
@@ -36,6 +37,21 @@ def gcj02_to_wgs84(lat: float, lon: float) -> tuple[float, float]:
         if max(abs(error_lat), abs(error_lon)) < TOLERANCE_DEG:
             break
     return wgs_lat, wgs_lon
+
+
+def gcj02_to_bd09(lat: float, lon: float) -> tuple[float, float]:
+    """BD-09 (lat, lon) of a GCJ-02 point, degrees: Baidu's own turn of the offset datum, in polar form."""
+    radius = sqrt(lon * lon + lat * lat) + 0.00002 * sin(lat * BD09_TURN)
+    angle = atan2(lat, lon) + 0.000003 * cos(lon * BD09_TURN)
+    return radius * sin(angle) + 0.006, radius * cos(angle) + 0.0065
+
+
+def bd09_to_gcj02(lat: float, lon: float) -> tuple[float, float]:
+    """GCJ-02 (lat, lon) of a BD-09 point, degrees, to about 1 m: Baidu's published inverse is no exact one."""
+    y, x = lat - 0.006, lon - 0.0065
+    radius = sqrt(x * x + y * y) - 0.00002 * sin(y * BD09_TURN)
+    angle = atan2(y, x) - 0.000003 * cos(x * BD09_TURN)
+    return radius * sin(angle), radius * cos(angle)
 
 
 def _in_china(lat: float, lon: float) -> bool:

@@ -17,14 +17,20 @@ def digest(fix: Fix) -> int:
     of the store, so that a fix has the same digest before and after storage. Alarm and status words are left out: a
     terminal that repeats a position with a changed alarm bit has not been anywhere else.
     """
-    parts = (
-        _scaled(fix.lat, 1e6),
-        _scaled(fix.lon, 1e6),
-        _scaled(fix.speed_kmh, 10),
-        fix.direction_deg,
-        fix.odometer_m,
+    return content_digest(
+        _scaled(fix.lat, 1e6), _scaled(fix.lon, 1e6), _scaled(fix.speed_kmh, 10), fix.direction_deg, fix.odometer_m
     )
-    content = ",".join(map(str, parts)).encode()
+
+
+def content_digest(
+    lat_e6: int | str | None,
+    lon_e6: int | str | None,
+    speed_dkmh: int | str | None,
+    direction_deg: int | None,
+    odometer_m: int | None,
+) -> int:
+    """``digest`` of the values it covers, in the store's units; a number that is none stands as its text."""
+    content = f"{lat_e6},{lon_e6},{speed_dkmh},{direction_deg},{odometer_m}".encode()
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 

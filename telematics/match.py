@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 
-from telematics.geo import haversine_m
+from telematics.geo import distance_m
 from telematics.model import Match, MatchKind, OrderWindow, Place, Score, Trip
 
 
@@ -133,8 +133,8 @@ def window(order: OrderWindow, *, params: MatchParams = DEFAULT) -> tuple[dateti
 def _match_trip(
     index: int, trip: Trip, orders: Sequence[OrderWindow], driver_id: int | None, params: MatchParams
 ) -> list[Match]:
-    scored = [(order, score(trip, order, driver_id=driver_id, params=params)) for order in orders]
-    scored = [(order, points) for order, points in scored if points.time > 0]
+    within = [order for order in orders if _meets(trip, order, params)]
+    scored = [(order, score(trip, order, driver_id=driver_id, params=params)) for order in within]
     scored.sort(key=lambda pair: (-pair[1].total, pair[0].order_id))
     candidates = tuple((order.order_id, points) for order, points in scored)
     if not scored:
@@ -163,6 +163,12 @@ def _match_trip(
     return sorted(parts, key=lambda part: (part.start_at, part.end_at, part.order_id or 0))
 
 
+def _meets(trip: Trip, order: OrderWindow, params: MatchParams) -> bool:
+    """Whether any of the trip lies in the order's window."""
+    start_at, end_at = window(order, params=params)
+    return (start_at < trip.end_at and trip.start_at < end_at) or start_at <= trip.start_at == trip.end_at < end_at
+
+
 def _kind(points: Score, margin: float, params: MatchParams) -> MatchKind:
     if margin < params.clear_margin - ROUNDING:
         return MatchKind.AMBIGUOUS
@@ -186,7 +192,6 @@ def _nearness(trip: Trip, place: Place, params: MatchParams) -> float:
     points += [(stop.lat, stop.lon) for stop in trip.stops]
     if not points:
         return 0.0
-    lats, lons = zip(*points, strict=True)
-    nearest_m = float(haversine_m(lats, lons, place.lat, place.lon).min())
+    nearest_m = min(distance_m(lat, lon, place.lat, place.lon) for lat, lon in points)
     over = nearest_m / place.tolerance_m - 1.0
     return min(1.0, max(0.0, 1.0 - over / (params.fade - 1.0)))

@@ -6,9 +6,9 @@ from math import hypot, isfinite, sqrt
 
 import numpy as np
 
-from telematics.geo import METRES_PER_DEGREE, haversine_m
+from telematics.kernels.length import along
 from telematics.model import Distance, Fix
-from telematics.track import Bools, Floats, Indices, Track, columns
+from telematics.track import Floats, Track, columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +76,9 @@ def measure_track(track: Track, *, params: MileageParams = DEFAULT) -> Distance:
     The last two must be plausible: not shorter than the chords (less 10 %) and not 35 % longer, else the counter or
     the sensor is wrong and its figure is reported but not believed.
     """
-    along_m, nodes = _along_gps(track, params)
+    along_m, loss_m = _along_gps(track, params)
     gps_m = float(along_m[-1]) if len(along_m) else 0.0
-    gps_error_m = sqrt(_decimation_loss_m(nodes) ** 2 + 10.0**2 + (params.gps_share * gps_m) ** 2)
+    gps_error_m = sqrt(loss_m**2 + 10.0**2 + (params.gps_share * gps_m) ** 2)
     odometer_m, odometer_error_m = _odometer(track, along_m, params)
     speed_m, speed_error_m = _speed(track, params)
     error_m, best_source, best_m = gps_error_m, "gps", gps_m
@@ -99,67 +99,17 @@ def gps_distance_m(track: Track, *, params: MileageParams = DEFAULT) -> float:
     return float(along_m[-1]) if len(along_m) else 0.0
 
 
-def _along_gps(track: Track, params: MileageParams) -> tuple[Floats, list[tuple[Floats, Floats]]]:
-    """Distance driven up to each fix ``(n,)``, and the (lat, lon) that were counted, one pair of arrays per piece.
+def _along_gps(track: Track, params: MileageParams) -> tuple[Floats, float]:
+    """Distance driven up to each fix ``(n,)``, and the loss when every second counted fix is left out (mean of both ways).
 
+    Fixes denser than ``block_s`` are averaged: their chords are as short as the noise and their sum is mostly noise.
     A fix is counted when it is ``hold_m`` away from the last counted one, so a standing vehicle's jitter adds nothing
     and nothing is lost either: the next counted chord starts where the last one ended. Steps over a GAP are left out.
     """
-    if not len(track):
-        return np.zeros(0), []
-    at_s, lat, lon, still, block = _blocks(track, params)
-    cos_lat = np.cos(np.radians(lat)).tolist()
-    starts_piece = [True, *(np.diff(at_s) > params.gap_s).tolist()]
-    hold = np.where(still, params.hold_still_m, params.hold_m).tolist()
-    lats, lons = lat.tolist(), lon.tolist()
-    along: list[float] = []
-    pieces: list[list[int]] = []
-    total, anchor = 0.0, 0
-    for k in range(len(lats)):
-        if starts_piece[k]:
-            anchor = k
-            pieces.append([k])
-        else:
-            # Equirectangular with the mean of both cosines: a few 1e-6 off over one step, and fast.
-            dx = (lons[k] - lons[anchor]) * (cos_lat[k] + cos_lat[anchor]) / 2
-            step_m = METRES_PER_DEGREE * hypot(dx, lats[k] - lats[anchor])
-            if step_m >= hold[k]:
-                total += step_m
-                anchor = k
-                pieces[-1].append(k)
-        along.append(total)
-    return np.array(along)[block], [(lat[piece], lon[piece]) for piece in pieces]
-
-
-def _blocks(track: Track, params: MileageParams) -> tuple[Floats, Floats, Floats, Bools, Indices]:
-    """Columns (time, lat, lon, standing since the last one) averaged over ``block_s``, and each fix's block.
-
-    At one fix a second the chords are as short as the noise and their sum is mostly noise; sparser fixes stay as
-    they are.
-    """
-    slot = np.floor((track.at_s - track.at_s[0]) / params.block_s)
-    first = np.flatnonzero(np.diff(slot, prepend=-1.0) > 0)
-    count = np.diff(np.append(first, len(track)))
-    block: Indices = np.repeat(np.arange(len(first), dtype=np.int64), count)
-    still = track.speed_kmh < params.still_kmh
-    at_s, lat, lon, still_share = (
-        np.add.reduceat(column, first) / count for column in (track.at_s, track.lat, track.lon, still)
-    )
-    standing = still_share == 1.0
-    # Still at both ends of the step: a vehicle that has crept up and stopped has moved.
-    return at_s, lat, lon, standing & np.append(True, standing[:-1]), block
-
-
-def _decimation_loss_m(pieces: list[tuple[Floats, Floats]]) -> float:
-    """How much shorter the track gets when every second counted fix is left out (mean of both ways)."""
-    loss_m = 0.0
-    for lat, lon in pieces:
-        if len(lat) < 3:
-            continue
-        chord_m = haversine_m(lat[:-1], lon[:-1], lat[1:], lon[1:])
-        double_m = haversine_m(lat[:-2], lon[:-2], lat[2:], lon[2:])
-        loss_m += float((chord_m[:-1] + chord_m[1:] - double_m).sum()) / 2
-    return loss_m
+    return along(
+        track.at_s, track.lat, track.lon, track.speed_kmh, params.block_s, params.gap_s, params.still_kmh, params.hold_m,
+        params.hold_still_m,
+    )  # fmt: skip
 
 
 def _odometer(track: Track, along_m: Floats, params: MileageParams) -> tuple[float | None, float]:

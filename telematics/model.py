@@ -1,5 +1,6 @@
 """Values shared by the whole library. All frozen; times aware UTC; WGS-84 degrees; intervals half-open."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -104,11 +105,12 @@ class Trip:
     ``coverage`` is sum(min(step, 60 s)) / duration, 0..1. ``stops`` are the shorter stays inside the trip, ``gaps``
     the GAPs that touch its start or its end (they lie outside it). Where an order boundary cuts the movement, both
     trips keep the fix nearest to the boundary, so that their distances add up to that of the uncut movement.
+    ``fixes`` may make its fixes only when asked; ``track.columns`` gives their columns without making any.
     """
 
     start_at: datetime
     end_at: datetime
-    fixes: tuple[Fix, ...]
+    fixes: Sequence[Fix]
     distance: Distance
     coverage: float
     max_speed_kmh: float

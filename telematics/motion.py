@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from math import hypot, isfinite
+from itertools import groupby
+from math import isfinite
 
 import numpy as np
 
 from telematics.clean import CleanParams
-from telematics.geo import METRES_PER_DEGREE, haversine_m
+from telematics.geo import haversine_m
+from telematics.kernels import moves as kernels
 from telematics.mileage import MileageParams
 from telematics.model import Place
 from telematics.track import Bools, Floats, Track
@@ -80,8 +82,8 @@ class Motion:
     ``fix`` ``(n,)`` and ``step`` ``(n - 1,)`` say where it moves; ``creeping`` ``(n - 1,)`` are the steps beyond
     jitter for which the terminal's own speed, walking pace or more, accounts at least by half: two independent
     witnesses, so even a slow one is movement, and it interrupts a stay. ``step_m`` and ``step_s`` are the steps' chords and
-    times, ``pace_kmh`` ``(n,)`` the speed by displacement over the window after each fix. Where ``gap`` ``(n - 1,)``
-    is true nothing is known of the step, where ``silent_stop`` is true it was a long silence at one place.
+    times. Where ``gap`` ``(n - 1,)`` is true nothing is known of the step, where ``silent_stop`` is true it was a long
+    silence at one place.
     """
 
     fix: Bools
@@ -89,14 +91,13 @@ class Motion:
     creeping: Bools
     step_m: Floats
     step_s: Floats
-    pace_kmh: Floats
     gap: Bools
     silent_stop: Bools
 
 
 def motion(track: Track, params: SegmentParams) -> Motion:
     """Classify every fix and step of a cleaned track (at least one fix)."""
-    step_m = haversine_m(track.lat[:-1], track.lon[:-1], track.lat[1:], track.lon[1:])
+    step_m = kernels.steps_m(track.lat, track.lon)
     step_s = np.diff(track.at_s)
     silent = step_s > params.mileage.gap_s
     odometer_gain_m = np.nan_to_num(np.diff(track.odometer_m), nan=0.0)
@@ -106,37 +107,32 @@ def motion(track: Track, params: SegmentParams) -> Motion:
     gap = (silent & ~silent_stop) | teleport
 
     unseen = gap | silent_stop
-    after_m, after_s = _displacement(track, unseen, params, forward=True)
-    before_m, before_s = _displacement(track, unseen, params, forward=False)
     pace_ms = params.pace_m_per_min / 60.0
     # With the ignition off only a real change of place counts: the vehicle is being towed or ferried.
     least_m = np.where(track.acc == 0, params.min_trip_m, pace_ms * params.pace_window_s)
     # Both sides: the fix where a vehicle arrives has moved before but not after.
-    displaced = (np.minimum(after_m, before_m) >= least_m) & (after_m >= pace_ms * after_s)
-    displaced &= before_m >= pace_ms * before_s
-    fix = (track.speed_kmh >= params.moving_kmh) | displaced
+    fix = kernels.moving(
+        track.at_s, track.lat, track.lon, track.speed_kmh, least_m, unseen, params.pace_window_s, pace_ms, params.moving_kmh
+    )  # fmt: skip
     step = (fix[:-1] & fix[1:]) | ((fix[:-1] | fix[1:]) & (step_m > params.mileage.hold_m))
     step |= (step_m > params.min_trip_m) & (step_m >= pace_ms * step_s)
     own_m = step_s * (track.speed_kmh[:-1] + track.speed_kmh[1:]) / 7.2
     # A receiver's drift shows 1 or 2 km/h too; the pace of P2 is 3 km/h.
     own_pace = np.maximum(track.speed_kmh[:-1], track.speed_kmh[1:]) >= pace_ms * 3.6 - 0.01
     creeping = (step_m > params.mileage.hold_m) & (own_m >= step_m / 2) & own_pace & (track.acc[1:] != 0) & ~unseen
-    pace_kmh = np.divide(after_m * 3.6, after_s, out=np.zeros_like(after_m), where=after_s > 0)
-    return Motion(fix, (step & ~unseen) | creeping, creeping, step_m, step_s, pace_kmh, gap, silent_stop)
+    return Motion(fix, (step & ~unseen) | creeping, creeping, step_m, step_s, gap, silent_stop)
 
 
-def _displacement(track: Track, unseen: Bools, params: SegmentParams, *, forward: bool) -> tuple[Floats, Floats]:
-    """Distance and time ``(n,)`` from each fix to the one a window later or earlier, at most to the next unseen step."""
-    here = np.arange(len(track))
-    breaks = np.flatnonzero(unseen)
-    if forward:
-        there = np.searchsorted(track.at_s, track.at_s + params.pace_window_s, side="left")
-        there = np.minimum(there, np.append(breaks, len(track) - 1)[np.searchsorted(breaks, here, side="left")])
-    else:
-        there = np.searchsorted(track.at_s, track.at_s - params.pace_window_s, side="right") - 1
-        there = np.maximum(there, np.append(0, breaks + 1)[np.searchsorted(breaks + 1, here, side="right")])
-    distance_m = haversine_m(track.lat, track.lon, track.lat[there], track.lon[there])
-    return distance_m, np.abs(track.at_s[there] - track.at_s)
+def pace_kmh(track: Track, moved: Motion, params: SegmentParams) -> Floats:
+    """Speed ``(n,)`` by displacement over the window after each fix, at most to the next step nothing is known of."""
+    breaks = np.flatnonzero(moved.gap | moved.silent_stop)
+    there = np.searchsorted(track.at_s, track.at_s + params.pace_window_s, side="left")
+    next_break = np.append(breaks, len(track) - 1)[np.searchsorted(breaks, np.arange(len(track)), side="left")]
+    there = np.minimum(there, next_break)
+    after_m = haversine_m(track.lat, track.lon, track.lat[there], track.lon[there])
+    after_s = track.at_s[there] - track.at_s
+    pace: Floats = np.divide(after_m * 3.6, after_s, out=np.zeros_like(after_m), where=after_s > 0)
+    return pace
 
 
 def stays(track: Track, moved: Motion, params: SegmentParams) -> list[Span]:
@@ -147,29 +143,14 @@ def stays(track: Track, moved: Motion, params: SegmentParams) -> list[Span]:
     stay: shorter than ``min_trip_m`` and ``min_trip_s``, or with the vehicle's own speed at standstill throughout.
     Creeping interrupts it. Long silences at one place are stays by themselves and join those they touch.
     """
-    scan = _Scan(track, moved, params)
-    found: list[Span] = []
-    i, n = 0, len(track)
-    while i < n:
-        if scan.moving[i]:
-            i += 1
-            continue
-        last = scan.last_inside(i)
-        if scan.at_s[last] - scan.at_s[i] >= params.stay_s:
-            first = scan.extended_back(i, last, found[-1][1] + 1 if found else 0)
-            while scan.moving[last]:
-                last -= 1
-            if scan.at_s[last] - scan.at_s[first] >= params.stay_s:
-                found.append((first, last))
-                i = last + 1
-                continue
-        # Dense tracks need not be tried at every fix: the start is found again backwards.
-        retry_at_s = scan.at_s[i] + 15.0
-        while i < n and scan.at_s[i] < retry_at_s:
-            i += 1
-    found = [piece for span in found for piece in _split(span, moved.creeping, track.at_s, params.stay_s)]
+    found = kernels.stays(
+        track.at_s, track.lat, track.lon, moved.fix, np.append(moved.gap, True), track.speed_kmh < params.moving_kmh,
+        params.stay_radius_m, params.stay_s, params.min_trip_m, params.min_trip_s, params.drift_m, params.drift_s,
+    )  # fmt: skip
+    spans = [(int(first), int(last)) for first, last in found]
+    pieces = [piece for span in spans for piece in _split(span, moved.creeping, track.at_s, params.stay_s)]
     silent = [(int(k), int(k) + 1) for k in np.flatnonzero(moved.silent_stop)]
-    return joined([*found, *silent])
+    return joined([*pieces, *silent])
 
 
 def _split(span: Span, creeping: Bools, at_s: Floats, stay_s: float) -> list[Span]:
@@ -179,74 +160,12 @@ def _split(span: Span, creeping: Bools, at_s: Floats, stay_s: float) -> list[Spa
     return [(i, j) for i, j in pieces if at_s[j] - at_s[i] >= stay_s]
 
 
-class _Scan:
-    """The track as plain lists: scalar access is what the stay search does, and lists are quicker at it."""
-
-    def __init__(self, track: Track, moved: Motion, params: SegmentParams) -> None:
-        self.params = params
-        self.at_s: list[float] = track.at_s.tolist()
-        self.lat: list[float] = track.lat.tolist()
-        self.lon: list[float] = track.lon.tolist()
-        self.cos_lat: list[float] = np.cos(np.radians(track.lat)).tolist()
-        self.moving: list[bool] = moved.fix.tolist()
-        self.gap: list[bool] = [*moved.gap.tolist(), True]
-        self.own_standstill: list[bool] = (track.speed_kmh < params.moving_kmh).tolist()
-
-    def distance_m(self, k: int, lat: float, lon: float) -> float:
-        return METRES_PER_DEGREE * hypot(self.lat[k] - lat, (self.lon[k] - lon) * self.cos_lat[k])
-
-    def last_inside(self, i: int) -> int:
-        """Last fix of the stay that opens at fix ``i``."""
-        lat, lon, count = self.lat[i], self.lon[i], 1
-        last = i
-        while not self.gap[last]:
-            k = last + 1
-            if self.distance_m(k, lat, lon) > self.params.stay_radius_m:
-                back = self.back_inside(k, lat, lon)
-                if back is None:
-                    break
-                k = back
-            if not self.moving[k]:
-                count += 1
-                lat += (self.lat[k] - lat) / count
-                lon += (self.lon[k] - lon) / count
-            last = k
-        return last
-
-    def back_inside(self, out: int, lat: float, lon: float) -> int | None:
-        """First fix back inside after an excursion that begins at fix ``out``, ``None`` if it is a real move."""
-        params = self.params
-        standstill = True
-        k = out
-        while True:
-            away_m = self.distance_m(k, lat, lon)
-            if away_m <= params.stay_radius_m:
-                return k
-            lasted_s = self.at_s[k] - self.at_s[out]
-            standstill = standstill and self.own_standstill[k]
-            short = away_m < params.min_trip_m and lasted_s < params.min_trip_s
-            drift = standstill and away_m <= params.drift_m and lasted_s <= params.drift_s
-            if self.gap[k] or not (short or drift):
-                return None
-            k += 1
-
-    def extended_back(self, i: int, last: int, floor: int) -> int:
-        """First standing fix of the stay, looking back from where the search happened to meet it."""
-        lat, lon = float(np.median(self.lat[i : last + 1])), float(np.median(self.lon[i : last + 1]))
-        while (
-            i > floor
-            and not self.gap[i - 1]
-            and not self.moving[i - 1]
-            and self.distance_m(i - 1, lat, lon) <= self.params.stay_radius_m
-        ):
-            i -= 1
-        return i
-
-
 def place_stays(track: Track, moved: Motion, at_place: PlaceTest, params: SegmentParams) -> list[Span]:
-    """Returns to a designated place: from the first fix inside to the last before leaving, with hysteresis.
+    """Returns to a designated place: from the first to the last time the vehicle rests inside, with hysteresis.
 
-    A visit counts with ``place_points`` fixes of which one stands, so that driving past is no return.
+    A visit counts with ``place_points`` fixes of which one stands, so that driving past is no return. It rests where
+    it stands for ``stay_s``, or as long as it ever does on a shorter visit: the way through the place, its gate and
+    its traffic lights belong to the trip, for a street along the fence is inside the buffer too.
     """
     outside_m = at_place(track.lat, track.lon).tolist()
     moving, gap = moved.fix.tolist(), moved.gap.tolist()
@@ -260,7 +179,19 @@ def place_stays(track: Track, moved: Motion, at_place: PlaceTest, params: Segmen
             first = k
     if first is not None:
         visits.append((first, len(outside_m) - 1))
-    return [(i, j) for i, j in visits if j - i + 1 >= params.place_points and not all(moving[i : j + 1])]
+    spans = []
+    for i, j in visits:
+        if j - i + 1 >= params.place_points:
+            spans += _rest(moving, track.at_s, i, j, params.stay_s)
+    return spans
+
+
+def _rest(moving: Sequence[bool], at_s: Floats, first: int, last: int, stay_s: float) -> list[Span]:
+    """From where a visit first rests to where it last does; nothing if no fix of it stands."""
+    runs = [list(run) for moves, run in groupby(range(first, last + 1), key=moving.__getitem__) if not moves]
+    enough_s = min(stay_s, max((float(at_s[run[-1]] - at_s[run[0]]) for run in runs), default=0.0))
+    resting = [run for run in runs if at_s[run[-1]] - at_s[run[0]] >= enough_s]
+    return [(resting[0][0], resting[-1][-1])] if resting else []
 
 
 def joined(spans: Sequence[Span]) -> list[Span]:

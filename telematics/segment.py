@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+from math import isnan
 
 import numpy as np
 
 from telematics.clean import clean_track
 from telematics.geo import distance_m, haversine_m
 from telematics.ingest import order_and_dedupe
+from telematics.kernels.moves import centre
 from telematics.mileage import gps_distance_m, measure_track
 from telematics.model import Fix, Gap, Segmentation, Stop, Trip
 from telematics.motion import (
@@ -20,10 +22,11 @@ from telematics.motion import (
     Span,
     joined,
     motion,
+    pace_kmh,
     place_stays,
     stays,
 )
-from telematics.track import Track, columns
+from telematics.track import Floats, Track, columns
 
 DEFAULT = SegmentParams()
 
@@ -61,9 +64,29 @@ def segment(
     ValueError
         If a time carries no zone.
     """
+    return segment_track(columns(order_and_dedupe(fixes)), params=params, boundaries=boundaries, places=places, now=now)
+
+
+def segment_track(
+    given: Track,
+    *,
+    params: SegmentParams = DEFAULT,
+    boundaries: Sequence[datetime] = (),
+    places: PlaceTest | None = None,
+    now: datetime | None = None,
+) -> Segmentation:
+    """Like ``segment``, on columns that are in canonical order (``order_and_dedupe``, as the store reads them).
+
+    Raises
+    ------
+    ValueError
+        If a boundary carries no zone or a fix is earlier than the one before it.
+    """
     if any(boundary.tzinfo is None for boundary in boundaries):
         raise ValueError("Order boundary without a time zone: give aware UTC times.")
-    track, rejected = clean_track(columns(order_and_dedupe(fixes)), params=params.clean, now=now)
+    if bool((np.diff(given.at_s) < 0).any()):
+        raise ValueError("The fixes are not in order of time.")
+    track, rejected = clean_track(given, params=params.clean, now=now)
     if not len(track):
         return Segmentation((), (), (), tuple(rejected))
     moved = motion(track, params)
@@ -155,19 +178,22 @@ class _Cutter:
         step_s = self.moved.step_s[first:last]
         reported = track.speed_kmh[np.isfinite(track.speed_kmh)]
         return Trip(
-            start_at=_at(track.fixes[0], piece.cut_before_s),
-            end_at=_at(track.fixes[-1], piece.cut_after_s),
+            start_at=_at(track, 0, piece.cut_before_s),
+            end_at=_at(track, -1, piece.cut_after_s),
             fixes=track.fixes,
             distance=measure_track(track, params=params.mileage),
             coverage=float(np.minimum(step_s, params.coverage_step_s).sum() / step_s.sum()),
-            max_speed_kmh=float((reported if len(reported) else self.moved.pace_kmh[first:last]).max()),
+            max_speed_kmh=float((reported if len(reported) else self._pace_kmh(first, last)).max()),
             stops=tuple(_stop(self.track, span) for span in self.standing if first <= span[0] and span[1] <= last),
             gaps=tuple(self.gaps[step] for step in (first - 1, last) if step in self.gaps),
         )
 
+    def _pace_kmh(self, first: int, last: int) -> Floats:
+        return pace_kmh(self.track, self.moved, self.params)[first:last]
 
-def _at(fix: Fix, cut_s: float | None) -> datetime:
-    return fix.at.astimezone(UTC) if cut_s is None else datetime.fromtimestamp(cut_s, UTC)
+
+def _at(track: Track, i: int, cut_s: float | None) -> datetime:
+    return track.at(i) if cut_s is None else datetime.fromtimestamp(cut_s, UTC)
 
 
 def _duration_s(track: Track, span: Span) -> float:
@@ -195,20 +221,15 @@ def _stops(track: Track, standing: Sequence[Span], away: Sequence[Span], params:
 
 def _stop(track: Track, span: Span) -> Stop:
     stay = track.part(*span)
-    lat, lon = float(np.median(stay.lat)), float(np.median(stay.lon))
-    return Stop(_at(stay.fixes[0], None), _at(stay.fixes[-1], None), lat, lon, len(stay))
+    return Stop(stay.at(0), stay.at(-1), *centre(stay.lat, stay.lon), len(stay))
 
 
 def _gaps(track: Track, moved: Motion, params: SegmentParams) -> dict[int, Gap]:
     """GAPs by the step they take the place of."""
     gaps: dict[int, Gap] = {}
     for step in map(int, np.flatnonzero(moved.gap)):
-        before, after = track.fixes[step], track.fixes[step + 1]
         # The terminal's own speed decides; without it, the way the last fix was reached.
-        moving_before = (
-            before.speed_kmh >= params.moving_kmh
-            if before.speed_kmh is not None
-            else step > 0 and bool(moved.step[step - 1])
-        )
-        gaps[step] = Gap(_at(before, None), _at(after, None), float(moved.step_m[step]), moving_before)
+        speed_kmh = float(track.speed_kmh[step])
+        moving_before = step > 0 and bool(moved.step[step - 1]) if isnan(speed_kmh) else speed_kmh >= params.moving_kmh
+        gaps[step] = Gap(track.at(step), track.at(step + 1), float(moved.step_m[step]), moving_before)
     return gaps

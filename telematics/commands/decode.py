@@ -24,7 +24,8 @@ from typing import Any, BinaryIO
 
 from telematics.model import Fix
 from telematics.protocols.jt808 import FLAG, BadPiece, FrameSplitter, Message, Reassembly
-from telematics.protocols.jt808_body import Batch, BodyError, Location, Plain, parse_body
+from telematics.protocols.jt808_body import Batch, Location, Plain, parse_body
+from telematics.protocols.jt808_fields import BodyError
 
 NOISE = re.compile(r"0x|[\s,\ufeff]", re.IGNORECASE)
 KINDS = {
@@ -32,12 +33,18 @@ KINDS = {
     0x0002: "heartbeat",
     0x0003: "logout",
     0x0004: "time query",
+    0x0005: "resend request",
     0x0100: "register",
     0x0102: "authenticate",
+    0x0104: "parameters",
+    0x0107: "attributes",
     0x0200: "location",
     0x0201: "location answer",
     0x0500: "vehicle control answer",
+    0x0702: "driver card",
     0x0704: "batch",
+    0x0900: "pass-through",
+    0x0901: "compressed",
     0x8001: "platform answer",
     0x8004: "server time",
     0x8100: "register answer",

@@ -7,13 +7,15 @@ cut at every --boundary, which stands for the edge of an order's window.
 import argparse
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from telematics.files import BadRow, TrackFileError, load_track
-from telematics.model import Gap, Rejected, Segmentation, Stop, Trip
+from telematics.gcj02 import gcj02_to_wgs84
+from telematics.model import Fix, Gap, Rejected, Segmentation, Stop, Trip
 from telematics.segment import segment
 
 
@@ -24,6 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--zone", help="zone of times that name none, for instance Asia/Shanghai (default: reject them)"
     )
     parser.add_argument(
+        "--speed-unit", choices=("kmh", "knots", "ms"), default="kmh", help="of a column that is only called speed"
+    )
+    parser.add_argument(
+        "--datum",
+        choices=("wgs84", "gcj02"),
+        default="wgs84",
+        help="gcj02: positions from a Chinese map, converted first",
+    )
+    parser.add_argument("--terminal", metavar="ID", help="take this one's positions of a file of several terminals")
+    parser.add_argument(
         "--boundary", action="append", default=[], metavar="TIME", help="cut trips at this ISO 8601 time; repeatable"
     )
 
@@ -33,30 +45,45 @@ def run(args: argparse.Namespace) -> int:
     try:
         zone = _zone(args.zone) if args.zone else None
         boundaries = [_boundary(text, zone) for text in args.boundary]
-        track = load_track(args.file, zone=zone)
-    except (TrackFileError, argparse.ArgumentTypeError) as error:
+        track = load_track(args.file, zone=zone, speed_unit=args.speed_unit, terminal=args.terminal)
+    except TrackFileError as error:
+        print(f"{error.zh} / {error}", file=sys.stderr)
+        return 2
+    except argparse.ArgumentTypeError as error:
         print(error, file=sys.stderr)
         return 2
-    result = segment(track.fixes, boundaries=boundaries, now=datetime.now(UTC))
+    fixes = map(_from_gcj02, track.fixes) if args.datum == "gcj02" else track.fixes
+    result = segment(fixes, boundaries=boundaries, now=datetime.now(UTC))
     json.dump(_report(result, track.bad_rows), sys.stdout, ensure_ascii=False, indent=1)
     print()
     return 0
+
+
+def _from_gcj02(fix: Fix) -> Fix:
+    lat, lon = gcj02_to_wgs84(fix.lat, fix.lon)
+    return replace(fix, lat=lat, lon=lon)
 
 
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise argparse.ArgumentTypeError(f"Unknown time zone {name!r}: use a name like Asia/Shanghai.") from None
+        raise argparse.ArgumentTypeError(
+            f"未知时区 {name!r}，例如 Asia/Shanghai / Unknown time zone {name!r}: use a name like Asia/Shanghai."
+        ) from None
 
 
 def _boundary(text: str, zone: ZoneInfo | None) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"Boundary {text!r} is not an ISO 8601 time.") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} 不是 ISO 8601 时间 / Boundary {text!r} is not an ISO 8601 time."
+        ) from None
     if at.tzinfo is None and zone is None:
-        raise argparse.ArgumentTypeError(f"Boundary {text!r} has no zone: add one, or give --zone.")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} 没有时区，请写明或用 --zone / Boundary {text!r} has no zone: add one, or give --zone."
+        )
     return at if at.tzinfo is not None else at.replace(tzinfo=zone)
 
 

@@ -1,1 +1,1 @@
-"""The gateway process: JT/T 808 over TCP and phone positions over HTTP."""
+"""The gateway process: JT/T 808 over TCP and UDP, phone positions over HTTP, commands to terminals."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
 from telematics.gateway.limits import Limits
+from telematics.gateway.proxy import Network, is_trusted
 
 
 class HttpError(Exception):
@@ -62,9 +63,17 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 async def serve_connection(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, handle: Handler, limits: Limits
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    handle: Handler,
+    limits: Limits,
+    proxies: Sequence[Network] = (),
 ) -> None:
-    """Answer the requests of one connection in turn until it ends, is silent, or sends what is not HTTP."""
+    """Answer the requests of one connection in turn until it ends, is silent, or sends what is not HTTP.
+
+    One of the ``proxies`` is believed the last address of its X-Forwarded-For.
+    """
     name = writer.get_extra_info("peername")
     peer = f"{name[0]}:{name[1]}" if name else ""
     try:
@@ -77,6 +86,9 @@ async def serve_connection(
                 break
             if request is None:
                 break
+            forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+            if forwarded and name and is_trusted(name[0], proxies):
+                request = replace(request, peer=forwarded)
             try:
                 response = await handle(request)
             except HttpError as error:

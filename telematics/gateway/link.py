@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncConnection, DataError, Error, IntegrityError, sql
+from psycopg.abc import Query
 from psycopg.conninfo import conninfo_to_dict
 
 # An acknowledgement is the terminal's licence to delete its copy, so a commit must be on disk whatever the cluster's
@@ -33,7 +34,9 @@ def driver_address(url: str) -> str:
 class Link:
     """A connection used by one transaction at a time, working as ``role`` where that role exists."""
 
-    def __init__(self, url: str, *, role: str) -> None:
+    def __init__(self, url: str, *, role: str, stage: Query | None = None) -> None:
+        """Connect when first needed; ``stage`` makes a temporary table on every new connection."""
+        self._stage = stage
         self._address = driver_address(url)
         self._role = role
         self._connection: AsyncConnection[Any] | None = None
@@ -66,6 +69,19 @@ class Link:
                 await self.close()  # it may be in the middle of a COPY
                 raise
 
+    async def notices(self, channel: str) -> AsyncIterator[str]:
+        """What is told on a channel, for ever. Nobody else can use the link meanwhile. Raises StoreUnavailable."""
+        async with self._turn:
+            try:
+                connection = await self._connected()
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                async for notice in connection.notifies():
+                    yield notice.payload
+            except (Error, OSError) as error:
+                raise StoreUnavailable(first_line(error)) from error
+            finally:
+                await self.close()
+
     async def check(self) -> None:
         """Raise StoreUnavailable unless the database answers and has the store's tables."""
         async with self.transaction() as connection:
@@ -96,6 +112,8 @@ class Link:
                 known = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (self._role,))
                 if await known.fetchone():
                     await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self._role)))
+                if self._stage is not None:
+                    await connection.execute(self._stage)
             except BaseException:
                 await connection.close()
                 raise

@@ -8,6 +8,7 @@ import asyncio
 import hmac
 import json
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,7 @@ from telematics import store
 from telematics.gateway.directory import Known
 from telematics.gateway.http import HttpError, Request, Response, serve_connection
 from telematics.gateway.link import StoreUnavailable
+from telematics.gateway.proxy import Network
 from telematics.gateway.server import Gateway
 from telematics.gateway.session import Services
 from telematics.gateway.writer import Incoming
@@ -28,8 +30,9 @@ LATER = {"Retry-After": "5"}
 class PhoneEndpoint:
     """The HTTP server beside the gateway."""
 
-    def __init__(self, services: Services, gateway: Gateway) -> None:
+    def __init__(self, services: Services, gateway: Gateway, *, proxies: Sequence[Network] = ()) -> None:
         self._services = services
+        self._proxies = proxies
         self._gateway = gateway
         self._server: asyncio.Server | None = None
         self._busy: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -61,7 +64,8 @@ class PhoneEndpoint:
         assert task is not None
         self._busy[task] = writer
         try:
-            await serve_connection(reader, writer, handle=self._handle, limits=self._services.limits)
+            limits = self._services.limits
+            await serve_connection(reader, writer, handle=self._handle, limits=limits, proxies=self._proxies)
         finally:
             del self._busy[task]
 
@@ -126,9 +130,15 @@ class PhoneEndpoint:
         token = report.token or _header_token(request)
         if not token:
             raise HttpError(HTTPStatus.UNAUTHORIZED, "a token is needed: parameter token or header Authorization")
+        guesses, now = self._services.guesses, self._services.clock()
+        if guesses.too_many(request.peer, report.device_id, now):
+            raise HttpError(
+                HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens from this address, try again in a minute"
+            )
         phone = await self._services.directory.find(report.device_id, "phone")
         expected = (phone.token_sha256 if phone else None) or ""
         if phone is None or not hmac.compare_digest(store.token_hash(token), expected):
+            guesses.note(request.peer, report.device_id, now)
             raise HttpError(HTTPStatus.FORBIDDEN, "unknown device or wrong token: ask the fleet manager for a new one")
         return phone
 

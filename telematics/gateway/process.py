@@ -1,19 +1,27 @@
-"""The whole gateway put together: links, writer, both servers, watch."""
+"""The whole gateway put together: links, writer, both servers, watch, commands."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from telematics.bulk import SEEN_STAGE
+from telematics.gateway.commands import Commander
 from telematics.gateway.directory import Directory
-from telematics.gateway.limits import Allowance, Limits
+from telematics.gateway.holding import Holding, Listener
+from telematics.gateway.limits import Allowance, Guesses, Limits
 from telematics.gateway.link import Link
 from telematics.gateway.phone import PhoneEndpoint
+from telematics.gateway.proxy import Network
 from telematics.gateway.server import Gateway
 from telematics.gateway.session import Services
+from telematics.gateway.sinks import Database
+from telematics.gateway.stream import Stream, StreamPlace
 from telematics.gateway.writer import GroupWriter
 
 log = logging.getLogger("telematics.gateway")
@@ -62,25 +70,42 @@ async def running(
     host: str = "127.0.0.1",
     port: int = 0,
     http_port: int = 0,
+    udp: bool = False,
     limits: Limits | None = None,
     flush_s: float = FLUSH_S,
+    stream: StreamPlace | None = None,
+    proxies: Sequence[Network] = (),
 ) -> AsyncIterator[Running]:
     """Run a gateway on the database at ``url``; port 0 takes any free one. Raises PortTaken.
+
+    With ``udp`` terminals may also send datagrams to the same port number. With a ``stream`` positions go there instead
+    of into the database, and terminals may log in while the database is away. ``proxies`` are the networks of trusted
+    load balancers.
 
     At the end nothing more is accepted, and what was accepted gets ``flush_s`` seconds to be stored and answered.
     What is not stored by then was not acknowledged either: the terminals send it again.
     """
     limits = limits or Limits()
-    asking, writing = Link(url, role=role), Link(url, role=role)
-    writer = GroupWriter(writing, clock=clock, queue_rows=limits.queue_rows)
+    asking, commanding, listening, reading = (Link(url, role=role) for _ in range(4))
+    writing = Link(url, role=role, stage=SEEN_STAGE)
+    links = (asking, commanding, listening, reading, writing)
+    flowing = Stream(stream) if stream else None
+    writer = GroupWriter(flowing or Database(writing), clock=clock, queue_rows=limits.queue_rows)
     overall = Allowance(limits.quarantine_per_minute_overall)
-    services = Services(Directory(asking), writer, clock, limits, overall)
-    gateway = Gateway(services)
-    phones = PhoneEndpoint(services, gateway)
-    tasks = (asyncio.create_task(writer.run()), asyncio.create_task(gateway.watch()))
+    directory = Directory(asking, reading, keep_s=limits.directory_s if stream else 0.0)
+    services = Services(directory, writer, clock, limits, overall, Guesses(limits))
+    name = secrets.token_hex(8)  # of this run: what the run before held is not held by this one
+    gateway = Gateway(services, Holding(asking, gateway=name), proxies=proxies)
+    phones = PhoneEndpoint(services, gateway, proxies=proxies)
+    commander = Commander(commanding, gateway.terminals, gateway=name, clock=clock, limits=limits)
+    listener = Listener(listening, gateway.terminals)
+    work = [writer.run(), gateway.watch(), commander.run(), listener.run()]
+    if directory.keeps:
+        work.append(directory.keep(every_s=limits.reread_s))
+    tasks = tuple(map(asyncio.create_task, work))
     try:
         yield Running(
-            await _listen(gateway.start, host, port),
+            await _listen(partial(gateway.start, udp=udp), host, port),
             await _listen(phones.start, host, http_port),
             gateway,
             services,
@@ -94,8 +119,12 @@ async def running(
         except TimeoutError:
             log.warning("%d rows could not be stored; they were not acknowledged and will be sent again", writer.depth)
         await _cancel(*tasks, *gateway.connections(), *phones.connections())
-        await asking.close()
-        await writing.close()
+        await commander.stop()
+        await gateway.ended()
+        for link in links:
+            await link.close()
+        if flowing:
+            await flowing.close()
 
 
 async def _listen(start: Callable[[str, int], Coroutine[Any, Any, tuple[str, int]]], host: str, port: int) -> Address:

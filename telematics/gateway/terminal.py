@@ -155,6 +155,7 @@ class Terminal:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(NoAnswer("the gateway closed the connection"))
+                answer.exception()  # seen: whoever sends just now fails by himself and never looks at it
 
     def _take(self, message: Message) -> None:
         content = body.parse_body(message)

@@ -5,13 +5,33 @@ Source: JT/T 808-2011, -2013 and -2019, chapter 8 (bodies) and table 23 ff. (loc
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from struct import Struct
 from typing import Literal
 
 from telematics.model import Fix
-from telematics.protocols.jt808 import Message, ProtocolError, Version
+from telematics.protocols.jt808 import Message, Version
+from telematics.protocols.jt808_fields import (
+    DEVICE_CLOCK_AHEAD,
+    BodyError,
+    bcd_of,
+    bcd_time,
+    device_time,
+    gbk,
+    need,
+    padded,
+    text_of,
+)
 from telematics.protocols.jt808_items import decode_items, encode_items
+from telematics.protocols.jt808_report import (
+    REPORTS,
+    Attributes,
+    Compressed,
+    DriverCard,
+    Parameters,
+    Resend,
+    Transparent,
+)
 
 TERMINAL_ANSWER = 0x0001
 HEARTBEAT = 0x0002
@@ -31,18 +51,14 @@ RESULT_OK, RESULT_FAILED, RESULT_BAD_MESSAGE, RESULT_UNSUPPORTED = range(4)
 REGISTER_OK, REGISTER_VEHICLE_TAKEN, REGISTER_NO_VEHICLE, REGISTER_TERMINAL_TAKEN, REGISTER_NO_TERMINAL = range(5)
 
 STATUS_ACC, STATUS_FIXED, STATUS_SOUTH, STATUS_WEST = 1, 2, 4, 8
-DEVICE_CLOCK_AHEAD = timedelta(hours=8)  # device times are GMT+8 all year
 NO_VALUE = 0xFFFFFFFF
 
-_BASE = Struct(">IIIIhHH6s")
+BASE = Struct(">IIIIhHH6s")
+"""Alarm, status, latitude, longitude, altitude, speed, direction, time: what every location begins with."""
 
 Layout = Literal["2011", "2013", "2019"]
 REGISTER_WIDTHS: dict[Layout, tuple[int, int, int]] = {"2011": (5, 8, 7), "2013": (5, 20, 7), "2019": (11, 30, 30)}
 """Bytes of manufacturer, model and terminal id in 0x0100."""
-
-
-class BodyError(ProtocolError):
-    """The frame is sound but its body cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +136,22 @@ class Plain:
     known: bool
 
 
-Body = Registration | Authentication | Answer | RegistrationAnswer | ServerTime | Location | Batch | Plain
+Body = (
+    Registration
+    | Authentication
+    | Answer
+    | RegistrationAnswer
+    | ServerTime
+    | Location
+    | Batch
+    | Attributes
+    | Parameters
+    | DriverCard
+    | Transparent
+    | Compressed
+    | Resend
+    | Plain
+)
 
 
 def parse_body(message: Message) -> Body:
@@ -148,31 +179,21 @@ def fixes_of(message: Message) -> list[Fix]:
 # -- reading
 
 
-def _need(body: bytes, size_bytes: int, what: str) -> None:
-    if len(body) < size_bytes:
-        raise BodyError(f"{what} body has {len(body)} bytes, at least {size_bytes} are needed")
-
-
-def _text(data: bytes) -> str:
-    # Padded with zeros or blanks, by some terminals on the left. Zeros inside would break PostgreSQL text.
-    return data.decode("gbk", errors="replace").strip("\0 ").replace("\0", "")
-
-
 def parse_registration(body: bytes, version: Version) -> Registration:
     """0x0100 in the widths of 2011 (body under 37 bytes), 2013 or 2019."""
     layout: Layout = "2019" if version == "2019" else "2011" if len(body) < 37 else "2013"
     maker, model, terminal = REGISTER_WIDTHS[layout]
     colour_at = 4 + maker + model + terminal
-    _need(body, colour_at + 1, "registration")
-    colour, name = body[colour_at], _text(body[colour_at + 1 :])
+    need(body, colour_at + 1, "registration")
+    colour, name = body[colour_at], text_of(body[colour_at + 1 :])
     is_vin = colour == 0 and layout != "2011"
     return Registration(
         layout=layout,
         province=int.from_bytes(body[0:2]),
         city=int.from_bytes(body[2:4]),
-        manufacturer=_text(body[4 : 4 + maker]),
-        model=_text(body[4 + maker : 4 + maker + model]),
-        terminal_id=_text(body[4 + maker + model : colour_at]),
+        manufacturer=text_of(body[4 : 4 + maker]),
+        model=text_of(body[4 + maker : 4 + maker + model]),
+        terminal_id=text_of(body[4 + maker + model : colour_at]),
         plate_colour=colour,
         plate="" if is_vin else name,
         vin=name if is_vin else "",
@@ -182,38 +203,29 @@ def parse_registration(body: bytes, version: Version) -> Registration:
 def parse_authentication(body: bytes, version: Version) -> Authentication:
     """0x0102: the whole body is the code in 2011 and 2013; length, code, IMEI[15], software[20] in 2019."""
     if version == "2013":
-        return Authentication(_text(body))
-    _need(body, 1, "authentication")
+        return Authentication(text_of(body))
+    need(body, 1, "authentication")
     end = 1 + body[0]
-    _need(body, end, "authentication")
-    return Authentication(_text(body[1:end]), _text(body[end : end + 15]), _text(body[end + 15 : end + 35]))
+    need(body, end, "authentication")
+    return Authentication(text_of(body[1:end]), text_of(body[end : end + 15]), text_of(body[end + 15 : end + 35]))
 
 
 def parse_answer(body: bytes, _version: Version) -> Answer:
     """0x0001 and 0x8001; bytes appended by vendors are ignored."""
-    _need(body, 5, "answer")
+    need(body, 5, "answer")
     return Answer(int.from_bytes(body[0:2]), int.from_bytes(body[2:4]), body[4])
 
 
 def parse_registration_answer(body: bytes, _version: Version) -> RegistrationAnswer:
     """0x8100."""
-    _need(body, 3, "registration answer")
-    return RegistrationAnswer(int.from_bytes(body[0:2]), body[2], _text(body[3:]))
+    need(body, 3, "registration answer")
+    return RegistrationAnswer(int.from_bytes(body[0:2]), body[2], text_of(body[3:]))
 
 
 def parse_server_time(body: bytes, _version: Version) -> ServerTime:
     """0x8004; the only time in JT/T 808 that is UTC."""
-    _need(body, 6, "time")
-    return ServerTime(_bcd_time(body[:6]))
-
-
-def _bcd_time(raw: bytes) -> datetime:
-    digits = raw.hex()
-    try:
-        year, month, day, hour, minute, second = (int(digits[i : i + 2]) for i in range(0, 12, 2))
-        return datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError:
-        raise BodyError(f"time field {digits} is not a date and time") from None
+    need(body, 6, "time")
+    return ServerTime(bcd_time(body[:6]))
 
 
 def _degrees(raw: int, *, negative: bool) -> float:
@@ -229,12 +241,12 @@ def parse_location(body: bytes, *, blind: bool = False) -> Fix:
 
     Raises BodyError if the body is shorter or its time (GMT+8) is not a date.
     """
-    _need(body, _BASE.size, "location")
-    alarm, status, lat, lon, altitude_m, speed, direction_deg, time = _BASE.unpack_from(body)
-    items = decode_items(body[_BASE.size :])
+    need(body, BASE.size, "location")
+    alarm, status, lat, lon, altitude_m, speed, direction_deg, time = BASE.unpack_from(body)
+    items = decode_items(body[BASE.size :])
     odometer_km = items.get("odometer_km")
     return Fix(
-        at=_bcd_time(time) - DEVICE_CLOCK_AHEAD,
+        at=device_time(time),
         lat=_degrees(lat, negative=bool(status & STATUS_SOUTH)),
         lon=_degrees(lon, negative=bool(status & STATUS_WEST)),
         speed_kmh=speed / 10,
@@ -255,13 +267,13 @@ def _parse_location(body: bytes, _version: Version) -> Location:
 
 
 def _parse_location_answer(body: bytes, _version: Version) -> Location:
-    _need(body, 2 + _BASE.size, "location answer")
+    need(body, 2 + BASE.size, "location answer")
     return Location(parse_location(body[2:]), int.from_bytes(body[:2]))
 
 
 def parse_batch(body: bytes, _version: Version) -> Batch:
     """0x0704: every item that is a location becomes a fix; the others are counted with their reason."""
-    _need(body, 3, "batch")
+    need(body, 3, "batch")
     declared, blind = int.from_bytes(body[:2]), body[2] == 1
     read: list[tuple[Fix, bytes]] = []
     skipped: list[str] = []
@@ -298,6 +310,7 @@ PARSERS: dict[int, Callable[[bytes, Version], Body]] = {
     PLATFORM_ANSWER: parse_answer,
     TIME_ANSWER: parse_server_time,
     REGISTER_ANSWER: parse_registration_answer,
+    **REPORTS,
 }
 
 
@@ -311,12 +324,12 @@ def encode_answer(*, serial: int, msg_id: int, result: int) -> bytes:
 
 def encode_registration_answer(*, serial: int, result: int, code: str = "") -> bytes:
     """0x8100; the code goes out only with result 0."""
-    return serial.to_bytes(2) + bytes((result,)) + (_gbk(code) if result == REGISTER_OK else b"")
+    return serial.to_bytes(2) + bytes((result,)) + (gbk(code) if result == REGISTER_OK else b"")
 
 
 def encode_server_time(at: datetime) -> bytes:
     """0x8004 (2019), UTC."""
-    return _bcd(at.astimezone(UTC))
+    return bcd_of(at.astimezone(UTC))
 
 
 def encode_registration(registration: Registration) -> bytes:
@@ -326,21 +339,21 @@ def encode_registration(registration: Registration) -> bytes:
         (
             registration.province.to_bytes(2),
             registration.city.to_bytes(2),
-            *(_padded(text, width) for text, width in zip(texts, REGISTER_WIDTHS[registration.layout], strict=True)),
+            *(padded(text, width) for text, width in zip(texts, REGISTER_WIDTHS[registration.layout], strict=True)),
             bytes((registration.plate_colour,)),
-            _gbk(registration.vin or registration.plate),
+            gbk(registration.vin or registration.plate),
         )
     )
 
 
 def encode_authentication(authentication: Authentication, version: Version) -> bytes:
     """0x0102 in the form of the header version."""
-    code = _gbk(authentication.code)
+    code = gbk(authentication.code)
     if version == "2013":
         return code
     if len(code) > 255:
         raise BodyError(f"authentication code of {len(code)} bytes is too long: at most 255")
-    return bytes((len(code),)) + code + _padded(authentication.imei, 15) + _padded(authentication.software, 20)
+    return bytes((len(code),)) + code + padded(authentication.imei, 15) + padded(authentication.software, 20)
 
 
 def encode_location(fix: Fix) -> bytes:
@@ -362,8 +375,8 @@ def encode_location(fix: Fix) -> bytes:
     speed, altitude_m, direction_deg = round((fix.speed_kmh or 0) * 10), fix.altitude_m or 0, fix.direction_deg or 0
     if not (0 <= speed < 1 << 16 and -(1 << 15) <= altitude_m < 1 << 15 and 0 <= direction_deg < 1 << 16):
         raise BodyError("speed, altitude or direction does not fit its field")
-    time = _bcd(fix.at.astimezone(UTC) + DEVICE_CLOCK_AHEAD)
-    return _BASE.pack(fix.alarm, status, lat_e6, lon_e6, altitude_m, speed, direction_deg, time) + encode_items(items)
+    time = bcd_of(fix.at.astimezone(UTC) + DEVICE_CLOCK_AHEAD)
+    return BASE.pack(fix.alarm, status, lat_e6, lon_e6, altitude_m, speed, direction_deg, time) + encode_items(items)
 
 
 def encode_batch(fixes: Sequence[Fix], *, blind: bool = False) -> bytes:
@@ -371,23 +384,3 @@ def encode_batch(fixes: Sequence[Fix], *, blind: bool = False) -> bytes:
     bodies = [encode_location(fix) for fix in fixes]
     count = len(bodies).to_bytes(2) + bytes((1 if blind else 0,))
     return count + b"".join(len(body).to_bytes(2) + body for body in bodies)
-
-
-def _bcd(at: datetime) -> bytes:
-    if not 2000 <= at.year <= 2099:
-        raise BodyError(f"year {at.year} does not fit the two digits of the protocol (2000 to 2099)")
-    return bytes.fromhex(at.strftime("%y%m%d%H%M%S"))
-
-
-def _padded(text: str, width: int) -> bytes:
-    data = _gbk(text)
-    if len(data) > width:
-        raise BodyError(f"{text!r} is longer than the {width} bytes of its field")
-    return data.ljust(width, b"\0")
-
-
-def _gbk(text: str) -> bytes:
-    try:
-        return text.encode("gbk")
-    except UnicodeEncodeError:
-        raise BodyError(f"{text!r} has a character that GBK lacks") from None

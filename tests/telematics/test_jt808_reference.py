@@ -27,6 +27,8 @@ from telematics.protocols.jt808_body import (
     parse_body,
     parse_location,
 )
+from telematics.protocols.jt808_command import encode_command
+from telematics.protocols.jt808_report import Parameters, parse_driver_card, parse_parameters, parse_resend
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "data" / "jt808_vectors.jsonl"
 pytestmark = [
@@ -212,3 +214,48 @@ def test_sub_packages_of_a_real_terminal_are_joined():
         if isinstance(piece, Message) and (message := reassembly.add(piece, now=datetime(2026, 1, 1, tzinfo=UTC)))
     ]
     assert [message.body for message in whole] == [joined]
+
+
+def by_id(name: str) -> dict:
+    return next(vector for vector in ALL if vector["id"] == name)
+
+
+def test_parameters_of_a_real_terminal_are_all_read():
+    for vector in ALL:
+        if vector.get("computed", {}).get("msg_id") == "0104" and is_plain(vector["computed"]):
+            found = parse_body(decode_frame(bytes.fromhex(vector["hex"])))
+            assert isinstance(found, Parameters)
+            assert len(found.parameters) == found.declared > 0
+    asserted = by_id("gojt808-028")["asserted"]
+    found = parse_parameters(b"\0\0" + decode_frame(bytes.fromhex(by_id("gojt808-028")["hex"])).body, "2013")
+    assert [int(key, 16) for key in found.parameters] == sorted(asserted["ID"], key=asserted["ID"].index)
+    values = [value for value in found.parameters.values() if not isinstance(value, dict)]
+    assert values[:7] == asserted["Value"][:7]
+
+
+def test_driver_cards_are_what_their_sources_assert():
+    names = {"DriverUserName": "name", "QualificationCode": "licence", "LicenseIssuing": "agency"}
+    names |= {"CertificateExpiresDate": "valid_until", "DriverIdentityCard": "id_card"}
+    compared = 0
+    for vector in ALL:
+        asserted = vector["asserted"]
+        if vector.get("body_type") != "JT808_0x0702" or vector["id"] == "smallchi-124":  # the latter is no body
+            continue
+        card = parse_driver_card(bytes.fromhex(vector["hex"]), "2019" if "2019" in vector["name"] else "2013")
+        for theirs, ours in names.items():
+            if theirs in asserted:
+                assert getattr(card, ours) == asserted[theirs], vector["id"]
+                compared += 1
+        if "IC_Card_PlugDateTime" in asserted:
+            assert f"{card.at + timedelta(hours=8):%Y-%m-%d %H:%M:%S}" == asserted["IC_Card_PlugDateTime"]
+            compared += 1
+    assert compared >= 20
+
+
+def test_commands_are_the_bytes_of_their_sources():
+    tracking = decode_frame(bytes.fromhex(by_id("gojt808-047")["hex"])).body
+    assert encode_command("track", {"interval_s": 5, "duration_s": 600}, "2013").body == tracking
+    text = decode_frame(bytes.fromhex(by_id("gojt808-042")["hex"])).body
+    given = {"text": text[1:].decode("gbk"), "display": False}
+    assert encode_command("text", given, "2013").body == text
+    assert parse_resend(bytes.fromhex(by_id("smallchi-020")["hex"]), "2019").indexes == (0x0102, 0x0203)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -207,6 +208,27 @@ def test_parts_cover_each_trip_and_the_order_of_orders_does_not_matter(trips, or
         best = max((score(driven, one).total for one in orders if score(driven, one).time > 0), default=0)
         assert all(one.score.total <= best + 1e-12 for one in parts if one.score)
         assert any(one.order_id is not None for one in parts) == (best >= 0.4 - 1e-9)
+
+
+@given(trips_drawn, orders_drawn)
+@settings(max_examples=60, deadline=None)
+def test_the_total_is_that_of_the_best_of_all_assignments(trips, orders):
+    """Every way to give each trip one slip or none is tried: no constraint links two trips, and none does better."""
+    weight = {
+        (index, slip): max(
+            score(driven, one).total for one in orders if one.slip == slip and score(driven, one).time > 0
+        )
+        for index, driven in enumerate(trips)
+        for slip in {one.slip for one in orders if score(driven, one).time > 0}
+    }
+    weight = {pair: total for pair, total in weight.items() if total >= 0.4 - 1e-9}
+    choices = [[None, *(slip for other, slip in weight if other == index)] for index in range(len(trips))]
+    best = max(sum(weight.get((index, slip), 0.0) for index, slip in enumerate(chosen)) for chosen in product(*choices))
+    given_ = {}
+    for part in match(trips, orders):
+        if part.order_id is not None:
+            given_[part.trip_index] = max(given_.get(part.trip_index, 0.0), part.score.total)
+    assert sum(given_.values()) == pytest.approx(best)
 
 
 @pytest.mark.parametrize(

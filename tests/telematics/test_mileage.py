@@ -1,10 +1,12 @@
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
+from statistics import median
 
 import pytest
 
 from telematics.mileage import MileageParams, gps_distance_m, measure
-from telematics.model import Fix
+from telematics.model import Distance, Fix
 from telematics.track import columns
 from tests.telematics.driving import MORNING, Second, drive, park, reported, streets
 
@@ -141,3 +143,53 @@ def test_one_fix_or_none_is_no_distance():
 def test_senseless_parameters_are_refused_by_name(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         MileageParams(**bad)
+
+
+def town_drives(every_s: int, *, noise_m: float, lost: float, odometer: bool) -> list[tuple[float, Distance]]:
+    """Twelve drives through town of some 12 km with lights: (true metres, measured); ``lost`` of the fixes never arrive."""
+    found = []
+    for seed in range(12):
+        rng = Random(seed)
+        way = drive(
+            streets(seed, 24, 500.0),
+            start_at=MORNING,
+            cruise_kmh=rng.choice([40, 50, 60]),
+            light_s=[rng.choice([0, 0, 20, 60]) for _ in range(24)],
+        )
+        fixes = reported(
+            way, every_s=every_s, noise_m=noise_m, seed=seed, odometer_start_m=1_000_000 if odometer else None
+        )
+        # The ends are what the true figure is about; a terminal keeps its blind-area fixes but for a few.
+        fixes = [fix for fix in fixes[1:-1] if rng.random() >= lost] if lost else fixes[1:-1]
+        fixes = [*reported(way, noise_m=noise_m)[:1], *fixes, *reported(way, every_s=1, noise_m=noise_m)[-1:]]
+        found.append((way[-1].along_m, measure(fixes)))
+    return found
+
+
+def median_error(drives: list[tuple[float, Distance]]) -> float:
+    return median(abs(measured.best_m - true_m) / true_m for true_m, measured in drives)
+
+
+@pytest.mark.parametrize("every_s", [1, 5, 10, 15, 30])
+def test_clean_tracks_with_an_odometer_are_within_one_percent_in_the_middle(every_s):
+    assert median_error(town_drives(every_s, noise_m=3.0, lost=0.0, odometer=True)) <= 0.01
+
+
+@pytest.mark.parametrize(("every_s", "most"), [(1, 0.01), (5, 0.01), (10, 0.01), (15, 0.015), (30, 0.02)])
+def test_clean_positions_alone_are_within_one_percent_until_they_cut_corners(every_s, most):
+    """A right angle every kilometre: from 15 s on the chords lose more than one percent, and the error told says so."""
+    assert median_error(town_drives(every_s, noise_m=3.0, lost=0.0, odometer=False)) <= most
+
+
+@pytest.mark.parametrize("odometer", [False, True])
+@pytest.mark.parametrize("every_s", [1, 5, 10, 15])
+def test_tracks_with_losses_and_noise_are_within_three_percent_in_the_middle(every_s, odometer):
+    assert median_error(town_drives(every_s, noise_m=8.0, lost=0.15, odometer=odometer)) <= 0.03
+
+
+@pytest.mark.parametrize("every_s", [1, 10, 30])
+def test_the_error_told_is_of_the_size_of_the_error_made(every_s):
+    drives = town_drives(every_s, noise_m=5.0, lost=0.1, odometer=False)
+    within = sum(abs(measured.best_m - true_m) <= 2 * measured.error_m for true_m, measured in drives)
+    assert within >= 10
+    assert all(measured.error_m <= 0.15 * true_m for true_m, measured in drives)

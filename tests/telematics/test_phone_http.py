@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
+from telematics import store
 from tests.telematics.running import NOW, START, add_terminal, gateway, get, http, post, quarantined, stored
 
 POINT = "lat=30.25&lon=120.15&timestamp=1716166800"  # 2024-05-20 01:00 UTC
@@ -103,7 +104,9 @@ def test_the_request_is_kept_as_evidence_without_the_token(gps_dsn):
 
     ask(gps_dsn, scene)
     with psycopg.connect(gps_dsn) as conn:
-        raws = [bytes(row[0]) for row in conn.execute("SELECT raw FROM gps_fix WHERE terminal_id = %s", [terminal])]
+        raws = store.raw_frames(
+            conn, terminal, datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
+        ).values()
     assert len(raws) == 3
     assert all(b"s3cret" not in raw and identity.encode() in raw for raw in raws)
 

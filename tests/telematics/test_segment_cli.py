@@ -1,12 +1,16 @@
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from telematics.cli import main
+from telematics.gcj02 import wgs84_to_gcj02
 from telematics.gpx import write_gpx
-from tests.telematics.driving import MORNING, Second, drive, park, reported
+from tests.telematics.driving import HOME, MORNING, Second, drive, park, reported
 
+BEIJING = ZoneInfo("Asia/Shanghai")
 ROUTE = [(0.0, 0.0), (3000.0, 0.0), (3000.0, 4000.0)]
 
 
@@ -102,3 +106,93 @@ def test_bad_input_is_one_sentence_on_stderr_and_status_two(capsys, args):
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert err.endswith(".\n")
+
+
+def km(out: str) -> list[float]:
+    return [round(trip["distance_m"]["best"] / 1000, 1) for trip in json.loads(out)["trips"]]
+
+
+def rows(fixes, **change) -> list[dict]:
+    return [
+        {"dataTime": fix.at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S"), "latitude": fix.lat, "longitude": fix.lon,
+         "speed": fix.speed_kmh} | change
+        for fix in fixes
+    ]  # fmt: skip
+
+
+def test_a_platforms_document_with_one_array_of_positions_is_read(capsys, tmp_path, fixes, csv_file):
+    path = tmp_path / "day.json"
+    path.write_text(json.dumps({"mileage": 7.0, "days": [1], "traceDataList": rows(fixes)}, indent=1))
+    status, out, err = run(capsys, path, "--zone", "Asia/Shanghai")
+    assert (status, err) == (0, "")
+    assert km(out) == km(run(capsys, csv_file)[1]) == [7.0]
+    status, _, err = run(capsys, path)
+    assert status == 2
+    assert "时间没有时区" in err
+    assert "no zone" in err
+
+
+def test_a_speed_without_unit_is_in_the_unit_named(capsys, tmp_path, fixes):
+    path = tmp_path / "knots.json"
+    slow = [row | {"speed": row["speed"] / 1.852} for row in rows(fixes)]
+    path.write_text(json.dumps(slow))
+    for unit, fastest in (("knots", 50.0), ("kmh", 27.0), ("ms", 97.2)):
+        (trip,) = json.loads(run(capsys, path, "--zone", "Asia/Shanghai", "--speed-unit", unit)[1])["trips"]
+        assert trip["max_speed_kmh"] == pytest.approx(fastest, abs=0.1)
+
+
+def test_positions_of_several_terminals_are_refused_until_one_is_named(capsys, tmp_path, fixes):
+    path = tmp_path / "two.jsonl"
+    other = [replace(fix, lat=fix.lat + 0.5) for fix in fixes[: len(fixes) // 2]]
+    path.write_text("\n".join(map(json.dumps, rows(fixes, imei="A1") + rows(other, imei=7))))
+    zone = ("--zone", "Asia/Shanghai")
+    status, out, err = run(capsys, path, *zone)
+    assert (status, out) == (2, "")
+    assert "混有 2 台终端的定位（A1, 7）" in err
+    assert "2 terminals (A1, 7)" in err
+    assert km(run(capsys, path, *zone, "--terminal", "A1")[1]) == [7.0]
+    assert km(run(capsys, path, *zone, "--terminal", "7")[1]) != [7.0]
+    assert run(capsys, path, *zone, "--terminal", "B")[0] == 2
+
+
+def test_positions_of_a_chinese_map_are_brought_to_wgs84(capsys, tmp_path, fixes):
+    path = tmp_path / "map.csv"
+    shifted = [(fix.at.isoformat(), *wgs84_to_gcj02(fix.lat, fix.lon)) for fix in fixes]
+    path.write_text("\n".join(["at,lat,lon", *(f"{at},{lat},{lon}" for at, lat, lon in shifted)]))
+    (plain,), (converted,) = (
+        json.loads(run(capsys, path, *more)[1])["stops"][:1] for more in ((), ("--datum", "gcj02"))
+    )
+    assert converted["lat"] == pytest.approx(HOME[0], abs=2e-5)
+    assert plain["lat"] - HOME[0] == pytest.approx(wgs84_to_gcj02(*HOME)[0] - HOME[0], abs=2e-5)
+    assert abs(plain["lat"] - HOME[0]) > 1e-3
+
+
+@pytest.mark.parametrize("content", ["", " \n", "at,lat\n", "[]", "{}", "[1, 2", "at,lat,lon\n"])
+def test_a_file_with_nothing_in_it_is_refused_in_both_languages(capsys, tmp_path, content):
+    path = tmp_path / "nothing"
+    path.write_text(content)
+    status, out, err = run(capsys, path)
+    assert (status, out) == (2, "")
+    assert " / " in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected"),
+    [
+        (lambda fixes: fixes[:1], {}),
+        (lambda fixes: [replace(fix, at=fixes[0].at) for fix in fixes], {"duplicate", "jump"}),
+        (lambda fixes: fixes[::-1], {}),
+        (lambda fixes: fixes[::20], {}),
+    ],
+    ids=["one fix", "all of one second", "backwards", "every five minutes"],
+)
+def test_odd_tracks_are_answered(capsys, tmp_path, fixes, chosen, rejected):
+    path = tmp_path / "odd.csv"
+    lines = [f"{fix.at.isoformat()},{fix.lat},{fix.lon},{fix.speed_kmh},{fix.odometer_m}" for fix in chosen(fixes)]
+    path.write_text("\n".join(["time,lat,lon,speed_kmh,odometer_m", *lines]))
+    status, out, err = run(capsys, path)
+    report = json.loads(out)
+    assert (status, err) == (0, "")
+    assert {one["reason"] for one in report["rejected"]} == set(rejected)
+    assert km(out) == ([pytest.approx(7.0, abs=0.2)] if len(lines) > 1 and not rejected else [])

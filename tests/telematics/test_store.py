@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, inspect
 
 from telematics import store, tables
 from telematics.ingest import order_and_dedupe
+from telematics.last import last_positions
 from telematics.model import Fix
 
 NOW = datetime(2024, 5, 20, 4, 0, tzinfo=UTC)
@@ -108,10 +109,10 @@ def test_last_position_is_the_newest_plausible_one_whatever_the_order(gps_conn):
     ]  # fmt: skip
     for batch in ([fix(100, odometer_m=7000)], [fix(50)], [fix(200, speed_kmh=12.3), fix(150)], implausible):
         store.save(gps_conn, [(terminal, one, None) for one in batch], NOW)
-    [last] = store.last_positions(gps_conn, NOW, [terminal])
+    [last] = last_positions(gps_conn, NOW, [terminal])
     assert (last.at, last.speed_kmh, last.lat, last.received_at) == (START + timedelta(seconds=200), 12.3, 30.25, NOW)
-    assert store.last_positions(gps_conn, NOW + timedelta(seconds=1)) == []
-    assert store.last_positions(gps_conn, NOW, []) == []
+    assert last_positions(gps_conn, NOW + timedelta(seconds=1)) == []
+    assert last_positions(gps_conn, NOW, []) == []
 
 
 def test_touched_windows_grow_and_split_at_utc_midnight(gps_conn):
@@ -155,13 +156,14 @@ def test_a_fix_of_an_unknown_terminal_is_refused(gps_conn):
         store.save(gps_conn, [(-1, fix(), None)], NOW)
 
 
-@pytest.mark.parametrize("table", ["gps_fix", "gps_quarantine", "gps_fix_20240520"])
-@pytest.mark.parametrize("statement", ["UPDATE {} SET received_at = now()", "DELETE FROM {}", "TRUNCATE {}"])
+@pytest.mark.parametrize("table", ["gps_fix", "gps_raw", "gps_quarantine", "gps_fix_20240520", "gps_raw_20240520"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"])
 def test_what_was_received_is_never_changed(gps_conn, table, statement):
     terminal = new_terminal(gps_conn)
     store.save(gps_conn, [(terminal, fix(), b""), (terminal, fix(lat=1e9), b"")], NOW)
+    column = {"f": "rest", "r": "frames", "q": "peer"}[table[4]]
     with pytest.raises(psycopg.errors.RestrictViolation, match="never changed or removed"):
-        gps_conn.execute(statement.format(table))
+        gps_conn.execute(statement.format(table, column, column))
 
 
 def test_identities_are_compared_without_leading_zeros(gps_conn):
