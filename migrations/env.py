@@ -19,7 +19,8 @@ GPS = gps_tables.metadata
 
 def include_object(obj, name, kind, reflected, compare_to):
     """Leave out what PostGIS owns and what ``migrations/sql`` makes (daily partitions)."""
-    if kind == "table" and (name.startswith("gps_fix_") or name in {"spatial_ref_sys", "apscheduler_jobs"}):
+    made = name is not None and name.startswith(("gps_fix_", "gps_raw_"))
+    if kind == "table" and (made or name in {"spatial_ref_sys", "apscheduler_jobs"}):
         return False
     return alembic_helpers.include_object(obj, name, kind, reflected, compare_to)
 

@@ -1,6 +1,8 @@
 """The chain of entries. ``seq``, ``prev_hash`` and ``hash`` are set by a trigger (``migrations/sql/audit.sql``)."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary
+from datetime import date
+
+from sqlalchemy import BigInteger, CheckConstraint, Date, Index, Integer, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleetapp.kit.columns import Id, Json, Moment, OptionalStr, OrgId, Str, UserId
@@ -43,3 +45,16 @@ class ExportRecord(Base):
     file_name: Mapped[Str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[Str]
+
+
+class PublishedHead(Base):
+    """The end of the chain as it was on a local day, signed, for third parties to keep; ``document`` is their file, word for word."""
+
+    __tablename__ = "audit_published_head"
+    __table_args__ = (CheckConstraint("seq >= 0", name="seq"), CheckConstraint("length(hash) = 64", name="hash"))
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[Str]
+    at: Mapped[Moment]
+    document: Mapped[Str]

@@ -7,9 +7,22 @@ from datetime import date, datetime
 from fleetapp.workdays.rules import Day
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovedStop:
+    """A stop of an order, WGS-84 degrees, with the tolerance its address deserves."""
+
+    name: str
+    lat: float
+    lon: float
+    tolerance_m: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFacts:
-    """An order of the vehicle with its approved window ``[start_at, end_at)`` and what was reported."""
+    """An order of the vehicle with its approved window ``[start_at, end_at)`` and what was reported.
+
+    ``stops`` has the origin first; ``area`` is how far it was approved for (``urban``, ``city``, ``province``, ``beyond``).
+    """
 
     order_id: int
     kind: str
@@ -19,6 +32,10 @@ class OrderFacts:
     driver_user_id: int
     checked_out_at: datetime | None = None
     returned_at: datetime | None = None
+    stops: tuple[ApprovedStop, ...] = ()
+    area: str | None = None
+    checked_out_m: int | None = None
+    returned_m: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

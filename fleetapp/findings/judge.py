@@ -11,18 +11,15 @@ from typing import Any
 from fleetapp.findings.inputs import DayUse, OrderFacts, OrderUse, Outing, Overnight, WeakPart
 from fleetapp.findings.rules import (
     AT_PLACE_M,
-    CATALOGUE,
-    EXEMPTIONS,
     MIN_COVERAGE,
-    VERSION,
     Clue,
     Figures,
     Line,
     Severity,
     Silence,
+    assembled,
     is_rest,
     margin_confidence,
-    settle,
     touches_night,
 )
 from fleetapp.kit import clock
@@ -149,7 +146,18 @@ def holiday_use(use: DayUse, figures: Figures) -> Judgement:
     """B-01: ``min_km`` or more on a statutory holiday. Red without an order, orange with an ordinary one."""
     if use.day.kind is not DayKind.HOLIDAY or not use.day.known:
         return None
+    if use.order is not None and _ran_over_midnight(use):
+        return Silence.ORDER_IN_FORCE
     return _day_use("B-01", use, figures, Severity.RED if use.order is None else Severity.ORANGE)
+
+
+SMALL_HOURS = timedelta(hours=4)
+
+
+def _ran_over_midnight(use: DayUse) -> bool:
+    """Tell whether a duty of the day before came home in the first hours of a day."""
+    began_before = use.order is not None and clock.local_date(use.order.start_at) < use.day.on
+    return began_before and use.end_at - clock.start_of(use.day.on) <= SMALL_HOURS
 
 
 def rest_day_use(use: DayUse, figures: Figures) -> Judgement:
@@ -320,30 +328,14 @@ def _clue(
     figures: Figures | None = None, order: OrderFacts | None = None, trip_ids: tuple[int, ...] = (),
     concerned_id: int | None = None, day: Day | None = None, **facts: Any,
 ) -> Clue:  # fmt: skip
-    """Put a clue together: colour by confidence, facts without empty ones, both kinds of evidence never empty."""
-    colour = settle(severity, confidence)
-    if order is not None:
-        facts |= {"slip": order.slip, "order_start_at": order.start_at, "order_end_at": order.end_at}
+    """Put a clue together; both kinds of evidence are never empty."""
     if day is not None:
         facts["day"] = {"on": day.on.isoformat(), "kind": day.kind.value, "name": day.name, "known": day.known}
-    facts |= {"coverage": coverage, "trips": len(trip_ids), "trip_ids": list(trip_ids), "exemptions": list(EXEMPTIONS)}
-    kept = {code: figures[code].kept() for code in CATALOGUE[rule].figures} if figures is not None else {}
-    unsure = [_line("device_or_data", percent=round(confidence * 100))] if colour != severity else []
-    return Clue(
-        rule=rule,
-        key=f"{rule}|{vehicle_id}|{key}",
-        start_at=start,
-        end_at=max(end, start + timedelta(seconds=1)),
-        severity=colour,
-        confidence=round(max(0.0, min(1.0, confidence)), 4),
-        facts={name: _plain(value) for name, value in facts.items() if value is not None},
-        params={"version": VERSION, "figures": kept},
-        evidence_for=tuple(supporting),
-        evidence_against=(*unsure, *against),
-        order_id=order.order_id if order else None,
-        trip_id=trip_ids[0] if trip_ids else None,
-        concerned_id=order.driver_user_id if order else concerned_id,
-    )
+    return assembled(
+        rule, vehicle_id=vehicle_id, key=key, start=start, end=end, severity=severity, confidence=confidence, facts=facts,
+        figures=figures, supporting=supporting, against=against, coverage=coverage, trip_ids=trip_ids, trips=len(trip_ids),
+        order=order, order_id=None, concerned_id=concerned_id,
+    )  # fmt: skip
 
 
 def _line(code: str, **params: Any) -> Line:
@@ -352,12 +344,6 @@ def _line(code: str, **params: Any) -> Line:
 
 def _line_if(condition: bool, code: str, **params: Any) -> list[Line]:
     return [_line(code, **params)] if condition else []
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def _rounded(metres: float | None) -> int | None:

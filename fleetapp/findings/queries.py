@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
 from fleetapp.findings import rules
-from fleetapp.findings.models import Finding, FindingEvent
-from fleetapp.findings.rules import Figure, FigureRow, FindingState
+from fleetapp.findings.models import Finding, FindingCase, FindingEvent
+from fleetapp.findings.rules import Figure, FigureBook, FigureRow
+from fleetapp.findings.workflow import GROUPS, FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
@@ -74,12 +75,9 @@ def filtered(
 
     ``overdue_at`` keeps those whose explanation was still missing after its time at that moment.
     """
-    conditions: list[ColumnElement[bool]] = []
-    if group in rules.GROUPS:
-        conditions.append(Finding.state.in_(rules.GROUPS[group]))
-    for column, wanted in ((Finding.state, state), (Finding.rule, rule), (Finding.severity, severity)):
-        if wanted:
-            conditions.append(column == wanted)
+    conditions = narrowing(
+        Finding, group=group, start=start, end=end, overdue_at=overdue_at, state=state, rule=rule, severity=severity
+    )
     if org_id is not None:
         path = select(Organisation.path).where(Organisation.id == org_id).scalar_subquery()
         below = select(Organisation.id).where(func.starts_with(Organisation.path, path))
@@ -89,24 +87,29 @@ def filtered(
         conditions.append(
             or_(Finding.number.icontains(words, autoescape=True), Vehicle.plate.icontains(words, autoescape=True))
         )
-    if start:
-        conditions.append(Finding.start_at >= start)
-    if end:
-        conditions.append(Finding.start_at < end)
-    if overdue_at:
-        conditions += [Finding.state == FindingState.NOTIFIED, Finding.due_at < overdue_at]
     return rows.where(and_(True, *conditions))
 
 
-def count_by_group(session: Session, rows: Findings) -> dict[str, int]:
-    """Return how many of the rows are in each tab, and in ``all``; run it before narrowing to one tab."""
-    inside = rows.order_by(None).subquery()
-    found = {
-        str(state): int(number)
-        for state, number in session.execute(select(inside.c.state, func.count()).group_by(inside.c.state))
-    }
-    counts = {name: sum(found.get(state, 0) for state in states) for name, states in rules.GROUPS.items()}
-    return {**counts, "all": sum(found.values())}
+def narrowing(
+    of: type[Finding] | type[FindingCase],
+    *,
+    group: str,
+    start: datetime | None,
+    end: datetime | None,
+    overdue_at: datetime | None,
+    **equal: str | int | None,
+) -> list[ColumnElement[bool]]:
+    """Return the conditions that clues and cases share: tab, start in ``[start, end)``, overdue, and columns with a wanted value."""
+    conditions: list[ColumnElement[bool]] = [getattr(of, name) == wanted for name, wanted in equal.items() if wanted]
+    if group in GROUPS:
+        conditions.append(of.state.in_(GROUPS[group]))
+    if start:
+        conditions.append(of.start_at >= start)
+    if end:
+        conditions.append(of.start_at < end)
+    if overdue_at:
+        conditions += [of.state.in_(GROUPS["to_explain"]), of.due_at < overdue_at]
+    return conditions
 
 
 def count_open(session: Session, *, actor: Actor) -> int:
@@ -120,11 +123,7 @@ def get_finding(session: Session, *, finding_id: int, actor: Actor) -> Finding:
 
     :raises NotFound: none, or out of reach.
     """
-    return _found(session, _whole(finding_id, actor))
-
-
-def _whole(finding_id: int, actor: Actor) -> Findings:
-    return (
+    finding = session.scalar(
         visible_to(actor)
         .where(Finding.id == finding_id)
         .options(
@@ -135,22 +134,9 @@ def _whole(finding_id: int, actor: Actor) -> Findings:
             selectinload(Finding.events).joinedload(FindingEvent.actor),
         )
     )
-
-
-def _found(session: Session, query: Findings) -> Finding:
-    finding = session.scalar(query)
     if finding is None:
         raise NotFound("kit.not_found")
     return finding
-
-
-def lock_finding(session: Session, *, finding_id: int, actor: Actor) -> Finding:
-    """Return a clue as everybody ahead has left it; nobody else changes it until the end.
-
-    :raises NotFound: none, or out of reach.
-    """
-    session.scalar(select(Finding.id).where(Finding.id == finding_id).with_for_update())
-    return _found(session, _whole(finding_id, actor).execution_options(populate_existing=True))
 
 
 def trips_of(session: Session, finding: Finding) -> Sequence[Trip]:
@@ -270,18 +256,21 @@ def outside_m(session: Session, *, parking_id: int, lat: float, lon: float) -> f
     return float(found or 0.0)
 
 
-def figure_rows(session: Session) -> list[FigureRow]:
+def figure_rows(session: Session) -> FigureBook:
     """Return every policy row that a rule compares with."""
     rows: Any = session.execute(
         select(PolicyValue, func.coalesce(Organisation.path, ""))
         .outerjoin(Organisation, Organisation.id == PolicyValue.org_id)
-        .where(PolicyValue.code.in_([*rules.FIGURES, *rules.SLA.values()]), PolicyValue.withdrawn_at.is_(None))
+        .where(
+            PolicyValue.code.in_([*rules.FIGURES, *rules.CATEGORY_FIGURES, *rules.SLA.values()]),
+            PolicyValue.withdrawn_at.is_(None),
+        )
     )
-    return [
+    return FigureBook(
         FigureRow(row.code, path, row.valid_to, Figure(float(row.value), row.unit, row.valid_from, row.source, row.article),
                   policy_rules.RANK[row.scope], row.stricter, row.may_relax)
         for row, path in rows
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def existing(
@@ -351,7 +340,7 @@ def open_red(session: Session, *, order_ids: Collection[int]) -> dict[int, list[
         .outerjoin(by_trip, by_trip.c.trip_id == Finding.trip_id)
         .where(
             concerned.in_(order_ids), Finding.severity == rules.Severity.RED,
-            Finding.state.in_([FindingState.NOTIFIED, FindingState.EXPLAINED]),
+            Finding.state.in_(GROUPS["open"]),
         )
         .order_by(Finding.id)
     )  # fmt: skip

@@ -1,15 +1,21 @@
-"""The catalogue of rules, the colours, and the way a clue goes from notice to a person's verdict."""
+"""The catalogue of rules and the colours; the way of a clue from notice to verdict is ``workflow``'s."""
 
-from collections.abc import Collection, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from fleetapp.findings.catalogue import CATALOGUE, Rule
+from fleetapp.findings.inputs import OrderFacts
 from fleetapp.kit import clock
-from fleetapp.kit.errors import NotAllowed, RuleBroken
+from fleetapp.kit.errors import RuleBroken
 from fleetapp.policies.rules import Stricter, standing
+from fleetapp.vehicles.rules import Category
 from fleetapp.workdays.rules import Day, DayKind
+
+__all__ = ["CATALOGUE", "Rule"]
 
 VERSION = "2026.11"
 """Version of all rules below; it is kept with every clue."""
@@ -24,80 +30,14 @@ class Severity(StrEnum):
     RED = "red"
 
 
-class FindingState(StrEnum):
-    """Workflow of a clue; only people close it."""
-
-    NOTIFIED = "NOTIFIED"
-    EXPLAINED = "EXPLAINED"
-    CLEARED = "CLEARED"
-    PROCEDURAL = "PROCEDURAL"
-    DEVICE = "DEVICE"
-    CONFIRMED = "CONFIRMED"
-    WITHDRAWN = "WITHDRAWN"
-
-
-OUTCOMES = (FindingState.CLEARED, FindingState.PROCEDURAL, FindingState.DEVICE, FindingState.CONFIRMED)
-"""What a reviewer may decide: in order, a fault of procedure, the device's doing, or a breach."""
-
-TRANSITIONS: Mapping[FindingState | None, frozenset[FindingState]] = {
-    None: frozenset([FindingState.NOTIFIED]),
-    FindingState.NOTIFIED: frozenset([FindingState.NOTIFIED, FindingState.EXPLAINED, FindingState.WITHDRAWN]),
-    FindingState.WITHDRAWN: frozenset([FindingState.NOTIFIED]),
-    FindingState.EXPLAINED: frozenset([FindingState.EXPLAINED, *OUTCOMES]),
-    **{outcome: frozenset([FindingState.EXPLAINED]) for outcome in OUTCOMES},
-}
-"""Where a clue may go: the job notifies, refreshes, withdraws and reinstates what nobody has answered yet; people
-explain and decide; an auditor's reopening leads back to EXPLAINED."""
-
-GROUPS: Mapping[str, tuple[FindingState, ...]] = {
-    "open": (FindingState.NOTIFIED, FindingState.EXPLAINED),
-    "to_explain": (FindingState.NOTIFIED,),
-    "to_review": (FindingState.EXPLAINED,),
-    "closed": OUTCOMES,
-    "withdrawn": (FindingState.WITHDRAWN,),
-}
-"""Tabs of the queue."""
-
-NOTE_MIN, TEXT_MAX = 4, 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule of the catalogue; ``figures`` are the codes of the policy figures it compares with."""
-
-    id: str
-    name_zh: str
-    name_en: str
-    figures: tuple[str, ...]
-
-    @property
-    def family(self) -> str:
-        """Letter of the catalogue's family: A orders, B time, E parking."""
-        return self.id[0]
-
-
-NIGHT = ("A-01.night_start_h", "A-01.night_end_h")
-CATALOGUE: Mapping[str, Rule] = {
-    rule.id: rule
-    for rule in (
-        Rule("A-01", "疑似无派车单用车", "Possible trip without an order",
-             ("A-01.min_km", "A-01.leave_buffer_m", "A-01.red_km", "E-01.near_km", "match.weak", *NIGHT)),
-        Rule("A-02", "行程与派车单弱匹配", "Weak match of trip and order",
-             ("match.matched", "match.weak", "match.ambiguous_margin")),
-        Rule("A-03", "疑似超时用车", "Possible use outside the approved time",
-             ("A-03.early_min", "A-03.late_min", "A-03.orange_min")),
-        Rule("B-01", "疑似节假日用车", "Possible use on a holiday", ("B-01.min_km",)),
-        Rule("B-02", "疑似双休日用车", "Possible use on a rest day", ("B-01.min_km",)),
-        Rule("E-01", "疑似无单驶离定点停放处", "Possible departure from designated parking without an order",
-             ("E-01.buffer_m", "E-01.grace_min", "E-01.near_km", *NIGHT)),
-        Rule("E-02", "疑似夜间未返回定点停放处", "Possibly not back at designated parking overnight",
-             ("E-02.at_h", "E-02.grace_min")),
-    )
-}  # fmt: skip
-
 SLA = {severity: f"finding.explain_days.{severity}" for severity in Severity}
 """Policy figure with the workdays to explain, by colour."""
-FIGURES = tuple(sorted({code for rule in CATALOGUE.values() for code in rule.figures}))
+ESCALATION = tuple(
+    f"finding.escalate_{name}" for name in ("yellow_count", "yellow_days", "orange_count", "orange_days")
+)
+FIGURES = tuple(sorted({code for rule in CATALOGUE.values() if rule.active for code in rule.figures} | set(ESCALATION)))
+CATEGORY_FIGURES = tuple(f"{code}.{category}" for code in FIGURES for category in Category)
+"""Codes that stand for vehicles of one category where the policy has a row of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +80,10 @@ class FigureRow:
         return self.figure.value
 
 
-def figures_on(rows: Iterable[FigureRow], *, on: date, org_path: str) -> Figures:
+def figures_on(rows: Iterable[FigureRow], *, on: date, org_path: str, category: str | None = None) -> Figures:
     """Return the figures of all rules that stand for an organisation on a local day: the stricter scope wins.
+
+    A row of ``category`` (code and category) stands before that of all vehicles.
 
     :raises RuleBroken: ``policies.missing``, naming the first figure that no row gives.
     """
@@ -153,7 +95,27 @@ def figures_on(rows: Iterable[FigureRow], *, on: date, org_path: str) -> Figures
     for code in (*FIGURES, *SLA.values()):
         if code not in found:
             raise RuleBroken("policies.missing", figure=code, on=on.isoformat())
-    return found
+    own = {code: found[f"{code}.{category}"] for code in FIGURES if f"{code}.{category}" in found}
+    return found | own
+
+
+class FigureBook(list[FigureRow]):
+    """Policy rows with the figures that stand worked out once per time between two changes, unit and category."""
+
+    def __init__(self, rows: Iterable[FigureRow]) -> None:
+        """Take every row a rule compares with."""
+        super().__init__(rows)
+        self._changes = sorted(
+            {day for row in self for day in (row.figure.valid_from, row.valid_to) if day is not None}
+        )
+        self._found: dict[tuple[int, str, str | None], Figures] = {}
+
+    def on(self, day: date, org_path: str, category: str | None) -> Figures:
+        """Return what ``figures_on`` returns for a day."""
+        key = (bisect_right(self._changes, day), org_path, category)
+        if key not in self._found:
+            self._found[key] = figures_on(self, on=day, org_path=org_path, category=category)
+        return self._found[key]
 
 
 class Silence(StrEnum):
@@ -163,9 +125,11 @@ class Silence(StrEnum):
     EMERGENCY_ORDER = "emergency_order"
     SERVICE_ORDER = "service_order"
     ORDER_IN_FORCE = "order_in_force"
+    IN_SHOP = "in_shop"
+    OTHER_DATUM = "other_datum"
 
 
-EXEMPTIONS = ("restricted_vehicle", "service_order", "emergency_order")
+EXEMPTIONS = ("restricted_vehicle", "service_order", "emergency_order", "duty_list", "in_shop", "sharing")
 """What is looked at before a clue is raised (rule catalogue, primitive P14); named in every clue's facts."""
 
 MIN_COVERAGE = 0.6
@@ -203,7 +167,51 @@ class Clue:
     @property
     def is_interval(self) -> bool:
         """Whether the incident is known by its span (late data may move its first minute), not by its key alone."""
-        return self.rule in {"A-01", "A-02", "E-01"}
+        return CATALOGUE[self.rule].span == "time"
+
+
+def assembled(
+    rule: str, *, vehicle_id: int, key: str, start: datetime, end: datetime, severity: Severity, confidence: float,
+    facts: Mapping[str, Any], figures: Figures | None, supporting: Sequence[Line], against: Sequence[Line], coverage: float | None,
+    trip_ids: Sequence[int], trips: int | None, order: OrderFacts | None, order_id: int | None, concerned_id: int | None,
+) -> Clue:  # fmt: skip
+    """Put a clue together: colour by confidence, facts without empty ones; a colour that fell is explained first."""
+    colour = settle(severity, confidence)
+    named = {"slip": order.slip, "order_start_at": order.start_at, "order_end_at": order.end_at} if order else {}
+    shown = {
+        **facts,
+        **named,
+        "coverage": coverage,
+        "trips": trips,
+        "trip_ids": list(trip_ids),
+        "exemptions": list(EXEMPTIONS),
+    }
+    unsure = [{"code": "device_or_data", "percent": round(confidence * 100)}] if colour != severity else []
+    return Clue(
+        rule=rule,
+        key=f"{rule}|{vehicle_id}|{key}",
+        start_at=start,
+        end_at=max(end, start + timedelta(seconds=1)),
+        severity=colour,
+        confidence=round(max(0.0, min(1.0, confidence)), 4),
+        facts={name: plain(value) for name, value in shown.items() if value is not None},
+        params={
+            "version": VERSION,
+            "figures": {} if figures is None else {code: figures[code].kept() for code in CATALOGUE[rule].figures},
+        },
+        evidence_for=tuple(supporting),
+        evidence_against=(*unsure, *against),
+        order_id=order.order_id if order else order_id,
+        trip_id=trip_ids[0] if trip_ids else None,
+        concerned_id=order.driver_user_id if order else concerned_id,
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a value as a clue's JSON keeps it: moments as ISO text, fractions to four places."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return round(value, 4) if isinstance(value, float) else value
 
 
 FACTS: Mapping[str, str] = {
@@ -269,65 +277,3 @@ def touches_night(start: datetime, end: datetime, *, from_h: float, to_h: float)
             return True
         on += timedelta(days=1)
     return False
-
-
-def due_at(now: datetime, *, number: int, workdays: Collection[date]) -> datetime:
-    """Return until when an explanation is due: the same time of day, ``number`` workdays on.
-
-    ``workdays`` are the workdays of the coming weeks, in any order.
-    """
-    later = sorted(on for on in workdays if on > clock.local_date(now))
-    if number <= 0 or len(later) < number:
-        return now + timedelta(days=max(0, number))
-    return clock.start_of(later[number - 1], clock.local(now).time())
-
-
-# ---- people ---------------------------------------------------------------------------------------------------------
-
-
-def check_step(before: str | None, after: FindingState) -> None:
-    """Refuse a step that the table does not have.
-
-    :raises RuleBroken: ``findings.wrong_step``.
-    """
-    if after not in TRANSITIONS[None if before is None else FindingState(before)]:
-        raise RuleBroken("findings.wrong_step", before=before, after=after.value)
-
-
-def check_text(text: str) -> str:
-    """Return a note without blanks around it.
-
-    :raises RuleBroken: ``findings.text_short``, too few characters to say anything; ``findings.text_long``.
-    """
-    words = text.strip()
-    if len(words) < NOTE_MIN:
-        raise RuleBroken("findings.text_short", least=NOTE_MIN)
-    if len(words) > TEXT_MAX:
-        raise RuleBroken("findings.text_long", most=TEXT_MAX)
-    return words
-
-
-def check_reviewer(
-    reviewer_id: int | None,
-    *,
-    concerned_id: int | None,
-    explainer_ids: Collection[int | None],
-    order_people: Collection[int | None],
-) -> None:
-    """Refuse a reviewer who has a part in the matter: concerned, explained, applied for the order or approved it.
-
-    :raises NotAllowed: ``findings.reviewer_concerned``, ``findings.reviewer_explained``, ``findings.reviewer_order``.
-    """
-    if reviewer_id is None:
-        raise NotAllowed("findings.reviewer_person")
-    if reviewer_id == concerned_id:
-        raise NotAllowed("findings.reviewer_concerned")
-    if reviewer_id in explainer_ids:
-        raise NotAllowed("findings.reviewer_explained")
-    if reviewer_id in order_people:
-        raise NotAllowed("findings.reviewer_order")
-
-
-def is_overdue(state: str, due: datetime, now: datetime) -> bool:
-    """Tell whether an explanation is still missing after its time."""
-    return state == FindingState.NOTIFIED and now > due

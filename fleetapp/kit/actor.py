@@ -19,7 +19,13 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     LEADER = "leader"
     SYSTEM_ADMIN = "system_admin"
+    SECURITY_ADMIN = "security_admin"
+    AUDIT_ADMIN = "audit_admin"
     SYSTEM = "system"
+
+
+ADMINISTRATORS = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN, Role.AUDIT_ADMIN})
+"""Opens accounts, grants roles, reads the log: an account with one of these three roles has no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from structlog.contextvars import get_contextvars
 
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict
@@ -41,7 +42,7 @@ def driver_url(url: str) -> str:
 
 def make_engine(url: str, *, role: str | None = APP_ROLE, **options: Any) -> Engine:
     """Make an engine whose connections work as ``role``; ``None`` keeps the role of the address (set-up only)."""
-    engine = create_engine(driver_url(url), pool_pre_ping=True, **options)
+    engine = create_engine(driver_url(url), pool_pre_ping=True, hide_parameters=True, **options)
     if role is not None:
 
         @event.listens_for(engine, "connect")
@@ -86,13 +87,18 @@ class Database:
 
 
 def become(session: Session, actor: Actor) -> None:
-    """Tell the database who acts for the rest of this transaction."""
+    """Tell the database who acts for the rest of this transaction, and in which request: its own log and views show that."""
     session.execute(
         text(
             "SELECT set_config('fleet.scope', :scope, true), set_config('fleet.actor_id', :actor, true),"
-            " set_config('fleet.actor_name', :name, true)"
+            " set_config('fleet.actor_name', :name, true), set_config('application_name', :request, true)"
         ),
-        {"scope": ",".join(actor.paths()), "actor": str(actor.user_id or ""), "name": actor.name},
+        {
+            "request": f"fleet {get_contextvars().get('request_id', '-')}"[:63],
+            "scope": ",".join(actor.paths()),
+            "actor": str(actor.user_id or ""),
+            "name": actor.name,
+        },
     )
     session.info["actor"] = actor
 

@@ -7,8 +7,8 @@ from flask_smorest import Blueprint
 
 from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
-from fleetapp.reports import figures, files, queries
-from fleetapp.reports.schemas import ExportIn, ExportOut, PageQuery, ReasonIn, SummaryOut
+from fleetapp.reports import figures, files, queries, tasks
+from fleetapp.reports.schemas import ExportIn, ExportOut, PageQuery, ReasonIn, SummaryOut, TaskOut
 from fleetapp.web.api import page_headers
 from fleetapp.web.display import name
 from fleetapp.web.request import actor, now, transaction
@@ -43,6 +43,49 @@ class Compliance(MethodView):
         """Return the compliance report of a sub-tree as XLSX or CSV; its SHA-256 is in ``X-Content-SHA256``."""
         return files.compliance(period=data["period"], org_id=data["org_id"], file_format=data["format"],
                                 reason=data["reason"], lang=data["language"] or language())  # fmt: skip
+
+
+@blueprint.route("/exports/tasks")
+class Tasks(MethodView):
+    @blueprint.arguments(PageQuery, location="query")
+    @blueprint.response(200, TaskOut(many=True))
+    def get(self, query: dict[str, Any]) -> Any:
+        """List the caller's own reports made in the background, newest first."""
+        permits.require("reports.export", actor())
+        with transaction() as session:
+            page = paginate(session, tasks.visible_to(actor()), number=query["page"], size=query["size"])
+            return page.items, page_headers(page)
+
+    @blueprint.arguments(ExportIn)
+    @blueprint.response(202, TaskOut)
+    def post(self, data: dict[str, Any]) -> Any:
+        """Have a compliance report made in the background; the reason goes into the log."""
+        with transaction() as session:
+            return tasks.ask(session, org_id=data["org_id"], period=data["period"], file_format=data["format"], reason=data["reason"],
+                             language=data["language"] or language(), actor=actor(), now=now())  # fmt: skip
+
+
+@blueprint.route("/exports/tasks/<int:task_id>")
+class Task(MethodView):
+    @blueprint.response(200, TaskOut)
+    def get(self, task_id: int) -> Any:
+        """Return one of the caller's own reports with its progress."""
+        with transaction() as session:
+            return tasks.get_task(session, task_id=task_id, actor=actor())
+
+    @blueprint.response(200, TaskOut)
+    def delete(self, task_id: int) -> Any:
+        """Cancel a report that is not done yet."""
+        with transaction() as session:
+            return tasks.cancel(session, task_id=task_id, actor=actor(), now=now())
+
+
+@blueprint.route("/exports/tasks/<int:task_id>/file")
+class TaskFile(MethodView):
+    @blueprint.response(200, FILE, content_type="application/octet-stream")
+    def get(self, task_id: int) -> Any:
+        """Return the file of a report that is done, to whoever asked for it; the download is logged."""
+        return files.made(task_id)
 
 
 @blueprint.route("/findings/<int:finding_id>/case-file")

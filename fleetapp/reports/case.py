@@ -93,7 +93,7 @@ def gather(session: Session, *, finding_id: int, reason: str, actor: Actor, now:
         fixes=tuple(tracking.track(session, vehicle_id=finding.vehicle_id, start=start, end=end)),
         parking=tuple(shapely.get_coordinates(to_shape(parking.area)).tolist()) if parking else (),
         day=workdays.day_kind(session, clock.local_date(finding.start_at)),
-        manifest=manifest_of(_hashes(session, finding.vehicle_id, start, end)),
+        manifest=manifest_of(hashes_of(session, finding.vehicle_id, start, end)),
         head=audit.head(session),
         reason=reason,
         exporter=actor.name,
@@ -123,7 +123,8 @@ def _part(trips: tuple[Trip, ...], finding: Finding) -> TripMatch | None:
     return next(iter([*of_order, *touching, *parts]), None)
 
 
-def _hashes(session: Session, vehicle_id: int, start: datetime, end: datetime) -> list[RawHash]:
+def hashes_of(session: Session, vehicle_id: int, start: datetime, end: datetime) -> list[RawHash]:
+    """Return the SHA-256 of what was received for each fix of a vehicle in ``[start, end)``, in the order of its track."""
     found: list[RawHash] = []
     for binding in tracking.bindings_of(session, vehicle_id=vehicle_id, start=start, end=end):
         first, last = max(start, binding.during.lower or start), min(end, binding.during.upper or end)

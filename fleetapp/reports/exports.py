@@ -4,17 +4,18 @@ CSV cells that a spreadsheet would take for a formula get an apostrophe in front
 stay as they are and are marked as texts (quote prefix): their values read back unchanged.
 """
 
-import csv
 import io
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import chain
 from typing import Any, BinaryIO
 
 from fleetapp.findings.rules import CATALOGUE
-from fleetapp.kit import clock, sheets
-from fleetapp.kit.sheets import Cell, guarded
+from fleetapp.kit import clock, rows, sheets
+from fleetapp.kit.sheets import Cell
 from fleetapp.reports.queries import Clue, Line
 from fleetapp.reports.rules import ROAD_FACTOR
 from fleetapp.reports.service import Report, unit_totals
@@ -211,12 +212,15 @@ def facts(report: Report, words: Words) -> list[tuple[str, str]]:
 
 
 def write_csv(report: Report, file: BinaryIO, *, words: Words) -> None:
-    """Write the trips as CSV: UTF-8 with a byte-order mark, heads, then a row per part; no totals."""
+    """Write the trips as CSV: UTF-8 with a byte-order mark, heads, rows that end with who exported them and when; no totals."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", write_through=True)
-    rows = csv.writer(text)
-    rows.writerow([words.head("col.no"), *(words.head(column.text) for column in TRIPS)])
-    for number, line in enumerate(report.lines(), start=1):
-        rows.writerow([number, *(_csv(column.value(line, words)) for column in TRIPS)])
+    mark = [report.exporter, f"{_local(report.as_of):%Y-%m-%d %H:%M:%S}"]
+    heads = [words.head(text) for text in ("col.no", *(column.text for column in TRIPS), "fact.exporter", "fact.as_of")]
+    lines = (
+        [number, *(_csv(column.value(line, words)) for column in TRIPS), *mark]
+        for number, line in enumerate(report.lines(), start=1)
+    )
+    sheets.write_csv(text, chain([heads], lines))
     text.detach()
 
 
@@ -240,17 +244,16 @@ def _csv(value: Cell) -> str | float:
             return value.strftime("%Y-%m-%d %H:%M:%S")
         case date():
             return value.isoformat()
-        case str():
-            return guarded(value)
     return value
 
 
 class _Book:
     """A workbook with its formats; sheets are written from top to bottom, memory stays flat."""
 
-    def __init__(self, file: BinaryIO, words: Words) -> None:
+    def __init__(self, file: BinaryIO, report: Report, words: Words) -> None:
         self.words = words
-        self.book = sheets.workbook(file)
+        self.mark = f"{report.exporter} {clock.local(report.as_of):%Y-%m-%d %H:%M}".replace("&", "&&")
+        self.book = sheets.workbook(file, mark=sheets.mark(report.exporter, report.as_of))
         base: dict[str, Any] = {"font_name": "宋体", "font_size": 10, "valign": "vcenter"}
         self.formats = {kind: self.book.add_format(base | given) for kind, given in FORMATS.items()}
         self.quoted = self.book.add_format(base | {"quote_prefix": True})
@@ -288,6 +291,11 @@ class _Book:
             next_row += 1
         return next_row
 
+    def sign(self, sheet: Any) -> None:
+        """Say on every printed page who exported it and when."""
+        sheet.set_header(f'&R&"宋体,Regular"&9&K808080{self.words.head("fact.exporter")} {self.mark}')
+        sheet.set_footer("&L&A&R&P / &N")
+
     def sheet(self, name: str, note: str, columns: Sequence[Column], frozen: int) -> Any:
         """Add a sheet with title and note in its first two rows, heads frozen in the fourth."""
         sheet = self.book.add_worksheet(self.words.head(name))
@@ -298,7 +306,7 @@ class _Book:
         sheet.set_landscape()
         sheet.set_paper(8)  # A3
         sheet.fit_to_pages(1, 0)
-        sheet.set_footer("&L&A&R&P / &N")
+        self.sign(sheet)
         sheet.write_string(0, 0, self.words.head(name), self.title)
         sheet.write_string(1, 0, note, self.formats["text"])
         return sheet
@@ -308,18 +316,38 @@ _NUMBER = Column("col.no", "count", 7, lambda _x, _: None)
 
 
 def write_xlsx(report: Report, file: BinaryIO, *, words: Words) -> None:
-    """Write summary, trips, orders without a trip and clues as four sheets of an XLSX workbook."""
-    book = _Book(file, words)
+    """Write summary, trips, orders without a trip and clues as four sheets of an XLSX workbook.
+
+    The trips, of which there may be a hundred thousand, are put into their sheet last, past the workbook library.
+    """
+    with tempfile.TemporaryFile() as frame:
+        sample = _write_frame(report, frame, words)
+        rows.spliced(frame, file, sheet=2, sample=sample, rows=_trip_rows(report, words))
+
+
+def _trip_rows(report: Report, words: Words) -> Iterator[list[Cell]]:
+    values = [column.value for column in TRIPS]
+    for number, line in enumerate(report.lines(), start=1):
+        yield [number, *(value(line, words) for value in values)]
+
+
+def _write_frame(report: Report, file: BinaryIO, words: Words) -> int:
+    """Write everything but the trips; returns the number of the sample row that stands for them."""
+    book = _Book(file, report, words)
     book.book.set_properties({"title": words.head("title"), "author": report.exporter, "created": _local(report.as_of)})
     _summary(book, report)
     metres = sum(part.distance_m for part in report.parts)
     sheet = book.sheet("sheet.trips", words.head("distance_basis", factor=ROAD_FACTOR), TRIPS, 3)
-    book.table(sheet, 2, TRIPS, report.lines(), {"col.plate": len(report.parts), "col.part_km": _km(metres)})
+    free = book.table(sheet, 2, TRIPS, (), {"col.plate": len(report.parts), "col.part_km": _km(metres)})
+    for at, column in enumerate((_NUMBER, *TRIPS)):
+        sheet.write_blank(free, at, None, book.formats[column.kind])
+    sheet.write_blank(free, len(TRIPS) + 1, None, book.quoted)
     sheet = book.sheet("sheet.ghosts", words.head("ghosts_note"), GHOSTS, 2)
     book.table(sheet, 2, GHOSTS, report.ghosts, {"col.order": len(report.ghosts)})
     sheet = book.sheet("sheet.clues", words.head("wording_basis"), CLUES, 2)
     book.table(sheet, 2, CLUES, report.clues, {"col.clue": len(report.clues)})
     book.book.close()
+    return free + 1
 
 
 def _summary(book: _Book, report: Report) -> None:
@@ -330,6 +358,7 @@ def _summary(book: _Book, report: Report) -> None:
     sheet.set_landscape()
     sheet.set_paper(9)  # A4
     sheet.fit_to_pages(1, 0)
+    book.sign(sheet)
     sheet.write_string(0, 0, words.head("title"), book.title)
     row = 2
     for label, value in facts(report, words):

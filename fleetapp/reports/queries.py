@@ -22,7 +22,7 @@ from fleetapp.duty.models import DutyEvent
 from fleetapp.duty.rules import DutyAction
 from fleetapp.findings import queries as findings
 from fleetapp.findings.models import Finding
-from fleetapp.findings.rules import FindingState
+from fleetapp.findings.workflow import FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotAllowed

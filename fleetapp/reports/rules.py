@@ -33,10 +33,24 @@ MEANT_TO_TRAVEL = frozenset(
 
 
 class ExportFormat(StrEnum):
-    """Files of the compliance report; CSV holds the trips alone."""
+    """Files of the compliance report; CSV holds the trips alone, PDF the totals with charts."""
 
     XLSX = "xlsx"
     CSV = "csv"
+    PDF = "pdf"
+
+
+class TaskState(StrEnum):
+    """A report made in the background; the last three are ends."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+OPEN = frozenset({TaskState.QUEUED, TaskState.RUNNING})
 
 
 class ExportKind(StrEnum):

@@ -32,6 +32,25 @@ class ExportIn(PeriodIn):
     language = fields.String(load_default=None, validate=validate.OneOf(["zh", "en"]))
 
 
+class TaskOut(StrictSchema):
+    """A report made in the background; ``failure`` is the code of what went wrong, ``sha256`` of the file when it is done."""
+
+    id = fields.Integer()
+    state = fields.String()
+    format = fields.String()
+    org_id = fields.Integer()
+    start_on = fields.Date()
+    end_on = fields.Date()
+    reason = fields.String()
+    requested_at = Moment()
+    ended_at = Moment(allow_none=True)
+    done_rows = fields.Integer()
+    total_rows = fields.Integer()
+    failure = fields.String(attribute="failure.code", allow_none=True)
+    file_name = fields.String(attribute="export.file_name")
+    sha256 = fields.String(attribute="export.sha256")
+
+
 class ReasonIn(StrictSchema):
     """Why an evidence file is made."""
 

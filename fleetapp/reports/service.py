@@ -11,7 +11,7 @@ from fleetapp.accounts.models import Organisation
 from fleetapp.audit import exports as recorded
 from fleetapp.audit.models import ExportRecord
 from fleetapp.audit.rules import check_reason
-from fleetapp.findings.rules import FindingState
+from fleetapp.findings.workflow import FindingState
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound

@@ -13,10 +13,11 @@ from werkzeug import Response as BaseResponse
 from fleetapp.findings import queries as findings
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Role
-from fleetapp.kit.errors import Invalid, RuleBroken
+from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
+from fleetapp.policies import queries as policies
 from fleetapp.reports import exports as tables
-from fleetapp.reports import figures, files, queries, rules, service
+from fleetapp.reports import figures, files, queries, rules, service, tasks
 from fleetapp.reports.drawing import columns_svg
 from fleetapp.reports.figures import DayCount
 from fleetapp.reports.rules import PREVIEW_ROWS, ExportFormat
@@ -125,8 +126,57 @@ def _page(values: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
         return render_template(
             "reports/exports.html", values=values, errors=errors, orgs=[(org.id, name(org)) for org in orgs],
             formats=[(kind.value, t(f"reports.format.{kind.value}")) for kind in ExportFormat],
+            tasks=s.scalars(tasks.visible_to(actor()).limit(TASKS_SHOWN)).all(), keep_days=keep_days(s),
             page=paginate(s, queries.exports_visible_to(actor()), number=query["page"], size=query["size"]),
         )  # fmt: skip
+
+
+TASKS_SHOWN = 8
+
+
+def keep_days(session: Session) -> int:
+    """Return how long files of reports are kept."""
+    return int(policies.value(session, "reports.keep_days", clock.local_date(now())))
+
+
+@blueprint.get("/exports/tasks")
+def task_list() -> str:
+    """Show the own reports in the background, as a fragment that asks again while one is not done."""
+    permits.require("reports.export", actor())
+    with transaction() as s:
+        shown = s.scalars(tasks.visible_to(actor()).limit(TASKS_SHOWN)).all()
+        return render_template("reports/_tasks.html", tasks=shown, keep_days=keep_days(s))
+
+
+@blueprint.post("/exports/tasks")
+def ask() -> BaseResponse | tuple[str, int]:
+    """Have a report made in the background."""
+    permits.require("reports.export", actor())
+    try:
+        data = load_form(ExportIn())
+        with transaction() as s:
+            tasks.ask(s, org_id=data["org_id"], period=data["period"], file_format=data["format"], reason=data["reason"],
+                      language=data["language"] or files.page_words().lang, actor=actor(), now=now())  # fmt: skip
+    except Invalid as error:
+        return _page(request.form.to_dict(), error.fields), 422
+    except (RuleBroken, Conflict) as error:
+        field = "reason" if error.code == "audit.reason_missing" else "start_on"
+        return _page(request.form.to_dict(), {field: [t(error.code, **error.params)]}), 422
+    return redirect(url_for("reports.exports") + "#tasks", 303)
+
+
+@blueprint.post("/exports/tasks/<int:task_id>/cancel")
+def cancel(task_id: int) -> BaseResponse:
+    """Cancel a report that is not done yet."""
+    with transaction() as s:
+        tasks.cancel(s, task_id=task_id, actor=actor(), now=now())
+    return redirect(url_for("reports.exports") + "#tasks", 303)
+
+
+@blueprint.get("/exports/tasks/<int:task_id>/file")
+def task_file(task_id: int) -> Response:
+    """Return the file of a report that is done."""
+    return files.made(task_id)
 
 
 @blueprint.get("/exports/preview")

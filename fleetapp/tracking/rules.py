@@ -1,5 +1,6 @@
 """What a last position means for a person watching."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -16,6 +17,34 @@ class LiveState(StrEnum):
     MOVING = "moving"
     PARKED = "parked"
     OFFLINE = "offline"
+
+
+def age(passed: timedelta) -> tuple[str, int]:
+    """Return how long ago something was, in the unit people would say it in."""
+    seconds = max(0, int(passed.total_seconds()))
+    if seconds < 60:
+        return "seconds", seconds
+    if seconds < 3600:
+        return "minutes", seconds // 60
+    return ("hours", seconds // 3600) if seconds < 2 * 86400 else ("days", seconds // 86400)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a last position shows now, and how that ends by itself if nothing more is heard."""
+
+    state: LiveState
+    moving_until: datetime | None
+    offline_from: datetime
+
+
+def outlook(*, at: datetime, received_at: datetime, speed_kmh: float | None, now: datetime) -> Outlook:
+    """Return the state at ``now`` with the moments it changes at, so that whoever watches need not ask again."""
+    return Outlook(
+        state=live_state(at=at, received_at=received_at, speed_kmh=speed_kmh, now=now),
+        moving_until=at + MOVING_FOR if (speed_kmh or 0.0) >= MOVING_KMH else None,
+        offline_from=received_at + OFFLINE_AFTER,
+    )
 
 
 def live_state(*, at: datetime, received_at: datetime, speed_kmh: float | None, now: datetime) -> LiveState:

@@ -3,37 +3,54 @@
 from marshmallow import fields, validate
 
 from fleetapp.kit.schema import Moment, StrictSchema, Text
+from fleetapp.tracking.rules import LiveState
 
 
 class LiveQuery(StrictSchema):
-    """Only what was received since then."""
+    """Where to go on from."""
 
-    since = Moment(load_default=None)
+    since = Text(
+        load_default=None, metadata={"description": "`next` of the answer before; without it everything is sent."}
+    )
 
 
-class PositionOut(StrictSchema):
-    """A vehicle's newest position, WGS-84."""
+class WatchedOut(StrictSchema):
+    """A vehicle that may be watched."""
 
     vehicle_id = fields.Integer()
     plate = fields.String()
+    org_id = fields.Integer()
     org = fields.String()
+
+
+class PositionOut(StrictSchema):
+    """A vehicle's newest position, WGS-84; ``at`` is the terminal's clock.
+
+    ``state`` holds now. Without a newer position it turns to parked at ``moving_until`` and to offline at ``offline_from``.
+    """
+
+    vehicle_id = fields.Integer()
     lat = fields.Float()
     lon = fields.Float()
     at = Moment()
     speed_kmh = fields.Float(allow_none=True)
     direction_deg = fields.Integer(allow_none=True)
     acc = fields.Boolean(allow_none=True)
-    state = fields.String()
-    state_text = fields.String()
-    text = fields.String()
-    href = fields.String()
+    state = fields.String(validate=validate.OneOf(list(LiveState)))
+    moving_until = Moment(allow_none=True)
+    offline_from = Moment()
 
 
 class LiveOut(StrictSchema):
-    """Positions with the value of ``since`` for the next call."""
+    """What changed, with the value of ``since`` for the next call.
 
-    next = Moment()
-    as_of_text = fields.String()
+    ``full``: this is everything there is to see; forget whatever is not in it. ``vehicles`` comes with it alone.
+    """
+
+    next = fields.String()
+    as_of = Moment()
+    full = fields.Boolean()
+    vehicles = fields.List(fields.Nested(WatchedOut))
     positions = fields.List(fields.Nested(PositionOut))
 
 

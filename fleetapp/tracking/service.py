@@ -15,6 +15,7 @@ from fleetapp.kit.errors import NotFound, RuleBroken
 from fleetapp.tracking import bridge, queries
 from fleetapp.tracking.bridge import Fix
 from fleetapp.vehicles import queries as vehicle_queries
+from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Secrecy
 
 LONGEST_VIEW_S = 31 * 86400
@@ -36,7 +37,7 @@ def view_track(
     """Return a vehicle's fixes and log who looked, at what, why.
 
     :raises NotAllowed: outside the actor's scope.
-    :raises RuleBroken: no purpose, too long a window, or a vehicle whose tracks are not shown.
+    :raises RuleBroken: no purpose, too long a window, an archive file that is away, or a vehicle whose tracks are not shown.
     """
     vehicle = vehicle_queries.get_vehicle(session, vehicle_id=vehicle_id, actor=actor)
     permits.require("tracking.playback", actor, org_path=vehicle.org.path)
@@ -46,10 +47,26 @@ def view_track(
         raise RuleBroken("tracking.purpose_missing")
     if not 0 < (end - start).total_seconds() <= LONGEST_VIEW_S:
         raise RuleBroken("tracking.window")
-    fixes = queries.track(session, vehicle_id=vehicle_id, start=start, end=end)
+    try:
+        fixes = queries.track(session, vehicle_id=vehicle_id, start=start, end=end)
+    except bridge.ArchiveMissing as error:
+        raise RuleBroken("tracking.archive_missing", day=error.day.isoformat(), file=str(error.path)) from error
     audit.record(session, actor=actor, now=now, action="tracking.viewed", subject_type="vehicle", subject_id=vehicle.id,
                  org_id=vehicle.org_id, start=start, end=end, purpose=purpose, fixes=len(fixes))  # fmt: skip
     return fixes
+
+
+def watched(
+    session: Session, *, purpose: str, vehicle: Vehicle | None = None, vehicles: int = 1, actor: Actor, now: datetime
+) -> None:
+    """Log that somebody begins to watch where one vehicle is now, or where all within reach are, and for what.
+
+    For whoever shows positions and has checked the permission; a page that asks again and again is logged when it opens.
+    """
+    audit.record(
+        session, actor=actor, now=now, action="tracking.watched", subject_type="vehicle" if vehicle else "organisation",
+        subject_id=vehicle.id if vehicle else actor.org_id, org_id=vehicle.org_id if vehicle else actor.org_id, purpose=purpose, vehicles=vehicles,
+    )  # fmt: skip
 
 
 def upload_track(

@@ -10,7 +10,7 @@ from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
 from fleetapp.places import roads
-from fleetapp.tracking import bridge, queries, service
+from fleetapp.tracking import bridge, card, queries, rules, service
 from fleetapp.tracking.bridge import Fix
 from fleetapp.tracking.rules import LiveState
 from fleetapp.tracking.schemas import PageQuery, TerminalIn, TrackQuery
@@ -36,6 +36,17 @@ def live() -> str:
     """Show where everybody is."""
     permits.require("tracking.live", actor())
     return render_template("tracking/live.html", states=list(LiveState))
+
+
+@blueprint.get("/live/vehicles/<int:vehicle_id>")
+def live_vehicle(vehicle_id: int) -> str:
+    """Show one vehicle beside the map; who looks is logged."""
+    with transaction() as s:
+        found = card.show(s, vehicle_id=vehicle_id, actor=actor(), now=now())
+        if found.position:
+            service.watched(s, purpose=t("tracking.live_purpose"), vehicle=found.vehicle, actor=actor(), now=now())
+        age = rules.age(now() - found.position.at) if found.position else None
+        return render_template("tracking/_card.html", card=found, age=age)
 
 
 @blueprint.get("/vehicles/<int:vehicle_id>/track")

@@ -8,8 +8,9 @@ from flask_smorest import Blueprint
 
 from fleetapp.kit import clock, permits
 from fleetapp.kit.paging import paginate
+from fleetapp.kit.sheets import mark
 from fleetapp.trips import bridge, queries, service
-from fleetapp.trips.schemas import PurposeQuery, TripDetailOut, TripOut, TripQuery
+from fleetapp.trips.schemas import PurposeQuery, TakeQuery, TripDetailOut, TripOut, TripQuery
 from fleetapp.web.api import page_headers
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
@@ -55,15 +56,14 @@ class Trip(MethodView):
 
 @blueprint.route("/trips/<int:trip_id>.gpx")
 class TripGpx(MethodView):
-    @blueprint.arguments(PurposeQuery, location="query")
+    @blueprint.arguments(TakeQuery, location="query")
     @blueprint.response(200, content_type="application/gpx+xml")
     def get(self, query: dict[str, Any], trip_id: int) -> Response:
-        """Return a trip's fixes as GPX 1.1; who takes them, and why, is logged."""
+        """Return a trip's fixes as GPX 1.1; who takes them, when and why is logged and stands in the file."""
         with transaction() as session:
             trip = queries.get_trip(session, trip_id=trip_id, actor=actor())
-            purpose = query["purpose"] or t("trips.review_purpose")
-            fixes = service.view_fixes(session, trip=trip, purpose=purpose, actor=actor(), now=now())
-            name = f"{trip.vehicle.plate} {clock.local(trip.start_at):%Y-%m-%d %H:%M}"
+            fixes = service.view_fixes(session, trip=trip, purpose=query["purpose"], actor=actor(), now=now())
+            name = f"{trip.vehicle.plate} {clock.local(trip.start_at):%Y-%m-%d %H:%M} · {mark(actor().name, now())} · {query['purpose']}"
             answer = Response(bridge.to_gpx(fixes, name=name), mimetype="application/gpx+xml")
         answer.headers.set("Content-Disposition", "attachment", filename=f"trip-{trip_id}.gpx")
         return answer

@@ -1,13 +1,9 @@
 """Fixes and order windows in, trips and matches out: the only door to the GPS library here."""
 
 import hashlib
-import json
-import math
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,23 +14,22 @@ from sqlalchemy.orm import Session
 
 from fleetapp.duty.queries import OrderOfVehicle
 from fleetapp.kit.jsonable import jsonable
+from fleetapp.places import areas
+from fleetapp.trips.roads import MatchedDistance, Roads
 from telematics import gpx, mileage, store
 from telematics import match as matching
-from telematics.geo import haversine_m
+from telematics.geo import METRES_PER_DEGREE, distance_m, haversine_m
 from telematics.match import MatchParams
-from telematics.model import Fix, Match, MatchKind, OrderWindow, Place, Score, Trip
-from telematics.segment import segment
+from telematics.model import Fix, Match, MatchKind, OrderWindow, Place, Rejection, Score, Trip
+from telematics.segment import segment_track
 from telematics.store import Touched
+from telematics.track import Floats, Track, columns
 
 __all__ = ["Fix", "Match", "MatchKind", "MatchParams", "Score", "Touched", "Trip"]
 
 log = structlog.get_logger()
 
 RULES_VERSION = "2026.11"
-ESTIMATE_FACTOR = 1.02
-"""Road distance over the sum of straight steps where no road engine answers (rule catalogue, primitive P5)."""
-OSRM_POINTS = 100
-OSRM_TIMEOUT_S = 2.0
 
 
 def driver_connection(session: Session) -> Any:
@@ -52,24 +47,31 @@ def clear_touched(session: Session, *, done: Iterable[Touched]) -> int:
     return store.clear_touched(driver_connection(session), done)
 
 
-def derive(
-    fixes: Sequence[Fix], *, parking: shapely.Polygon | None, boundaries: Sequence[datetime], now: datetime
-) -> tuple[Trip, ...]:
-    """Return the trips of one vehicle's fixes; ``boundaries`` are the check-outs and check-ins that end a trip."""
-    places = _outside(parking) if parking is not None else None
-    return segment(fixes, boundaries=sorted(boundaries), places=places, now=now).trips
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Trips of a track and when its usable fixes were made, POSIX seconds in order."""
+
+    trips: tuple[Trip, ...]
+    usable_s: Floats
+
+    def usable_before(self, at: datetime) -> datetime | None:
+        """Return when the last usable fix before a moment was made, if there is one."""
+        k = int(np.searchsorted(self.usable_s, at.timestamp(), side="left"))
+        return datetime.fromtimestamp(self.usable_s[k - 1], UTC) if k else None
+
+    def usable_after(self, at: datetime) -> datetime | None:
+        """Return when the first usable fix after a moment was made, if there is one."""
+        k = int(np.searchsorted(self.usable_s, at.timestamp(), side="right"))
+        return datetime.fromtimestamp(self.usable_s[k], UTC) if k < len(self.usable_s) else None
 
 
-def _outside(parking: shapely.Polygon) -> Any:
-    """Return the distance in metres outside a WGS-84 polygon, for whole arrays of positions."""
-    centre = parking.centroid
-    scale = np.array([math.cos(math.radians(centre.y)) * 111_195.0, 111_195.0])
-    local = shapely.transform(parking, lambda xy: (xy - (centre.x, centre.y)) * scale)
-
-    def outside_m(lat: Any, lon: Any) -> Any:
-        return shapely.distance(local, shapely.points((lon - centre.x) * scale[0], (lat - centre.y) * scale[1]))
-
-    return outside_m
+def derive(track: Track, *, parking: shapely.Polygon | None, boundaries: Sequence[datetime], now: datetime) -> Found:
+    """Return the trips of one vehicle's track; ``boundaries`` are the check-outs and check-ins that end a trip."""
+    places = areas.outside_of(parking) if parking is not None else None
+    found = segment_track(track, boundaries=sorted(boundaries), places=places, now=now)
+    # A repetition of a second is no evidence against the first fix of that second.
+    refused = [one.fix.at.timestamp() for one in found.rejected if one.reason != Rejection.DUPLICATE]
+    return Found(found.trips, np.setdiff1d(track.at_s, refused))
 
 
 def match(trips: Sequence[Trip], orders: Sequence[OrderOfVehicle], *, params: MatchParams) -> list[tuple[Match, float]]:
@@ -108,42 +110,15 @@ def part_m(trip: Trip, start: datetime, end: datetime) -> float:
     """Return the best distance of a part of a trip; the whole trip's own figure where the part is the whole."""
     if start <= trip.start_at and trip.end_at <= end:
         return trip.distance.best_m
-    inside = [fix for fix in trip.fixes if start <= fix.at <= end]
-    return mileage.measure(inside).best_m if len(inside) > 1 else 0.0
+    track = columns(trip.fixes)
+    inside = track.kept((track.at_s >= start.timestamp()) & (track.at_s <= end.timestamp()))
+    return mileage.measure_track(inside).best_m if len(inside) > 1 else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class MatchedDistance:
-    """Length along roads, metres, and where it comes from: ``osrm`` or ``estimate``."""
-
-    metres: float
-    source: str
-
-
-def matched_distance(trip: Trip, *, osrm_url: str) -> MatchedDistance:
+def matched_distance(trip: Trip, *, roads: Roads) -> MatchedDistance:
     """Return a trip's length along the road network; without an engine or an answer, an estimate that says so."""
-    if osrm_url:
-        metres = _osrm_match(trip.fixes, osrm_url)
-        if metres is not None:
-            return MatchedDistance(metres, "osrm")
-    return MatchedDistance(trip.distance.gps_m * ESTIMATE_FACTOR, "estimate")
-
-
-def _osrm_match(fixes: Sequence[Fix], osrm_url: str) -> float | None:
-    """Return the matched length in metres, or None where the engine has no answer for a piece."""
-    total = 0.0
-    for first in range(0, len(fixes) - 1, OSRM_POINTS - 1):
-        piece = fixes[first : first + OSRM_POINTS]
-        points = ";".join(f"{fix.lon:.6f},{fix.lat:.6f}" for fix in piece)
-        times = ";".join(str(int(fix.at.timestamp())) for fix in piece)
-        address = f"{osrm_url}/match/v1/driving/{points}?timestamps={times}&overview=false&gaps=ignore"
-        try:
-            with urllib.request.urlopen(address, timeout=OSRM_TIMEOUT_S) as answer:  # noqa: S310 -- address from settings
-                total += sum(float(found["distance"]) for found in json.load(answer)["matchings"])
-        except (urllib.error.URLError, TimeoutError, KeyError, ValueError) as error:
-            log.warning("road_engine_unavailable", error=str(error))
-            return None
-    return total
+    track = columns(trip.fixes)
+    return roads.match(track.at_s, track.lat, track.lon, gps_m=trip.distance.gps_m)
 
 
 class PlaceNames:
@@ -188,14 +163,14 @@ def trip_values(trip: Trip) -> dict[str, Any]:
             {"start": gap.start_at.isoformat(), "end": gap.end_at.isoformat(), "chord_m": round(gap.chord_m, 1)}
             for gap in trip.gaps
         ],
-        "path": _path(trip.fixes),
+        "path": _path(columns(trip.fixes)),
     }  # fmt: skip
     values["content_digest"] = hashlib.sha256(f"{RULES_VERSION}{jsonable(values)}".encode()).hexdigest()
     return values
 
 
-def _path(fixes: Sequence[Fix]) -> str:
-    points = [f"{fix.lon:.6f} {fix.lat:.6f}" for fix in fixes]
+def _path(track: Track) -> str:
+    points = [f"{lon:.6f} {lat:.6f}" for lat, lon in zip(track.lat.tolist(), track.lon.tolist(), strict=True)]
     return f"SRID=4326;LINESTRING({', '.join(points if len(points) > 1 else points * 2)})"
 
 
@@ -226,5 +201,21 @@ def to_gpx(fixes: Sequence[Fix], *, name: str) -> str:
     return gpx.write_gpx(fixes, name=name)
 
 
+def metres_between(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
+    """Return the great-circle distance of two WGS-84 positions."""
+    return distance_m(lat1, lon1, lat2, lon2)
+
+
+def distance_method() -> dict[str, float]:
+    """Return the figures of ``mileage`` by which ``gps_m`` can be computed again from a trip's fixes."""
+    params = mileage.DEFAULT
+    names = ("block_s", "hold_m", "hold_still_m", "still_kmh", "gap_s")
+    return {"metres_per_degree": METRES_PER_DEGREE, **{name: getattr(params, name) for name in names}}
+
+
 QUIET = timedelta(hours=12)
-"""Margin on both sides of a touched window: no vehicle drives that long without a standstill that cuts the trip."""
+"""What is read on both sides of a touched window."""
+EDGE = timedelta(hours=3)
+"""What must have been read on both sides of a trip: twelve times the standstill that cuts one."""
+SILENCE = timedelta(days=31)
+"""How far away the fix before or after a window is looked for: what lies between is a GAP of the trips on both sides."""

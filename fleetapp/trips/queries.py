@@ -4,13 +4,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy import DateTime, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation
 from fleetapp.duty.models import DutyEvent
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
+from fleetapp.orders.models import OrderChange
 from fleetapp.planning.models import Assignment
 from fleetapp.trips.models import DeriveCursor, Trip, TripMatch
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
@@ -121,11 +122,24 @@ def cursor_at(session: Session, *, name: str) -> datetime | None:
 
 
 def changed_windows(session: Session, *, since: datetime) -> list[tuple[int, datetime, datetime]]:
-    """Return (vehicle, start, end) of assignments made, released or reported on since a moment."""
+    """Return (vehicle, start, end) of assignments made, released or reported on, or whose order was changed, since a moment.
+
+    The hours an order had before a change count too: what was matched to it then may not be any more.
+    """
     reported = exists().where(DutyEvent.assignment_id == Assignment.id, DutyEvent.received_at >= since)
+    before_start, before_end = (
+        func.timestamptz(OrderChange.before[name].astext, type_=DateTime(timezone=True))
+        for name in ("start_at", "end_at")
+    )
+    changed = OrderChange.applied_at >= since
     rows = session.execute(
-        select(Assignment.vehicle_id, func.min(func.lower(Assignment.during)), func.max(func.upper(Assignment.during)))
-        .where(or_(Assignment.assigned_at >= since, Assignment.released_at >= since, reported))
+        select(
+            Assignment.vehicle_id,
+            func.min(func.least(func.lower(Assignment.during), before_start)),
+            func.max(func.greatest(func.upper(Assignment.during), before_end)),
+        )
+        .outerjoin(OrderChange, and_(OrderChange.order_id == Assignment.order_id, changed))
+        .where(or_(Assignment.assigned_at >= since, Assignment.released_at >= since, reported, changed))
         .group_by(Assignment.vehicle_id)
     )
     return [(vehicle_id, start, end) for vehicle_id, start, end in rows]

@@ -36,6 +36,12 @@ class PurposeQuery(StrictSchema):
     purpose = Text(load_default="", validate=validate.Length(max=200))
 
 
+class TakeQuery(StrictSchema):
+    """Why a track is taken out; it is logged and written into the file."""
+
+    purpose = Text(required=True, validate=validate.Length(2, 200))
+
+
 class PartOut(StrictSchema):
     """Part of a trip and the order it belongs to, with every part of the score."""
 

@@ -19,6 +19,7 @@ from fleetapp.policies import queries as policy_queries
 from fleetapp.tracking import queries as tracking_queries
 from fleetapp.trips import bridge, queries
 from fleetapp.trips.models import DeriveCursor, Trip, TripMatch
+from fleetapp.trips.roads import Roads
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Secrecy
 
@@ -44,6 +45,7 @@ class _Window:
     first: datetime
     last: datetime
     orders: Sequence[duty_queries.OrderOfVehicle]
+    found: bridge.Found
     touched: Sequence[bridge.Trip]
     values: Sequence[dict[str, Any]]
     present: Mapping[str, Trip]
@@ -51,7 +53,7 @@ class _Window:
 
 
 def derive_window(
-    session: Session, *, vehicle_id: int, start: datetime, end: datetime, now: datetime, osrm_url: str = ""
+    session: Session, *, vehicle_id: int, start: datetime, end: datetime, now: datetime, roads: Roads | None = None
 ) -> Derived:
     """Recompute the trips and matches of a vehicle that touch ``[start, end]``.
 
@@ -70,59 +72,96 @@ def derive_window(
             part.superseded_at = now
     done.superseded = len(window.stale)
     session.flush()
-    terminals = tracking_queries.bindings_of(session, vehicle_id=vehicle_id, start=window.first, end=window.last)
-    names = bridge.PlaceNames(place_queries.all_points(session), within_m=NEAR_M)
-    rows: list[Trip] = []
-    made: set[int] = set()
-    for index, (trip, row) in enumerate(zip(window.touched, window.values, strict=True)):
-        kept = window.present.get(row["content_digest"])
-        if kept is None:
-            terminal = next(binding.terminal_id for binding in terminals if binding.during.contains(trip.start_at))
-            distance = bridge.matched_distance(trip, osrm_url=osrm_url)
-            kept = Trip(
-                org_id=vehicle.org_id, vehicle_id=vehicle_id, terminal_id=terminal, derived_at=now,
-                matched_m=round(distance.metres, 1), matched_source=distance.source,
-                start_place=names.near(trip.fixes[0]), end_place=names.near(trip.fixes[-1]), **row,
-            )  # fmt: skip
-            made.add(index)
-        rows.append(kept)
-    session.add_all(rows[index] for index in sorted(made))
+    made = _made(session, vehicle, window, now=now, roads=roads or Roads())
+    rows = [made.get(index) or window.present[row["content_digest"]] for index, row in enumerate(window.values)]
     done.added = len(made)
-    session.flush()
     figures = policy_queries.values(session, "match.", clock.local_date(window.start), vehicle.org.path)
     parts = bridge.match(window.touched, window.orders, params=bridge.match_params(figures))
-    done.matches = _store_matches(session, rows, made, parts, now)
+    done.matches = _store_matches(session, rows, set(made), parts, now)
     return done
 
 
+def _made(session: Session, vehicle: Vehicle, window: _Window, *, now: datetime, roads: Roads) -> dict[int, Trip]:
+    """Add the trips that are not there yet; returns their rows by place in the window."""
+    new = [index for index, row in enumerate(window.values) if row["content_digest"] not in window.present]
+    if not new:
+        return {}
+    terminals = tracking_queries.bindings_of(session, vehicle_id=vehicle.id, start=window.first, end=window.last)
+    names = bridge.PlaceNames(place_queries.all_points(session), within_m=NEAR_M)
+    made: dict[int, Trip] = {}
+    for index in new:
+        trip = window.touched[index]
+        terminal = next(binding.terminal_id for binding in terminals if binding.during.contains(trip.start_at))
+        distance = bridge.matched_distance(trip, roads=roads)
+        made[index] = Trip(
+            org_id=vehicle.org_id, vehicle_id=vehicle.id, terminal_id=terminal, derived_at=now,
+            matched_m=round(distance.metres, 1), matched_source=distance.source,
+            start_place=names.near(trip.fixes[0]), end_place=names.near(trip.fixes[-1]), **window.values[index],
+        )  # fmt: skip
+    session.add_all(made.values())
+    session.flush()
+    return made
+
+
 def _settled(session: Session, vehicle: Vehicle, start: datetime, end: datetime, now: datetime) -> _Window:
-    """Return a window wide enough: it holds the whole of every trip that falls away.
+    """Return a window wide enough that the same comes out whatever order the fixes came in.
 
-    A trip that falls away may reach beyond what changed: late fixes of a stay split it, and its other half begins
-    after them. So the window is widened by what falls away until nothing more does.
+    What changed touches the trips up to the usable fixes next to it, however long ago: the silence between is theirs.
+    A trip that falls away may reach beyond: late fixes of a stay split it, and its other half begins after them. And
+    every trip touched is read with an edge around it and the usable fix next to it. So the window is widened until it has
+    all that.
     """
-    while True:
-        window = _read(session, vehicle, start, end, now)
-        reach = (
-            min([start, *(old.start_at for old in window.stale)]),
-            max([end, *(old.end_at for old in window.stale)]),
-        )
-        if reach == (start, end):
-            return window
-        start, end = reach
-
-
-def _read(session: Session, vehicle: Vehicle, start: datetime, end: datetime, now: datetime) -> _Window:
     first, last = start - bridge.QUIET, end + bridge.QUIET
-    fixes = tracking_queries.track(session, vehicle_id=vehicle.id, start=first, end=last)
+    while True:
+        window = _read(session, vehicle, (start, end), (first, last), now)
+        start = min([start, *(old.start_at for old in window.stale)])
+        end = max([end, *(old.end_at for old in window.stale)])
+        low = min([start, *(trip.start_at for trip in window.touched)])
+        high = max([end, *(trip.end_at for trip in window.touched)])
+        wide = min(first, low - bridge.EDGE), max(last, high + bridge.EDGE)
+        if window.found.usable_before(low) is None:
+            wide = _reach(session, vehicle, before=wide[0]) or wide[0], wide[1]
+        if window.found.usable_after(high) is None:
+            wide = wide[0], _reach(session, vehicle, after=wide[1]) or wide[1]
+        if (start, end, *wide) == (window.start, window.end, first, last):
+            return window
+        first, last = wide
+
+
+def _reach(
+    session: Session, vehicle: Vehicle, *, before: datetime | None = None, after: datetime | None = None
+) -> datetime | None:
+    """Return a margin beyond the fix next to what is read, if there is one."""
+    if before is not None:
+        at = tracking_queries.nearest_at(
+            session, vehicle_id=vehicle.id, start=before - bridge.SILENCE, end=before, last=True
+        )
+        return at - bridge.QUIET if at else None
+    assert after is not None
+    at = tracking_queries.nearest_at(
+        session, vehicle_id=vehicle.id, start=after, end=after + bridge.SILENCE, last=False
+    )
+    return at + bridge.QUIET if at else None
+
+
+def _read(
+    session: Session,
+    vehicle: Vehicle,
+    window: tuple[datetime, datetime],
+    read: tuple[datetime, datetime],
+    now: datetime,
+) -> _Window:
+    (start, end), (first, last) = window, read
+    track = tracking_queries.track_columns(session, vehicle_id=vehicle.id, start=first, end=last)
     orders = duty_queries.orders_of_vehicle(session, vehicle_id=vehicle.id, start=first, end=last)
     events = [at for order in orders for at in (order.checked_out_at, order.returned_at) if at]
     parking = to_shape(vehicle.parking.area) if vehicle.parking else None
-    found = bridge.derive(fixes, parking=parking, boundaries=events, now=now)  # type: ignore[arg-type]
+    found = bridge.derive(track, parking=parking, boundaries=events, now=now)  # type: ignore[arg-type]
     present = {
         trip.content_digest: trip for trip in queries.current_in(session, vehicle_id=vehicle.id, start=first, end=last)
     }
-    touched = [trip for trip in found if trip.end_at >= start and trip.start_at <= end]
+    low, high = found.usable_before(start) or start, found.usable_after(end) or end
+    touched = [trip for trip in found.trips if trip.end_at >= low and trip.start_at <= high]
     values = [bridge.trip_values(trip) for trip in touched]
     wanted = {row["content_digest"] for row in values}
     stale = [
@@ -130,11 +169,11 @@ def _read(session: Session, vehicle: Vehicle, start: datetime, end: datetime, no
         for digest, old in present.items()
         if digest not in wanted
         and (
-            (old.end_at >= start and old.start_at <= end)
+            (old.end_at >= low and old.start_at <= high)
             or any(row["start_at"] < old.end_at and old.start_at < row["end_at"] for row in values)
         )
     ]
-    return _Window(start, end, first, last, orders, touched, values, present, stale)
+    return _Window(start, end, first, last, orders, found, touched, values, present, stale)
 
 
 def _store_matches(

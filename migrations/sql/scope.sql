@@ -25,7 +25,8 @@ $$;
 
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO fleet_app;
 REVOKE INSERT, UPDATE ON audit_head, alembic_version, spatial_ref_sys FROM fleet_app;
-REVOKE UPDATE ON audit_entry, order_event, duty_event, finding_event, export_record FROM fleet_app;
+REVOKE UPDATE ON audit_entry, order_event, duty_event, finding_event, export_record, gps_fix, gps_raw, gps_seal, gps_archive,
+    gps_archive_event, gps_quarantine FROM fleet_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO fleet_app;
 
 -- Table by table: which rows the actor may touch. Organisations, accounts' names, places, calendar and policy are
@@ -76,14 +77,50 @@ CREATE POLICY read_scope ON audit_entry FOR SELECT TO fleet_app USING (fleet_see
 CREATE POLICY append ON audit_entry FOR INSERT TO fleet_app WITH CHECK (true);
 
 -- Fixes belong to whoever held the vehicle that carried the terminal at that time.
-GRANT DELETE ON gps_touched TO fleet_app;
+GRANT DELETE ON gps_touched, gps_unsealed TO fleet_app;
+-- Uploads are queued for superior platforms like the gateway's fixes; the queue itself is none of the application's business.
+REVOKE SELECT, UPDATE ON gps_upstream_queue, gps_upstream_sent FROM fleet_app;
+REVOKE INSERT, UPDATE ON gps_upstream, gps_upstream_sent, gps_upstream_gap, gps_gateway FROM fleet_app;
 ALTER TABLE gps_fix ENABLE ROW LEVEL SECURITY;
 CREATE POLICY scope ON gps_fix FOR SELECT TO fleet_app USING (fleet_sees_all() OR EXISTS (
     SELECT 1 FROM terminal_binding b WHERE b.terminal_id = gps_fix.terminal_id AND b.during @> gps_fix.at));
 CREATE POLICY upload ON gps_fix FOR INSERT TO fleet_app WITH CHECK (fleet_sees_all() OR EXISTS (
     SELECT 1 FROM terminal_binding b WHERE b.terminal_id = gps_fix.terminal_id AND b.during @> gps_fix.at));
 CREATE POLICY gateway ON gps_fix TO fleet_gateway USING (true) WITH CHECK (true);
+-- A segment holds the frames of several terminals: whoever may see one of them may open it, and is shown that one's alone.
+ALTER TABLE gps_raw ENABLE ROW LEVEL SECURITY;
+CREATE POLICY scope ON gps_raw TO fleet_app USING (fleet_sees_all() OR EXISTS (
+    SELECT 1 FROM terminal_binding b WHERE b.terminal_id BETWEEN first_terminal AND last_terminal))
+    WITH CHECK (fleet_sees_all());
+CREATE POLICY gateway ON gps_raw TO fleet_gateway USING (true) WITH CHECK (true);
+-- Where a day's files are, everybody who reads a track needs to know; what is written there is the system's business.
+DO $$
+DECLARE name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['gps_archive', 'gps_archive_event', 'gps_seal'] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('CREATE POLICY directory ON %I FOR SELECT TO fleet_app USING (%s)', name,
+                       CASE name WHEN 'gps_seal' THEN 'fleet_sees_all()' ELSE 'true' END);
+        EXECUTE format('CREATE POLICY system ON %I FOR INSERT TO fleet_app WITH CHECK (fleet_sees_all())', name);
+    END LOOP;
+END $$;
 ALTER TABLE gps_last ENABLE ROW LEVEL SECURITY;
 CREATE POLICY scope ON gps_last TO fleet_app USING (fleet_sees_all() OR terminal_id IN (SELECT b.terminal_id FROM terminal_binding b))
     WITH CHECK (fleet_sees_all() OR terminal_id IN (SELECT b.terminal_id FROM terminal_binding b));
+ALTER TABLE gps_day ENABLE ROW LEVEL SECURITY;
+CREATE POLICY scope ON gps_day TO fleet_app USING (fleet_sees_all() OR terminal_id IN (SELECT b.terminal_id FROM terminal_binding b))
+    WITH CHECK (fleet_sees_all() OR terminal_id IN (SELECT b.terminal_id FROM terminal_binding b));
+CREATE POLICY gateway ON gps_day TO fleet_gateway USING (true) WITH CHECK (true);
 CREATE POLICY gateway ON gps_last TO fleet_gateway USING (true) WITH CHECK (true);
+REVOKE UPDATE ON terminal_event, terminal_command FROM fleet_app;
+ALTER TABLE terminal_event ENABLE ROW LEVEL SECURITY;
+CREATE POLICY scope ON terminal_event FOR SELECT TO fleet_app USING (fleet_sees_all() OR EXISTS (
+    SELECT 1 FROM terminal_binding b WHERE b.terminal_id = terminal_event.terminal_id AND b.during @> terminal_event.at));
+CREATE POLICY gateway ON terminal_event TO fleet_gateway USING (true) WITH CHECK (true);
+-- A terminal does what the holder of the vehicle that carries it now asks.
+ALTER TABLE terminal_command ENABLE ROW LEVEL SECURITY;
+CREATE POLICY scope ON terminal_command TO fleet_app USING (fleet_sees_all() OR EXISTS (
+    SELECT 1 FROM terminal_binding b WHERE b.terminal_id = terminal_command.terminal_id AND b.during @> terminal_command.created_at))
+    WITH CHECK (fleet_sees_all() OR EXISTS (
+    SELECT 1 FROM terminal_binding b WHERE b.terminal_id = terminal_command.terminal_id AND b.during @> terminal_command.created_at));
+CREATE POLICY gateway ON terminal_command TO fleet_gateway USING (true) WITH CHECK (true);

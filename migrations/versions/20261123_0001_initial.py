@@ -40,9 +40,15 @@ def upgrade() -> None:
         run_sql(f"slices/{path.name}")
 
 
+POLICIES = "SELECT format('DROP POLICY %I ON %I', policyname, tablename) FROM pg_policies WHERE schemaname = 'public'"
+"""They name other tables, which could not go before them; nor could those whose rows a routine takes."""
+
+
 def downgrade() -> None:
+    for statement in op.get_bind().scalars(text(POLICIES)).all():
+        op.execute(text(statement))
+    for routine in op.get_bind().scalars(text(OWN_ROUTINES)).all():
+        op.execute(text(f"DROP ROUTINE IF EXISTS {routine} CASCADE"))
     gps_tables.drop_all(op.get_bind())
     op.execute(text("DROP TABLE audit_head"))
     metadata.drop_all(op.get_bind())
-    for routine in op.get_bind().scalars(text(OWN_ROUTINES)).all():
-        op.execute(text(f"DROP ROUTINE IF EXISTS {routine} CASCADE"))

@@ -13,6 +13,8 @@ INSERTS = {
     "occasion": {"number": "HD-9", "state": "PLANNED", "start_at": NOW, "end_at": NOW + timedelta(days=1)},
     "occasion_event": {"occasion_id": "occasion"},
     "occasion_shift": {"occasion_id": "occasion", "vehicle_id": "vehicle", "driver_id": "driver"},
+    "phone_action": {"user_id": "user_id", "kind": "LEAVE", "key": "phone-k9", "digest": "0" * 64, "outcome": "APPLIED"},
+    "vehicle_code": {"vehicle_id": "vehicle", "serial": 2},
 }  # fmt: skip
 
 
@@ -34,4 +36,14 @@ def seed(session, add, keys, number):
         "occasion_event": add(session, "occasion_event", occasion_id=occasion_id),
         "occasion_shift": add(session, "occasion_shift", org_id=org_id, occasion_id=occasion_id, vehicle_id=keys["vehicle"],
                               driver_id=keys["driver"]),
+        "phone_action": add(session, "phone_action", org_id=org_id, user_id=keys["user_id"], kind="LEAVE", key=f"phone-k{number}",
+                            digest="0" * 64, outcome="APPLIED"),
+        "vehicle_code": add(session, "vehicle_code", org_id=org_id, vehicle_id=keys["vehicle"], serial=1),
     }  # fmt: skip
+
+
+def position(session, add, keys):
+    """Give the journey under way a position of its driver's phone."""
+    return add(
+        session, "phone_position", org_id=keys["org_id"], assignment_id=keys["assignment"], user_id=keys["user_id"]
+    )

@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, Range
+from sqlalchemy.dialects.postgresql import BIT, JSONB, Range
 from sqlalchemy.exc import ProgrammingError
 
 from fleetapp.audit import service as audit
@@ -35,23 +35,22 @@ NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
 POINT, LINE = "SRID=4326;POINT(120.1 30.2)", "SRID=4326;LINESTRING(120.1 30.2, 120.2 30.3)"
 DUMMY = {
     BigInteger: 1, Integer: 1, Float: 0.5, Numeric: Decimal(1), Boolean: False, Date: date(2026, 1, 1), DateTime: NOW,
-    LargeBinary: b"", JSONB: {}, Text: "test", Time: time(0),
+    LargeBinary: b"", JSONB: {}, Text: "test", Time: time(0), BIT: "0" * 96,
 }  # fmt: skip
 FOREIGN, OWN = "xhedu", "bjwater"
 HIDDEN = [
     "parking_area", "vehicle", "terminal_binding", "driver", "travel_order", "order_stop", "order_event", "dispatch_slip",
     "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
-    "sign_in", "gps_fix", "gps_last", "vehicle_document", "attachment",
+    "sign_in", "gps_fix", "gps_raw", "gps_last", "gps_day", "terminal_event", "terminal_command", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
-    "vehicle_fact", *settled.TABLES,
-    "seal_campaign", "seal_record", "seal_exception", "seal_event",
-    "ledger_import",
-    "energy_card", "energy_entry", "energy_import", "cost_entry",
+    "vehicle_fact", "lab_study", *settled.TABLES, "seal_campaign", "seal_record", "seal_exception", "seal_event", "ledger_import", "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
-    "work_line", "work_event", "vehicle_incident", "trip_expense", "mileage_confirmation", "mileage_remark", "trip_rating",
+    "work_line", "work_event", "vehicle_incident", "trip_expense", "phone_position", "mileage_confirmation", "mileage_remark", "trip_rating",
     *rows_of_emergencies.INSERTS, *rows_of_journeys.INSERTS,
 ]  # fmt: skip
-KEYS = {"audit_entry": "seq", "gps_fix": "terminal_id", "gps_last": "terminal_id"}
+KEYS = {"audit_entry": "seq", "gps_raw": "first_terminal"} | dict.fromkeys(
+    ("gps_fix", "gps_last", "gps_day"), "terminal_id"
+)
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
 
 
@@ -108,6 +107,7 @@ def seed_unit(session, unit, number):
     session.execute(text("UPDATE travel_order SET state = 'CHECKED_OUT' WHERE id = :id"), {"id": order_id})
     keys["trip_expense"] = add(session, "trip_expense", org_id=org_id, assignment_id=assignment_id, driver_id=keys["driver"], kind="TOLL",
                                idempotency_key=f"k{number}")  # fmt: skip
+    keys["phone_position"] = rows_of_journeys.position(session, add, keys)
     session.execute(text("UPDATE travel_order SET state = 'RETURNED' WHERE id = :id"), {"id": order_id})
     keys["mileage_remark"] = add(
         session, "mileage_remark", org_id=org_id, order_id=order_id, seq=1, said_by=applicant_id
@@ -122,7 +122,7 @@ def seed_unit(session, unit, number):
     keys["trip_match"] = add(session, "trip_match", org_id=org_id, trip_id=trip_id, kind="unmatched", **window)
     keys["finding"] = finding_id = add(
         session, "finding", org_id=org_id, number=f"F-{number}", dedupe_key=f"d{number}", vehicle_id=vehicle_id,
-        severity="orange", state="NOTIFIED", **window,
+        severity="orange", state="DETECTED", **window,
     )  # fmt: skip
     keys["finding_event"] = add(session, "finding_event", finding_id=finding_id)
     keys["export_record"] = add(session, "export_record", org_id=org_id, actor_id=applicant_id, reason="test reason")
@@ -173,7 +173,8 @@ def seed_unit(session, unit, number):
     )
     keys["energy_import"] = add(session, "energy_import", org_id=org_id, state="CHECKED")
     keys["cost_entry"] = add(session, "cost_entry", org_id=org_id, vehicle_id=vehicle_id, kind="wash")
-    keys["renewal_run"] = add(session, "renewal_run", org_id=org_id, requested_by=applicant_id)
+    for name, more in (("renewal_run", {}), ("lab_study", {"kind": "nev", "state": "QUEUED"})):
+        keys[name] = add(session, name, org_id=org_id, requested_by=applicant_id, **more)
     keys |= rows_of_sharing.seed(add, session, keys, applicant_id, number)
     keys |= rows_of_upkeep.seed(session, add, keys, applicant_id, number)
     keys |= rows_of_journeys.seed(session, add, keys, number)
@@ -183,8 +184,17 @@ def seed_unit(session, unit, number):
     keys["attachment"] = add(session, "attachment", org_id=org_id, sha256=sha256, created_by=None)
     keys["sign_in"] = add(session, "sign_in", user_id=keys["user_id"], kind="web", token_sha256=f"t{number}")
     session.execute(text("SELECT gps_ensure_partition(:day)"), {"day": NOW.date()})
-    for name in ("gps_fix", "gps_last"):
-        keys[name] = add(session, name, terminal_id=keys["terminal_id"], at=NOW)
+    for name, when in (("gps_fix", {"at": NOW}), ("gps_last", {"at": NOW}), ("gps_day", {"day": NOW.date()})):
+        keys[name] = add(session, name, terminal_id=keys["terminal_id"], **when)
+    keys["terminal_command"] = add(
+        session, "terminal_command", terminal_id=keys["terminal_id"], kind="text", expires_at=NOW + timedelta(hours=1)
+    )
+    session.execute(text("SET LOCAL ROLE fleet_gateway"))  # the application only reads what terminals report
+    keys["terminal_event"] = add(session, "terminal_event", terminal_id=keys["terminal_id"], kind="driver_card")
+    session.execute(text("SET LOCAL ROLE fleet_app"))
+    keys["gps_raw"] = add(
+        session, "gps_raw", day=NOW.date(), first_terminal=keys["terminal_id"], last_terminal=keys["terminal_id"]
+    )
     audit.record(
         session, actor=SYSTEM, now=NOW, action="test.seeded", subject_type="test", subject_id=unit, org_id=org_id
     )
@@ -259,7 +269,7 @@ INSERTS = {
     "trip_expense": {"assignment_id": "assignment", "driver_id": "driver", "kind": "TOLL", "idempotency_key": "k9"},
     "trip": {"vehicle_id": "vehicle", "path": LINE, "start_at": NOW + timedelta(days=9), "end_at": NOW + timedelta(days=10)},
     "trip_match": {"trip_id": "trip", "kind": "unmatched"},
-    "finding": {"number": "F-9", "dedupe_key": "d9", "vehicle_id": "vehicle", "severity": "red", "state": "NOTIFIED"},
+    "finding": {"number": "F-9", "dedupe_key": "d9", "vehicle_id": "vehicle", "severity": "red", "state": "DETECTED"},
     "finding_event": {"finding_id": "finding"},
     "export_record": {"actor_id": "user_id", "reason": "test reason"},
     "quota_entry": {"category": "QT", "delta": 1},
@@ -275,7 +285,7 @@ INSERTS = {
     "seal_exception": {"record_id": "seal_record", "purpose": "flood duty", "start_on": NOW.date(), "end_on": NOW.date() + timedelta(days=3),
                        "state": "REQUESTED", "requester_id": "user_id"},
     "seal_event": {"campaign_id": "seal_campaign"},
-    "renewal_run": {"requested_by": "user_id"},
+    "renewal_run": {"requested_by": "user_id"}, "lab_study": {"kind": "nev", "state": "QUEUED", "requested_by": "user_id"},
     "vehicle_fact": {"vehicle_id": "vehicle"},
     "energy_card": {"vehicle_id": "vehicle", "kind": "fuel", "number": "K009", "state": "ACTIVE", "valid_from": date(2030, 1, 1)},
     "energy_entry": {"vehicle_id": "vehicle", "kind": "fuel", "source": "manual", "at": NOW + timedelta(days=9)},
@@ -296,6 +306,9 @@ INSERTS = {
     **rows_of_journeys.INSERTS,
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
     "gps_last": {"terminal_id": "terminal_id"},
+    "gps_day": {"terminal_id": "terminal_id", "day": NOW.date() - timedelta(days=1)},
+    "terminal_event": {"terminal_id": "terminal_id", "kind": "driver_card"},
+    "terminal_command": {"terminal_id": "terminal_id", "kind": "text", "expires_at": NOW + timedelta(hours=1)},
 }  # fmt: skip
 
 
@@ -351,10 +364,10 @@ def test_a_vehicle_that_serves_our_order_is_seen_but_stays_its_holders_to_change
 OPEN_TO_ALL = {
     # the directory that everybody signed in needs to read a form
     "organisation", "user_account", "role_grant", "place", "calendar_day",
-    # counters and cursors of the system
-    "audit_head", "alembic_version", "spatial_ref_sys", "number_series", "derive_cursor",
-    # devices before they belong to a vehicle, windows of work, and what the gateway refused
-    "gps_terminal", "gps_touched", "gps_quarantine",
+    "audit_head", "alembic_version", "spatial_ref_sys", "number_series", "derive_cursor",  # counters and cursors
+    # devices before they belong to a vehicle, who holds them, windows of work, what was refused, what goes to a superior platform
+    "gps_terminal", "gps_touched", "gps_unsealed", "gps_quarantine", "gps_upstream", "gps_upstream_queue", "gps_upstream_sent",
+    "gps_upstream_gap", "gps_link", "gps_gateway",
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from fleetapp.reports import pdf, service
 from fleetapp.reports.case import manifest_of
 from fleetapp.tracking.bridge import RawHash
 from fleetapp.web import pdf as web_pdf
+from telematics.frames import unpack_frames
 
 
 def write_nothing(_case, file):
@@ -69,9 +70,11 @@ def test_the_file_says_everything_and_can_be_verified_and_fetches_nothing(
     squeezed = "".join(said.split())
     assert "<imgsrc=http://example.invalid/x.png>&已补单" in squeezed
     with database.transaction(SYSTEM) as session:
-        rows = session.execute(text("SELECT at, digest, raw FROM gps_fix ORDER BY at, digest")).all()
+        rows = session.execute(text("SELECT at, digest FROM gps_fix ORDER BY at, digest")).all()
+        contents = session.scalars(text("SELECT content FROM gps_raw")).all()
         logged = session.execute(text("SELECT prev_hash, data FROM audit_entry ORDER BY seq DESC LIMIT 1")).one()
-    lines = [f"{at.isoformat()} {digest} {hashlib.sha256(raw).hexdigest()}\n" for at, digest, raw in rows]
+    raws = {digest: raw for content in contents for _, _, digest, raw in unpack_frames(content)}
+    lines = [f"{at.isoformat()} {digest} {hashlib.sha256(raws[digest]).hexdigest()}\n" for at, digest in rows]
     assert hashlib.sha256("".join(lines).encode()).hexdigest() in squeezed
     assert logged.prev_hash.hex() in squeezed
     assert record.sha256 == logged.data["sha256"] == hashlib.sha256(data).hexdigest()

@@ -1,16 +1,19 @@
 """Live positions by scope, playback with a logged purpose, uploads, terminals."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import time_machine
 from sqlalchemy import select, text
+from sqlalchemy.exc import ProgrammingError
 
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.tracking import bridge
 from fleetapp.tracking.rules import LiveState, live_state
 from fleetapp.vehicles.models import Vehicle
 from telematics.model import Fix
+from telematics.packed import unpack
 
 
 @pytest.fixture
@@ -51,28 +54,9 @@ def test_a_last_position_says_moving_parked_or_offline(now, silent_min, speed_km
     assert live_state(at=at, received_at=at, speed_kmh=speed_kmh, now=now) == state
 
 
-def test_everybody_sees_the_cars_of_their_own_sub_tree(api, heard):
-    def plates(username):
-        return {row["plate"] for row in api(username)("GET", "/positions").json["positions"]}
-
-    assert plates("dispatcher.city") == {"浙A10001", "浙A10005"}
-    assert plates("dispatcher.xihu") == {"浙A10001"}
-    assert plates("auditor.binjiang") == {"浙A10005"}
-    assert api("applicant.xhedu")("GET", "/positions").status_code == 403
-
-
-def test_only_what_came_in_since_then_is_sent_again(api, heard, now):
-    call = api("dispatcher.city")
-    first = call("GET", "/positions").json
-    assert {row["state"] for row in first["positions"]} == {"moving", "parked"}
-    later = (now + timedelta(seconds=1)).isoformat()
-    assert call("GET", "/positions", query_string={"since": later}).json["positions"] == []
-
-
-def test_a_restricted_vehicle_is_on_no_map(api, heard, database):
+def test_a_restricted_vehicle_has_no_track(api, heard, database):
     with database.transaction(SYSTEM) as session:
         session.scalars(select(Vehicle).where(Vehicle.plate == "浙A10001")).one().secrecy = "restricted"
-    assert {row["plate"] for row in api("dispatcher.city")("GET", "/positions").json["positions"]} == {"浙A10005"}
     window = {"start": "2026-11-18T00:00:00+08:00", "end": "2026-11-19T00:00:00+08:00", "purpose": "核实线索"}
     assert api("auditor.city")("GET", f"/vehicles/{vehicle_id(database)}/track", query_string=window).status_code == 404
 
@@ -114,7 +98,7 @@ def test_an_uploaded_gpx_is_stored_once(browse, database):
     assert "新入库 2 点" in upload(client, vehicle, GPX.format(extra="")).get_data(as_text=True)
     assert "新入库 0 点，已存在 2 点" in upload(client, vehicle, GPX.format(extra="")).get_data(as_text=True)
     with database.transaction(SYSTEM) as session:
-        assert session.scalar(text("SELECT count(*) FROM gps_fix WHERE source = 'gpx'")) == 2
+        assert sum(unpack(rest)[11] == "gpx" for rest in session.scalars(text("SELECT rest FROM gps_fix"))) == 2
 
 
 def test_points_without_time_are_listed_and_a_file_without_any_is_refused(browse, database):
@@ -147,3 +131,65 @@ def test_the_pages_open(browse, heard, database):
         assert client.get(path).status_code == 200, path
     assert client.get("/map/roads.json").json["features"]
     assert browse("applicant.xhedu").get("/live").status_code == 403
+
+
+def as_role(database, role, query):
+    with database.transaction(SYSTEM) as session:
+        session.execute(text(f"SET LOCAL ROLE {role}"))
+        found = session.execute(text(query))
+        rows = found.all() if found.returns_rows else []
+        session.execute(text("SET LOCAL ROLE fleet_app"))
+    return rows
+
+
+FORWARDED = "SELECT plate, colour FROM gps_upstream_vehicles()"
+
+
+def test_only_normal_vehicles_in_use_go_to_a_superior_platform(database):
+    before = dict(as_role(database, "fleet_gateway", FORWARDED))
+    assert {"浙A10001", "浙A10005"} <= set(before)
+    for secrecy in ("restricted", "secret"):
+        with database.transaction(SYSTEM) as session:
+            session.scalars(select(Vehicle).where(Vehicle.plate == "浙A10001")).one().secrecy = secrecy
+        assert set(before) - set(dict(as_role(database, "fleet_gateway", FORWARDED))) == {"浙A10001"}
+
+
+@pytest.mark.parametrize(
+    ("energy", "seats", "colour"), [("bev", 5, 5), ("hev", 5, 1), ("diesel", 10, 2), ("phev", 20, 5)]
+)
+def test_colour_of_a_plate_follows_from_energy_and_seats(database, energy, seats, colour):
+    with database.transaction(SYSTEM) as session:
+        vehicle = session.scalars(select(Vehicle).where(Vehicle.plate == "浙A10001")).one()
+        vehicle.energy, vehicle.seats = energy, seats
+    assert dict(as_role(database, "fleet_gateway", FORWARDED))["浙A10001"] == colour
+
+
+def test_application_may_not_ask_what_is_forwarded_nor_read_the_queue(database):
+    for query in (
+        FORWARDED,
+        "SELECT * FROM gps_upstream_queue",
+        "DELETE FROM gps_upstream",
+        "SELECT * FROM gps_upstream_sent",
+    ):
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            as_role(database, "fleet_app", query)
+
+
+def test_uploaded_positions_are_queued_for_every_superior_platform(database, now):
+    for name in ("province", "city"):
+        as_role(database, "NONE", f"INSERT INTO gps_upstream (name, since) VALUES ('{name}', '2026-11-18 09:00+08')")
+    with database.transaction(SYSTEM) as session:
+        terminal = session.scalar(text("SELECT id FROM gps_terminal WHERE phone = '13900000001'"))
+        good = Fix(at=now - timedelta(minutes=9), lat=30.26, lon=120.12)
+        fixes = [
+            good,
+            replace(good, mock=True, lat=30.27),
+            replace(good, lat=95.0),
+            replace(good, at=now + timedelta(hours=1)),
+        ]
+        for _ in range(2):  # the second time nothing is new
+            bridge.save_fixes(session, fixes=[(terminal, fix) for fix in fixes], now=now, peer="test")
+    queued = as_role(
+        database, "NONE", "SELECT u.name, q.at FROM gps_upstream_queue q JOIN gps_upstream u ON u.id = q.upstream_id"
+    )
+    assert sorted(queued) == [("city", good.at), ("province", good.at)]

@@ -58,7 +58,9 @@ def journey(furnished, roads, save, now):
     fixes = steps.driven(
         roads, [YARD, (EAST.lon, EAST.lat), YARD], start, stay=timedelta(minutes=16), odometer_m=10_000_000, seed=1
     )
-    steps.report(furnished, duty_id, DutyAction.CHECK_IN, start + timedelta(hours=2, minutes=50), odometer_m=10_040_000)
+    steps.report(
+        furnished, duty_id, DutyAction.CHECK_IN, start + timedelta(hours=2, minutes=50), odometer_m=fixes[-1].odometer_m
+    )
     save(ORDERED, fixes, now)
     return number, start, fixes
 

@@ -37,18 +37,18 @@ def drive(furnished, roads, save, now):
     with furnished.transaction(dispatcher) as session:
         key = session.get_one(Assignment, first).pool_key
         journeys.join(session, order_id=second, pool_key=key, actor=dispatcher, now=asked, consent="均已同意")
+    east = (EAST.lon, EAST.lat)
+    fixes = steps.driven(roads, [YARD, east, YARD], start + timedelta(minutes=40), stay=timedelta(minutes=16),
+                         odometer_m=10_000_000, seed=1)  # fmt: skip
     driver = world.actor(furnished, "driver.xhedu")
     for action, at, odometer_m in (
         (DutyAction.ACCEPT, start - timedelta(hours=1), None),
         (DutyAction.CHECK_OUT, start, 10_000_000),
-        (DutyAction.CHECK_IN, start + timedelta(hours=2, minutes=50), 10_040_000),
+        (DutyAction.CHECK_IN, fixes[-1].at + timedelta(minutes=5), fixes[-1].odometer_m),
     ):
         with furnished.transaction(driver) as session:
             duty.report(session, assignment_id=first, action=action, idempotency_key=uuid.uuid4().hex, actor=driver, now=at,
                         odometer_m=odometer_m)  # fmt: skip
-    east = (EAST.lon, EAST.lat)
-    fixes = steps.driven(roads, [YARD, east, YARD], start + timedelta(minutes=40), stay=timedelta(minutes=16),
-                         odometer_m=10_000_000, seed=1)  # fmt: skip
     save(ORDERED, fixes, now)
     jobs.derive(furnished, now)
     return number, second

@@ -44,7 +44,9 @@ def test_reading_one_trip_or_its_gpx_is_logged_and_refused_outside(derived, api,
     assert (gpx.status_code, gpx.mimetype) == (200, "application/gpx+xml")
     assert gpx.data.count(b"<trkpt") > 20
     assert reads(database) == before + 2
-    for path in (f"/trips/{trip['id']}", f"/trips/{trip['id']}.gpx"):
+    assert "专项审计" in gpx.get_data(as_text=True), "the file says who took it and why"
+    assert auditor("GET", f"/trips/{trip['id']}.gpx").status_code == 422, "a track leaves with a stated purpose only"
+    for path in (f"/trips/{trip['id']}", f"/trips/{trip['id']}.gpx?purpose=专项审计"):
         assert api("auditor.binjiang")("GET", path).status_code == 404
     assert reads(database) == before + 2
 

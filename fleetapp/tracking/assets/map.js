@@ -1,7 +1,7 @@
 // Maps without any service: our own road lines and a graticule under the data, everything WGS-84 in, Web Mercator on
 // screen. A <div class="fleet-map"> says what to show in data attributes:
-//   data-features   GeoJSON FeatureCollection; properties: kind (point|stop|start|end|order|parking|track|vehicle), label, text
-//   data-live       address to poll for positions, every data-every seconds (default 5)
+//   data-features   GeoJSON FeatureCollection; properties: kind (point|stop|start|end|order|parking|track|corridor|vehicle), label, text
+//   data-live       address to poll for positions (_live.js)
 //   data-pick       a tap is told to the page (_pick.js)
 //   data-draw       selector of a text area that holds the corners of an area to draw (_draw.js)
 //   data-track      address of a track {fixes: [{at, lat, lon, speed_kmh}]} for playback, with #track-time and friends
@@ -21,6 +21,7 @@ import VectorSource from "ol/source/Vector.js";
 import { Circle, Fill, RegularShape, Stroke, Style, Text } from "ol/style.js";
 import View from "ol/View.js";
 import { drawArea } from "./_draw.js";
+import { followLive } from "./_live.js";
 import { pickPlaces } from "./_pick.js";
 
 const HANGZHOU = fromLonLat([120.16, 30.26]);
@@ -77,6 +78,10 @@ function dataStyle(feature, resolution) {
       stroke: new Stroke({ color: "#0ca678", width: 2, lineDash: [6, 4] }),
       fill: new Fill({ color: "rgba(12,166,120,.12)" }),
       text: label && resolution < 12 ? words(label, 0) : undefined,
+    });
+  if (kind === "corridor")
+    return new Style({
+      stroke: new Stroke({ color: "rgba(66,99,235,.22)", width: 14, lineCap: "round", lineJoin: "round" }),
     });
   if (kind === "track")
     return [
@@ -206,92 +211,27 @@ function addPopup(map, element) {
 }
 
 function showFeatures(element, map, data) {
+  // Another part of the page shows what was chosen there.
+  element.addEventListener("fleet:features", (event) => {
+    data.clear();
+    data.addFeatures(new GeoJSON(PROJECTION).readFeatures(event.detail));
+    fit(map, data);
+  });
   const raw = element.dataset.features;
   if (!raw) return;
   data.addFeatures(new GeoJSON(PROJECTION).readFeatures(JSON.parse(raw)));
   fit(map, data);
 }
 
-// -- live positions: polled with `since`, so that only what changed travels
-function followLive(element, map, data) {
-  const every = Number(element.dataset.every ?? 5) * 1000;
-  const shown = new Map();
-  let since = "";
-  let fitted = false;
-  const search = document.querySelector(element.dataset.search ?? "#live-search");
-  const list = document.querySelector("#live-list");
-  const status = document.querySelector("#live-status");
-
-  function matches(vehicle) {
-    const wanted = (search?.value ?? "").trim().toUpperCase();
-    const state = document.querySelector("input[name=live-state]:checked")?.value ?? "";
-    return (
-      (!wanted || vehicle.plate.includes(wanted) || vehicle.org.toUpperCase().includes(wanted)) &&
-      (!state || vehicle.state === state)
-    );
+/** The last fix at or before a moment, by bisection; the first one before them all. */
+function nearest(fixes, at) {
+  let [low, high] = [0, fixes.length - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fixes[middle].at <= at) low = middle;
+    else high = middle - 1;
   }
-
-  function draw(vehicle) {
-    let feature = shown.get(vehicle.vehicle_id)?.feature;
-    if (!feature) {
-      feature = new Feature({ kind: "vehicle", geometry: new Point([0, 0]) });
-      feature.setId(vehicle.vehicle_id);
-    }
-    feature.getGeometry().setCoordinates(fromLonLat([vehicle.lon, vehicle.lat]));
-    feature.setProperties({ ...vehicle, kind: "vehicle", text: `${vehicle.org}\n${vehicle.text}` });
-    shown.set(vehicle.vehicle_id, { vehicle, feature });
-  }
-
-  function refilter() {
-    data.clear(true);
-    const visible = [...shown.values()].filter(({ vehicle }) => matches(vehicle));
-    data.addFeatures(visible.map(({ feature }) => feature));
-    for (const state of ["moving", "parked", "offline"]) {
-      const counter = document.querySelector(`#live-count-${state}`);
-      if (counter) counter.textContent = [...shown.values()].filter(({ vehicle }) => vehicle.state === state).length;
-    }
-    if (!list) return;
-    visible.sort((a, b) => a.vehicle.plate.localeCompare(b.vehicle.plate));
-    list.replaceChildren(
-      ...visible.slice(0, 300).map(({ vehicle, feature }) => {
-        const row = document.createElement("button");
-        row.type = "button";
-        row.className = "list-group-item list-group-item-action";
-        const plate = document.createElement("strong");
-        plate.textContent = vehicle.plate;
-        const rest = document.createElement("div");
-        rest.className = "small text-secondary";
-        rest.textContent = `${vehicle.state_text} · ${vehicle.text}`;
-        row.append(plate, rest);
-        row.addEventListener("click", () =>
-          map.getView().animate({ center: feature.getGeometry().getCoordinates(), zoom: 15, duration: 300 }),
-        );
-        return row;
-      }),
-    );
-  }
-
-  async function poll() {
-    try {
-      const answer = await fetchJson(`${element.dataset.live}${since ? `?since=${encodeURIComponent(since)}` : ""}`);
-      since = answer.next;
-      answer.positions.forEach(draw);
-      refilter();
-      if (!fitted && !data.isEmpty()) {
-        if (!element.dataset.keep) fit(map, data);
-        fitted = true;
-      }
-      if (status) status.textContent = answer.as_of_text;
-      element.dataset.ready = "1";
-    } catch {
-      if (status) status.textContent = element.dataset.lost ?? "…";
-    }
-    if (!document.hidden) setTimeout(poll, every);
-  }
-  document.addEventListener("visibilitychange", () => document.hidden || poll());
-  search?.addEventListener("input", refilter);
-  for (const input of document.querySelectorAll("input[name=live-state]")) input.addEventListener("change", refilter);
-  poll();
+  return low;
 }
 
 // -- playback: the track coloured by speed, a marker on a slider, keys ← → and space
@@ -326,6 +266,7 @@ function playback(element, map, data) {
     car.set("direction_deg", fix.direction_deg ?? 0);
     clock.textContent = `${fix.time} · ${fix.speed_kmh ?? "–"} km/h`;
     slider.value = index;
+    element.dispatchEvent(new CustomEvent("fleet:at", { detail: { at: fix.at, words: clock.textContent } }));
   }
   function stop() {
     clearInterval(timer);
@@ -333,6 +274,8 @@ function playback(element, map, data) {
     play.setAttribute("aria-pressed", "false");
   }
   slider.addEventListener("input", () => show(Number(slider.value)));
+  element.addEventListener("fleet:seek", (event) => show(nearest(fixes, event.detail.at)));
+  element.addEventListener("fleet:tell", () => show(Number(slider.value)));
   play.addEventListener("click", () => {
     if (timer) return stop();
     play.setAttribute("aria-pressed", "true");
@@ -350,7 +293,7 @@ for (const element of document.querySelectorAll(".fleet-map")) {
   const { map, data } = makeMap(element);
   addPopup(map, element);
   showFeatures(element, map, data);
-  if (element.dataset.live) followLive(element, map, data);
+  if (element.dataset.live) followLive(element, map);
   if (element.dataset.fixes) playback(element, map, data);
   if (element.dataset.draw) drawArea(element, map);
   if ("pick" in element.dataset) pickPlaces(element, map, data);
