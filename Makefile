@@ -1,7 +1,7 @@
 # The one list of commands; `make help` prints it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast check lock migration db db-stop demo-reset bench clean
+.PHONY: help setup run test test-fast torture check sbom lock migration db db-stop roads demo-reset demo-remove backup restore bundle bench clean
 
 # The first suitable Python: PYTHON=... if given, else whatever the machine calls by these names.
 SUITABLE = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -28,6 +28,9 @@ test: ## 全部测试；T=tests/orders 只测一部分 / all tests, or those nam
 test-fast: setup ## 不用数据库的测试 / rules and libraries only, no database
 	$(BIN)/pytest -q -n 2 tests/dispatch tests/demo tests/scripts $(wildcard tests/kit tests/architecture tests/*/test_rules.py)
 
+torture: setup ## 网关耐久试验（约 45 分钟） / kill, starve and fill what the GPS gateway stands on; some 45 minutes
+	TORTURE=long $(BIN)/pytest -q -s -p no:randomly --timeout 2400 tests/telematics/test_torture.py tests/telematics/test_scale_out.py
+
 check: setup ## 静态检查 / lint, format, types, contracts, templates, scripts, catalogues
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,8 +38,11 @@ check: setup ## 静态检查 / lint, format, types, contracts, templates, script
 	$(BIN)/lint-imports
 	$(BIN)/djlint fleetapp --lint --quiet
 	$(PY) scripts/biome.py
-	@if command -v shellcheck >/dev/null; then echo shellcheck .ci/run; shellcheck .ci/run; else echo "shellcheck: not installed, left out"; fi
+	@if command -v shellcheck >/dev/null; then echo shellcheck .ci/run deploy/install.sh; shellcheck .ci/run deploy/install.sh; else echo "shellcheck: not installed, left out"; fi
 	$(BIN)/python -m fleetapp.web.texts
+
+sbom: ## 软件物料清单（CycloneDX） / software bill of materials from the lock files, on standard output
+	@$(PY) scripts/sbom.py
 
 lock: ## 重新锁定依赖（需要 uv） / recompile the hashed requirements and the npm lock file (needs uv)
 	@command -v uv >/dev/null || { echo "✗ 需要 uv：pipx install uv / uv is needed: pipx install uv" >&2; exit 1; }
@@ -54,8 +60,24 @@ db-stop: ## 停止私有数据库 / stop the private databases
 	@$(PY) scripts/cluster.py stop
 	@$(PY) scripts/cluster.py stop --test
 
+roads: setup ## 建立路网供路线匹配 PBF=hangzhou.osm.pbf / build the road network of an OpenStreetMap extract
+	$(PY) scripts/roads.py "$(PBF)"
+
 demo-reset: ## 重新生成演示数据 / empty the demo city and fill it anew
 	$(PY) scripts/run.py reset
+
+demo-remove: setup ## 清除演示数据，得到空系统 / turn the demo city into an empty system; asks first
+	$(WITH_DATABASE) $(BIN)/flask --app wsgi demo remove
+
+backup: setup ## 备份数据库、归档文件与密钥清单 TO=var/backups / back up database, archive files and the list of keys
+	$(WITH_DATABASE) $(BIN)/python -m fleetapp.operations backup --to "$(or $(TO),$(FLEET_BACKUP_DIR),var/backups)"
+
+restore: setup ## 恢复到空库 FROM=备份目录 / restore a backup into the absent or empty database of FLEET_DATABASE_URL
+	@test -n "$(FROM)" || { echo '✗ 请指定备份 / name the backup: make restore FROM=var/backups/20261118T010203Z FLEET_DATABASE_URL=...' >&2; exit 1; }
+	$(WITH_DATABASE) $(BIN)/python -m fleetapp.operations restore --from "$(FROM)"
+
+bundle: ## 离线安装包 TO=var/bundle DEBS=yes / everything for a machine without a network, with checksums
+	TO="$(TO)" DEBS="$(DEBS)" $(PY) scripts/bundle.py
 
 bench: setup ## 性能测量，每项输出 JSON / benchmarks, each prints JSON
 	@url="$$($(PY) scripts/cluster.py start)" || exit 1; \

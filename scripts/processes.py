@@ -15,7 +15,7 @@ from pathlib import Path
 
 from plain import LOGS, ROOT, Refused, tail
 
-READY_LIMIT_S = 60.0
+READY_LIMIT_S = 180.0
 STOP_LIMIT_S = 15.0
 PR_SET_PDEATHSIG = 1
 

@@ -23,6 +23,7 @@ DIST = ROOT / "fleetapp/web/static/dist"
 LOG = LOGS / "setup.log"
 SECRET_KEY = VAR / "secret_key"
 OLDEST_NODE = 18
+LIBRARIES = ("dispatch", "telematics")
 SUPPORTED = ((3, 11), (3, 13))
 PIP = (str(PYTHON), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", "--progress-bar", "off")
 """``--no-deps``: the lock files name every package; pip before 23.3 looks past them for one asked for with an extra
@@ -143,19 +144,23 @@ def ensure_front_end() -> None:
 
 
 def ensure_kernels() -> None:
-    """Compile the optimizer's inner loops once, so that the first plan need not wait for it."""
-    kernels = sorted((ROOT / "dispatch/kernels").glob("*.py"))
+    """Compile the inner loops of both libraries once, so that the first plan, trip and position need not wait for it."""
+    kernels = sorted(path for library in LIBRARIES for path in (ROOT / library / "kernels").glob("*.py"))
     stamp, wanted = VENV / ".kernels", digest([ROOT / "requirements/main.txt", *kernels])
     if is_current(stamp, wanted):
         return
-    say("编译优化器内核（约 20 秒）", "compiling the optimizer's inner loops (about 20 seconds)")
-    status, last = run_step([str(PYTHON), "-m", "dispatch", "warm"], LOG)
-    if status != 0:
-        print(last, file=sys.stderr)
-        raise Refused(
-            f"优化器内核编译失败，原因见上（日志 {LOG}）",
-            f"the inner loops could not be compiled, see above (log: {LOG}).",
-        )
+    say(
+        "编译优化器、轨迹与网关内核（约一分钟）",
+        "compiling the inner loops of optimizer, tracks and gateway (about a minute)",
+    )
+    for library in LIBRARIES:
+        status, last = run_step([str(PYTHON), "-m", library, "warm"], LOG)
+        if status != 0:
+            print(last, file=sys.stderr)
+            raise Refused(
+                f"内核编译失败，原因见上（日志 {LOG}）",
+                f"the inner loops could not be compiled, see above (log: {LOG}).",
+            )
     stamp.write_text(wanted, encoding="ascii")
 
 
