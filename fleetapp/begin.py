@@ -17,6 +17,13 @@ from fleetapp.policies import service as policies
 from fleetapp.pricing import service as pricing
 from fleetapp.workdays import service as workdays
 
+ADMINISTRATORS = (
+    ("admin", Role.SYSTEM_ADMIN, "系统管理员", "System administrator"),
+    ("security", Role.SECURITY_ADMIN, "安全管理员", "Security administrator"),
+    ("audit", Role.AUDIT_ADMIN, "审计管理员", "Audit administrator"),
+)
+"""Opens accounts, grants roles, reads the log: three persons from the first day on."""
+
 
 @click.command("begin")
 @click.option("--code", required=True, help="Administrative code of the top organisation, such as 330100.")
@@ -28,13 +35,13 @@ from fleetapp.workdays import service as workdays
 )
 @with_appcontext
 def begin(code: str, name_zh: str, name_en: str, username: str, years: tuple[int, ...]) -> None:
-    """Load policy figures, calendar and gazetteer, make the top organisation and the first system administrator.
+    """Load policy figures, calendar and gazetteer, make the top organisation and its three administrators.
 
-    Prints the password once. Refused where an organisation exists.
+    Prints their passwords once: hand them to three persons. Refused where an organisation exists.
     """
     database, now = current_app.extensions["fleet"].database, clock.now()
     this_year = clock.local_date(now).year
-    password = secrets.token_urlsafe(12)
+    passwords: dict[str, str] = {}
     with database.transaction(SYSTEM) as session:
         if session.scalar(select(func.count()).select_from(Organisation)):
             raise click.ClickException(
@@ -50,8 +57,10 @@ def begin(code: str, name_zh: str, name_en: str, username: str, years: tuple[int
         session.flush()
         pricing.load_file(session, actor=SYSTEM, now=now)
         chains.load_default(session, actor=SYSTEM, now=now)
-        accounts.create_user(
-            session, username=username, name_zh="系统管理员", name_en="System administrator", org_id=org.id, password=password,
-            grants=[(Role.SYSTEM_ADMIN, org.id)], actor=SYSTEM, now=now,
-        )  # fmt: skip
-    click.echo(f"账号 / account: {username}\n密码 / password: {password}")
+        for name, role, zh, en in ADMINISTRATORS:
+            first = username if role is Role.SYSTEM_ADMIN else name
+            passwords[first] = secrets.token_urlsafe(15)
+            accounts.create_user(session, username=first, name_zh=zh, name_en=en, org_id=org.id, password=passwords[first],
+                                 grants=[(role, org.id)], actor=SYSTEM, now=now)  # fmt: skip
+    for name, password in passwords.items():
+        click.echo(f"账号 / account: {name}\n密码 / password: {password}")

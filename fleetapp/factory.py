@@ -4,11 +4,13 @@ import click
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from fleetapp import wiring
 from fleetapp.begin import begin
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database, make_engine, missing_columns
+from fleetapp.operations import figures
 from fleetapp.settings import Settings, load
 from fleetapp.web import display, errors, request, security, shell
 
@@ -22,7 +24,8 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=settings.upload_max_mb * 1024 * 1024,
-        SESSION_COOKIE_NAME="fleet_session",
+        # The prefix makes browsers refuse a cookie of this name that another host or a plain connection sets.
+        SESSION_COOKIE_NAME="__Host-fleet_session" if settings.cookie_secure else "fleet_session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.cookie_secure,
@@ -31,8 +34,12 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    if hops := settings.trusted_proxies:
+        behind = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)
+        app.wsgi_app = behind  # type: ignore[method-assign]
+    figures.init_app(app, database)  # first, so that what the others refuse is counted too
     request.init_app(app, wiring.shell(database, settings))
-    security.init_app(app)
+    security.init_app(app, over_https=settings.cookie_secure)
     display.init_app(app)
     app.register_blueprint(shell.blueprint)
     wiring.register(app)

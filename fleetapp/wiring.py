@@ -10,17 +10,20 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts import service as accounts_service
+from fleetapp.accounts import providers, sign_ins
+from fleetapp.accounts.rules import Limits as SignInLimits
 from fleetapp.acquisitions import effects as acquisition_effects
 from fleetapp.costs import queries as cost_queries
 from fleetapp.duty import queries as duty_queries
+from fleetapp.exchange.adapter import configured as exchange_platform
 from fleetapp.findings import queries as finding_queries
-from fleetapp.kit import clock
-from fleetapp.kit.actor import Actor
+from fleetapp.kit import clock, signatures
+from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Base, Database
 from fleetapp.notices.channels import configured as notice_channels
 from fleetapp.notices.rules import Limits as NoticeLimits
@@ -47,7 +50,7 @@ def _modules(*names: str) -> Iterator[ModuleType]:
                 yield import_module(f"{package.name}.{name}")
 
 
-list(_modules("models"))  # which fills the metadata
+list(_modules("models", "rule_models"))  # which fills the metadata
 metadata = Base.metadata
 
 CONSTRAINT_ERRORS: dict[str, str] = tomllib.loads((Path(__file__).parent / "refusals.toml").read_text(encoding="utf-8"))
@@ -67,17 +70,19 @@ class MenuItem:
 
 MENU = (
     MenuItem("reports.home", "web.menu.home", "home"),
+    MenuItem("dashboard.index", "dashboard.title", "dashboard", "dashboard.read"),
     MenuItem("orders.index", "web.menu.orders", "clipboard-list", "orders.read", "web.menu.group.travel"),
     MenuItem("orders.inbox", "web.menu.inbox", "checkbox", "orders.approve", "web.menu.group.travel"),
     MenuItem("desk.waiting_list", "orders.waiting", "clock", "orders.waiting", "web.menu.group.travel"),
     MenuItem(
         "approvals.delegations", "approvals.delegations", "user-check", "approvals.delegate", "web.menu.group.travel"
     ),
-    MenuItem("planning.board", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
+    MenuItem("board.live", "web.menu.board", "layout-kanban", "planning.read", "web.menu.group.travel"),
     MenuItem("occasions.index", "occasions.title", "flag", "occasions.read", "web.menu.group.travel"),
     MenuItem("pool.index", "pool.title", "refresh", "pool.read", "web.menu.group.travel"),
     MenuItem("emergency.index", "emergency.title", "alert-triangle", "emergency.read", "web.menu.group.travel"),
     MenuItem("reserves.index", "reserves.title", "shield-check", "reserves.read", "web.menu.group.travel"),
+    MenuItem("roster.index", "board.roster", "calendar-event", "drivers.read", "web.menu.group.travel"),
     MenuItem("slips.index", "planning.register", "file-text", "planning.read", "web.menu.group.travel"),
     MenuItem("duty.today", "web.menu.duty", "steering-wheel", "duty.read", "web.menu.group.travel"),
     MenuItem("confirmations.index", "confirmations.list", "checks", "confirmations.read", "web.menu.group.travel"),
@@ -89,7 +94,11 @@ MENU = (
     MenuItem("settlement.index", "settlement.title", "receipt", "settlement.read", "web.menu.group.travel"),
     MenuItem("trips.index", "web.menu.trips", "route", "trips.read", "web.menu.group.watch"),
     MenuItem("findings.index", "web.menu.findings", "alert-triangle", "findings.read", "web.menu.group.watch"),
+    MenuItem("rulebook.index", "findings.rulebook", "book", "findings.rules", "web.menu.group.watch"),
     MenuItem("reports.exports", "web.menu.exports", "file-export", "reports.export", "web.menu.group.watch"),
+    MenuItem("statistics.index", "statistics.title", "report-analytics", "statistics.read", "web.menu.group.watch"),
+    MenuItem("evidence.requests", "evidence.requests", "lock", "evidence.make", "web.menu.group.watch"),
+    MenuItem("exchange.index", "exchange.title", "upload", "exchange.read", "web.menu.group.watch"),
     MenuItem("audit.index", "web.menu.audit", "shield-check", "audit.read", "web.menu.group.watch"),
     MenuItem("vehicles.index", "web.menu.vehicles", "car", "vehicles.read", "web.menu.group.life"),
     MenuItem("ledgers.index", "ledgers.title", "file-spreadsheet", "ledgers.export", "web.menu.group.life"),
@@ -105,6 +114,7 @@ MENU = (
         "acquisitions.pipeline", "acquisitions.menu.pipeline", "shopping-cart", "indicators.read", "web.menu.group.life"
     ),
     MenuItem("renewal.path", "renewal.title", "leaf", "renewal.read", "web.menu.group.life"),
+    MenuItem("lab.index", "lab.title", "wand", "lab.read", "web.menu.group.life"),
     MenuItem("upkeep.index", "upkeep.due", "calendar-event", "upkeep.overview", "web.menu.group.life"),
     MenuItem("work.index", "upkeep.orders", "tool", "upkeep.read", "web.menu.group.life"),
     MenuItem("disposal.index", "disposal.title", "recycle", "disposal.read", "web.menu.group.life"),
@@ -112,10 +122,14 @@ MENU = (
     MenuItem("energy.index", "energy.title", "gas-station", "energy.read", "web.menu.group.life"),
     MenuItem("costs.units", "costs.title", "receipt", "costs.read", "web.menu.group.life"),
     MenuItem("drivers.index", "web.menu.drivers", "users", "drivers.read", "web.menu.group.settings"),
+    MenuItem("vehicle_codes.index", "phone.codes", "qrcode", "phone.codes", "web.menu.group.settings"),
     MenuItem("places.parking", "places.parking", "parking", "places.read", "web.menu.group.settings"),
     MenuItem(
         "tracking.terminals", "web.menu.terminals", "device-desktop", "tracking.terminals", "web.menu.group.settings"
     ),
+    MenuItem("terminals.health", "tracking.health", "heartbeat", "tracking.health", "web.menu.group.settings"),
+    MenuItem("commands.index", "tracking.commands", "send", "tracking.commands", "web.menu.group.settings"),
+    MenuItem("quarantine.index", "tracking.quarantine", "shield-x", "tracking.quarantine", "web.menu.group.settings"),
     MenuItem("pricing.index", "pricing.title", "receipt", "pricing.read", "web.menu.group.settings"),
     MenuItem("approvals.index", "approvals.title", "sitemap", "approvals.read", "web.menu.group.settings"),
     MenuItem("policies.index", "web.menu.policies", "book", "policies.read", "web.menu.group.settings"),
@@ -151,17 +165,24 @@ Job = Callable[[Database, datetime], object]
 def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
     """Return the scheduled work: name, seconds between runs, function of the database and the moment."""
     import fleetapp.acquisitions.jobs
+    import fleetapp.audit.jobs
     import fleetapp.confirmations.jobs
+    import fleetapp.exchange.jobs
     import fleetapp.findings.jobs
+    import fleetapp.lab.jobs
     import fleetapp.ledgers.jobs
     import fleetapp.notices.jobs
     import fleetapp.occasions.jobs
+    import fleetapp.operations.jobs
     import fleetapp.orders.jobs
     import fleetapp.planning.jobs
     import fleetapp.pool.jobs
+    import fleetapp.reports.jobs
+    import fleetapp.retention.jobs
     import fleetapp.seals.jobs
     import fleetapp.settlement.jobs
     import fleetapp.sharing.jobs
+    import fleetapp.tracking.jobs
     import fleetapp.trips.jobs
     import fleetapp.upkeep.jobs
 
@@ -177,8 +198,14 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
             ),
         ),
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
-        ("findings", 30, fleetapp.findings.jobs.scan),
+        ("positions", 6 * 3600, functools.partial(fleetapp.tracking.jobs.keep, archive_dir=settings.archive_dir)),
+        ("findings", 30, functools.partial(fleetapp.findings.jobs.scan, osrm_url=settings.osrm_url)),
+        ("cases", 60, fleetapp.findings.jobs.keep_up),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),
+        ("reports", 3, fleetapp.reports.jobs.work),
+        ("lab", 3, fleetapp.lab.jobs.work),
+        ("old_reports", 3600, fleetapp.reports.jobs.forget),
+        ("retention", 86_400, fleetapp.retention.jobs.forget),
         ("indicators", 3600, fleetapp.acquisitions.jobs.expire),
         ("confirmations", 300, fleetapp.confirmations.jobs.confirm_due),
         ("orders_lapse", 600, fleetapp.orders.jobs.lapse),
@@ -191,7 +218,17 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ("sharing", 30, fleetapp.sharing.jobs.move_due),
         ("pool", 30, fleetapp.pool.jobs.release_lost),
         ("upkeep", 86_400, fleetapp.upkeep.jobs.remind),
+        (
+            "heads",
+            600,
+            functools.partial(
+                fleetapp.audit.jobs.publish, sign=functools.partial(signatures.sign, signatures.of(settings))
+            ),
+        ),
+        ("plans", 1, fleetapp.planning.jobs.plan_waiting),
+        ("chain", 3600, fleetapp.operations.jobs.check_chain),
         ("unaccepted", 60, fleetapp.planning.jobs.remind_unaccepted),
+        ("exchange", 30, functools.partial(fleetapp.exchange.jobs.run, adapter=exchange_platform(settings))),
     )
 
 
@@ -205,13 +242,36 @@ def _notice_limits(session: Session, now: datetime) -> NoticeLimits:
     )  # fmt: skip
 
 
-def _resume(settings: Settings, database: Database, **asked: object) -> Actor | None:
-    return accounts_service.resume(database, **asked, idle_min=settings.session_idle_min, language=language())  # type: ignore[arg-type]
+def _sign_in_limits(settings: Settings, database: Database) -> Callable[[datetime], SignInLimits]:
+    """Return a reader of sign-in's policy figures, asked once a minute; the slice of accounts lies below that of policies.
+
+    The second factor of administrators is asked for in production only: a demo prints its logins.
+    """
+    kept: dict[datetime, SignInLimits] = {}
+
+    def limits(now: datetime) -> SignInLimits:
+        minute = now.replace(second=0, microsecond=0)
+        if (found := kept.get(minute)) is None:
+            with database.transaction(SYSTEM) as session:
+                figures = policy_queries.values(session, "sign_in.", clock.local_date(now))
+            numbers = {name.removeprefix("sign_in."): int(value) for name, value in figures.items()}
+            needed = bool(numbers.pop("admin_second_factor")) and settings.production
+            found = SignInLimits(**numbers, admin_second_factor=needed)
+            kept.clear()
+            kept[minute] = found
+        return found
+
+    return limits
+
+
+def _resume(limits: Callable[[datetime], SignInLimits], database: Database, **asked: Any) -> Actor | None:
+    return sign_ins.resume(database, **asked, limits=limits(asked["now"]), language=language())
 
 
 def shell(database: Database, settings: Settings) -> Shell:
     """Return the parts that every request needs."""
-    return Shell(database, settings, functools.partial(_resume, settings), MENU)
+    limits = _sign_in_limits(settings, database)
+    return Shell(database, settings, functools.partial(_resume, limits), MENU, limits, providers.configured(settings))
 
 
 NOT_OVER = frozenset(OrderState) - DRIVEN - {OrderState.OUTSOURCED}
@@ -220,7 +280,9 @@ NOT_OVER = frozenset(OrderState) - DRIVEN - {OrderState.OUTSOURCED}
 
 def register(app: Flask) -> None:
     """Plug the slices' pages, APIs and commands into an application."""
-    for module in _modules("views", "desk", "slips", "care"):
+    for module in _modules(
+        "views", "desk", "slips", "care", "watch", "rulebook", "ordering", "unknown", "roster", "own", "second", "sso"
+    ):
         app.register_blueprint(module.blueprint)
     api = web_api.init_app(app)
     for module in _modules("api"):

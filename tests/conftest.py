@@ -47,7 +47,7 @@ def named(url: str, database: str) -> str:
 
 def _fingerprint() -> str:
     parts = [*(ROOT / "migrations").rglob("*.sql"), *(ROOT / "migrations").rglob("*.py"), ROOT / "tests" / "world.py"]
-    parts += [*(ROOT / "fleetapp").glob("*/models.py"), ROOT / "telematics" / "tables.py"]
+    parts += [*(ROOT / "fleetapp").glob("*/*models.py"), ROOT / "telematics" / "tables.py"]
     parts += [
         ROOT / "config" / "policy.toml",
         ROOT / "config" / "price_book.toml",
@@ -79,11 +79,13 @@ def migrate(url: str, revision: str = "head") -> None:
     """Run the migrations on an address."""
     engine = make_engine(url, role=None)
     config = Config(ROOT / "migrations" / "alembic.ini")
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        (command.upgrade if revision == "head" else command.downgrade)(config, revision)
-        connection.commit()
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            (command.upgrade if revision == "head" else command.downgrade)(config, revision)
+            connection.commit()
+    finally:
+        engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
 from fleetapp.accounts.queries import actor_of
-from fleetapp.accounts.service import hash_password
+from fleetapp.accounts.sign_ins import hash_password
 from fleetapp.approvals import chains
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.actor import SYSTEM, Actor
@@ -49,6 +49,7 @@ USERS = [
       for role in ("applicant", "approver", "unit_admin")),
     *((f"driver.{unit}", "driver", unit) for unit in ("fleet", "xhedu", "bjwater")),
     ("driver2.xhedu", "driver", "xhedu"),
+    *((f"{role}.{where}", role, where) for where in ("city", "xihu") for role in ("security_admin", "audit_admin")),
 ]  # fmt: skip
 
 VEHICLES = [

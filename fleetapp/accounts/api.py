@@ -5,14 +5,25 @@ from typing import Any
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from fleetapp.accounts import queries, service
+from fleetapp.accounts import queries, service, sign_ins
 from fleetapp.accounts.models import SignInKind
-from fleetapp.accounts.schemas import MeOut, OrgOut, PageQuery, TokenOut, TokenRequest, UserIn, UserOut
+from fleetapp.accounts.schemas import (
+    GrantForm,
+    GrantOut,
+    MeOut,
+    OrgOut,
+    PageQuery,
+    ReasonForm,
+    TokenOut,
+    TokenRequest,
+    UserIn,
+    UserOut,
+)
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Role
 from fleetapp.kit.paging import paginate
 from fleetapp.web.api import page_headers
-from fleetapp.web.request import actor, bearer, now, shell, transaction
+from fleetapp.web.request import actor, bearer, now, origin, shell, transaction
 
 blueprint = Blueprint("api_accounts", __name__, url_prefix="/api/v1", description="Sign-in, organisations, accounts")
 
@@ -22,13 +33,13 @@ class Tokens(MethodView):
     @blueprint.arguments(TokenRequest)
     @blueprint.response(201, TokenOut)
     def post(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Exchange username and password for a bearer token."""
-        settings = shell().settings
-        token, _ = service.sign_in(
-            shell().database, **data, kind=SignInKind.API, now=now(), max_h=settings.token_max_h,
-            failures=settings.lockout_failures, lock_min=settings.lockout_min,
+        """Exchange username and password, with a code where the account has a second factor, for a bearer token."""
+        limits = shell().limits(now())
+        opened = sign_ins.sign_in(
+            shell().database, **data, kind=SignInKind.API, now=now(), limits=limits, origin=sign_ins.Origin(*origin()),
+            key=shell().settings.secret_key,
         )  # fmt: skip
-        return {"token": token, "expires_in_s": settings.token_max_h * 3600}
+        return {"token": opened.token, "expires_in_s": limits.token_max_h * 3600}
 
 
 @blueprint.route("/tokens/current")
@@ -37,7 +48,7 @@ class CurrentToken(MethodView):
     def delete(self) -> None:
         """End the bearer token of this request."""
         with transaction() as session:
-            service.sign_out(session, token=bearer() or "", actor=actor(), now=now())
+            sign_ins.sign_out(session, token=bearer() or "", actor=actor(), now=now())
 
 
 @blueprint.route("/me")
@@ -74,4 +85,27 @@ class Users(MethodView):
         """Open an account."""
         grants = [(Role(grant["role"]), grant["org_id"]) for grant in data.pop("grants")]
         with transaction() as session:
-            return service.create_user(session, **data, grants=grants, actor=actor(), now=now())
+            least = shell().limits(now()).password_least
+            return service.create_user(session, **data, grants=grants, actor=actor(), now=now(), password_least=least)
+
+
+@blueprint.route("/users/<int:user_id>/grants")
+class UserGrants(MethodView):
+    @blueprint.arguments(GrantForm)
+    @blueprint.response(201, GrantOut)
+    def post(self, data: dict[str, Any], user_id: int) -> Any:
+        """Give a role, with the reason."""
+        with transaction() as session:
+            return service.grant(
+                session, user_id=user_id, **data | {"role": Role(data["role"])}, actor=actor(), now=now()
+            )
+
+
+@blueprint.route("/users/<int:user_id>/grants/<int:grant_id>")
+class UserGrant(MethodView):
+    @blueprint.arguments(ReasonForm, location="query")
+    @blueprint.response(204)
+    def delete(self, data: dict[str, Any], user_id: int, grant_id: int) -> None:
+        """Take a role back, with the reason."""
+        with transaction() as session:
+            service.revoke(session, user_id=user_id, grant_id=grant_id, **data, actor=actor(), now=now())

@@ -1,14 +1,16 @@
 """Reading of organisations, accounts and grants."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, SignIn, UserAccount
+from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, SignIn, SignInFailure, UserAccount
+from fleetapp.accounts.rules import Failures, Stage
 from fleetapp.kit import permits
-from fleetapp.kit.actor import Actor, Grant, Role
+from fleetapp.kit.actor import ADMINISTRATORS, Actor, Grant, Role
 from fleetapp.kit.errors import NotFound
 
 
@@ -70,7 +72,7 @@ def list_districts(session: Session) -> Sequence[Organisation]:
 
 def visible_to(actor: Actor) -> Select[UserAccount]:
     """Return the accounts of the organisations whose accounts the actor may read; everybody sees their own."""
-    paths = actor.paths({Role.UNIT_ADMIN, Role.VEHICLE_OFFICE, Role.AUDITOR, Role.SYSTEM_ADMIN, Role.SYSTEM})
+    paths = actor.paths({Role.UNIT_ADMIN, Role.VEHICLE_OFFICE, Role.AUDITOR, *ADMINISTRATORS, Role.SYSTEM})
     inside = select(Organisation.id).where(
         or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
     )
@@ -130,6 +132,41 @@ def find_open_sign_in(session: Session, *, token_sha256: str) -> SignIn | None:
             joinedload(SignIn.user).selectinload(UserAccount.grants).joinedload(RoleGrant.org),
         )
     )
+
+
+def failures(session: Session, *, username: str, address: str, since: datetime) -> Failures:
+    """Return how many sign-ins failed since a moment, by name and address."""
+    mine, here = SignInFailure.username == username, SignInFailure.address == address
+    row = session.execute(
+        select(func.count().filter(and_(mine, here)), func.count().filter(here), func.count().filter(mine)).where(
+            SignInFailure.at > since, or_(mine, here)
+        )
+    ).one()
+    return Failures(*row)
+
+
+def is_known_address(session: Session, *, username: str, address: str, since: datetime) -> bool:
+    """Tell whether an account has signed in from an address since a moment."""
+    return (
+        session.scalar(
+            select(SignIn.id)
+            .join(SignIn.user)
+            .where(
+                UserAccount.username == username,
+                SignIn.address == address,
+                SignIn.created_at > since,
+                SignIn.stage == Stage.FULL,
+            )
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def open_sign_ins(user_id: int, *, now: datetime) -> Select[SignIn]:
+    """Return the sign-ins of an account that have neither ended nor run out, newest first."""
+    rows = select(SignIn).where(SignIn.user_id == user_id, SignIn.ended_at.is_(None), SignIn.expires_at > now)
+    return rows.order_by(SignIn.last_seen_at.desc(), SignIn.id.desc())
 
 
 def actor_of(user: UserAccount, *, language: str = "zh") -> Actor:

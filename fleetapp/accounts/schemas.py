@@ -19,6 +19,7 @@ class TokenRequest(StrictSchema):
 
     username = Text(required=True, validate=validate.Length(1, 64))
     password = fields.String(required=True, validate=validate.Length(1, 200), load_only=True)
+    code = Text(load_default="", validate=validate.Length(max=40))
 
 
 class TokenOut(StrictSchema):
@@ -26,6 +27,36 @@ class TokenOut(StrictSchema):
 
     token = fields.String()
     expires_in_s = fields.Integer()
+
+
+class CodeForm(StrictSchema):
+    """A code of the second factor; ``next`` is the page to go on to."""
+
+    code = Text(required=True, validate=validate.Length(6, 40))
+    next = Text()
+
+
+class PasswordForm(StrictSchema):
+    """The own password, old and new."""
+
+    old = fields.String(required=True, validate=validate.Length(1, 200), load_only=True)
+    new = fields.String(required=True, validate=validate.Length(1, 200), load_only=True)
+
+
+class GrantForm(StrictSchema):
+    """A role to give, where and why."""
+
+    role = fields.String(
+        required=True, validate=validate.OneOf([role.value for role in Role if role is not Role.SYSTEM])
+    )
+    org_id = fields.Integer(required=True)
+    reason = Text(required=True, validate=validate.Length(4, 200))
+
+
+class ReasonForm(StrictSchema):
+    """Why."""
+
+    reason = Text(required=True, validate=validate.Length(4, 200))
 
 
 class OrgOut(StrictSchema):
@@ -43,6 +74,7 @@ class OrgOut(StrictSchema):
 class GrantOut(StrictSchema):
     """A role and where."""
 
+    id = fields.Integer()
     role = fields.String()
     org_id = fields.Integer()
 
@@ -78,16 +110,13 @@ class UserIn(StrictSchema):
 
 
 class UserForm(StrictSchema):
-    """The page's form for a new account: one role at the account's own unit."""
+    """The page's form for a new account; its roles are another administrator's to give."""
 
     username = Text(required=True, validate=validate.Length(2, 64))
     name_zh = Text(required=True, validate=validate.Length(1, 60))
     name_en = Text(required=True, validate=validate.Length(1, 60))
     org_id = fields.Integer(required=True)
     password = fields.String(required=True, validate=validate.Length(1, 200))
-    role = fields.String(
-        required=True, validate=validate.OneOf([role.value for role in Role if role is not Role.SYSTEM])
-    )
 
 
 class UserOut(StrictSchema):

@@ -1,134 +1,22 @@
-"""Writing of organisations, accounts, grants and sign-ins."""
+"""Writing of organisations, accounts, grants and passwords."""
 
-import functools
-import hashlib
-import secrets
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts import queries, rules
-from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, SignIn, SignInKind, UserAccount
+from fleetapp.accounts import queries, rules, sign_ins
+from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, UserAccount
+from fleetapp.accounts.sign_ins import hash_password
 from fleetapp.audit import service as audit
 from fleetapp.kit import permits
-from fleetapp.kit.actor import SYSTEM, Actor, Role
+from fleetapp.kit.actor import ADMINISTRATORS, SYSTEM, Actor, Role
 from fleetapp.kit.db import Database
-from fleetapp.kit.errors import NotAllowed, RuleBroken
+from fleetapp.kit.errors import NotAllowed, NotFound, RuleBroken
 
-SEEN_EVERY = timedelta(minutes=1)
-
-
-@functools.cache
-def hasher() -> PasswordHasher:
-    """Return argon2id at 19 MiB, 2 passes, 1 lane: OWASP's minimum, about 30 ms on the office server."""
-    return PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-
-
-@functools.cache
-def _decoy_hash() -> str:
-    return hasher().hash(secrets.token_urlsafe(16))
-
-
-def hash_password(password: str) -> str:
-    """Return the argon2id hash of a password."""
-    return hasher().hash(password)
-
-
-def password_matches(password_hash: str, password: str) -> bool:
-    """Tell whether a password belongs to a hash."""
-    try:
-        return hasher().verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def token_sha256(token: str) -> str:
-    """Return what is kept of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def sign_in(
-    database: Database,
-    *,
-    username: str,
-    password: str,
-    kind: SignInKind,
-    now: datetime,
-    max_h: int,
-    failures: int,
-    lock_min: int,
-) -> tuple[str, Actor]:
-    """Check a password and open a sign-in; returns its token and the actor.
-
-    Takes the database, not a session: a failure is counted and logged although the call raises.
-
-    :raises NotAllowed: ``accounts.locked``, or ``accounts.wrong_password`` for unknown, closed and wrong alike.
-    """
-    refused: NotAllowed | None = None
-    with database.transaction(SYSTEM) as session:
-        user = queries.find_user(session, username=username.strip().lower())
-        if user is not None:
-            session.refresh(user, with_for_update={"of": UserAccount})
-        matches = password_matches(user.password_hash if user else _decoy_hash(), password)
-        if user is None or user.closed_at is not None:
-            refused = NotAllowed("accounts.wrong_password")
-            audit.record(session, actor=SYSTEM, now=now, action="accounts.sign_in_refused", subject_type="user_account",
-                         subject_id=None, org_id=None, username=username[:64])  # fmt: skip
-        elif rules.is_locked(user.locked_until, now):
-            refused = NotAllowed("accounts.locked", minutes=lock_min)
-        elif not matches:
-            user.failed_count, locked_until = rules.after_failure(
-                user.failed_count, now=now, limit=failures, lock_min=lock_min
-            )
-            user.locked_until = locked_until
-            refused = (
-                NotAllowed("accounts.locked", minutes=lock_min)
-                if locked_until
-                else NotAllowed("accounts.wrong_password")
-            )
-            audit.record(session, actor=SYSTEM, now=now, action="accounts.sign_in_refused", subject_type="user_account",
-                         subject_id=user.id, org_id=user.org_id, locked_until=locked_until)  # fmt: skip
-        else:
-            user.failed_count, user.locked_until, user.last_sign_in_at = 0, None, now
-            token = secrets.token_urlsafe(32)
-            expires_at = now + timedelta(hours=max_h)
-            session.add(SignIn(user_id=user.id, kind=kind, token_sha256=token_sha256(token), created_at=now,
-                               last_seen_at=now, expires_at=expires_at))  # fmt: skip
-            who = queries.actor_of(user)
-            audit.record(session, actor=who, now=now, action="accounts.signed_in", subject_type="user_account",
-                         subject_id=user.id, org_id=user.org_id, kind=kind)  # fmt: skip
-    if refused:
-        raise refused
-    return token, who
-
-
-def resume(
-    database: Database, *, token: str, now: datetime, idle_min: int, language: str = "zh", by_hand: bool = True
-) -> Actor | None:
-    """Return the actor of an open sign-in, or None when it has ended or expired; what a page asks by itself keeps none open."""
-    with database.transaction(SYSTEM) as session:
-        found = queries.find_open_sign_in(session, token_sha256=token_sha256(token))
-        if found is None or found.user.closed_at is not None:
-            return None
-        idle = idle_min if found.kind == SignInKind.WEB else 24 * 60
-        if not rules.is_open(last_seen_at=found.last_seen_at, expires_at=found.expires_at, ended_at=found.ended_at,
-                             idle_min=idle, now=now):  # fmt: skip
-            return None
-        if by_hand and now - found.last_seen_at >= SEEN_EVERY:
-            found.last_seen_at = now
-        return queries.actor_of(found.user, language=language)
-
-
-def sign_out(session: Session, *, token: str, actor: Actor, now: datetime) -> None:
-    """End the sign-in of a token; a second time does nothing."""
-    found = queries.find_open_sign_in(session, token_sha256=token_sha256(token))
-    if found is not None and found.ended_at is None:
-        found.ended_at = now
-        audit.record(session, actor=actor, now=now, action="accounts.signed_out", subject_type="user_account",
-                     subject_id=actor.user_id, org_id=actor.org_id)  # fmt: skip
+SHORTEST = 15
+"""Characters of a first password where the caller does not know the policy's figure (NIST SP 800-63B-4 s. 3.1.1.2)."""
 
 
 def create_org(
@@ -171,8 +59,11 @@ def create_user(
     now: datetime,
     phone: str | None = None,
     password_hash: str | None = None,
+    password_least: int = SHORTEST,
 ) -> UserAccount:
-    """Open an account with its roles. Who opens many with one first password passes its ``password_hash`` along.
+    """Open an account. Who opens many with one first password passes its ``password_hash`` along.
+
+    Grants come from whoever may grant: set-up gives them at once, in operation the security administrator gives them later.
 
     :raises NotAllowed: organisation or a grant outside the actor's sub-tree.
     :raises RuleBroken: username taken or of the wrong form, weak password.
@@ -183,11 +74,11 @@ def create_user(
         raise RuleBroken("accounts.username_form")
     if queries.find_user(session, username=username):
         raise RuleBroken("accounts.username_taken", username=username)
-    rules.check_password_strength(password, username)
+    rules.check_password_strength(password, username, least=password_least, words=(name_zh, name_en))
     user = UserAccount(username=username, name_zh=name_zh, name_en=name_en, org_id=org_id, phone=phone,
-                       password_hash=password_hash or hash_password(password), created_at=now)  # fmt: skip
+                       password_hash=password_hash or hash_password(password), created_at=now, grants=[])  # fmt: skip
     for role, where in grants:
-        permits.require("accounts.manage", actor, org_path=queries.get_org(session, org_id=where).path)
+        permits.require("accounts.grant", actor, org_path=queries.get_org(session, org_id=where).path)
         user.grants.append(RoleGrant(role=role, org_id=where))
     session.add(user)
     audit.record(session, actor=actor, now=now, action="accounts.user_created", subject_type="user_account",
@@ -201,9 +92,9 @@ def close_user(session: Session, *, user_id: int, actor: Actor, now: datetime) -
     :raises RuleBroken: the actor's own account.
     """
     user = queries.get_user(session, user_id=user_id, actor=actor)
-    permits.require("accounts.manage", actor, org_path=user.org.path)
     if user.id == actor.user_id:
         raise RuleBroken("accounts.close_own")
+    permits.require("accounts.manage", actor, org_path=user.org.path, owner_id=user.id)
     if user.closed_at is None:
         user.closed_at = now
         audit.record(session, actor=actor, now=now, action="accounts.user_closed", subject_type="user_account",
@@ -211,15 +102,93 @@ def close_user(session: Session, *, user_id: int, actor: Actor, now: datetime) -
     return user
 
 
-def reset_password(session: Session, *, user_id: int, password: str, actor: Actor, now: datetime) -> None:
-    """Set a new password and lift a lock.
+def grant(
+    session: Session, *, user_id: int, role: Role, org_id: int, reason: str, actor: Actor, now: datetime
+) -> RoleGrant:
+    """Give an account a role at an organisation.
 
-    :raises RuleBroken: weak password.
+    :raises NotAllowed: not within the actor's reach, or the actor's own account.
+    :raises RuleBroken: ``accounts.one_duty``, ``accounts.granted_already``, ``accounts.reason_missing``, ``accounts.is_closed``.
+    """
+    user, org = queries.get_user(session, user_id=user_id, actor=actor), queries.get_org(session, org_id=org_id)
+    for path in (user.org.path, org.path):
+        permits.require("accounts.grant", actor, org_path=path, owner_id=user.id)
+    if len(reason.strip()) < 4:
+        raise RuleBroken("accounts.reason_missing")
+    if user.closed_at is not None:
+        raise RuleBroken("accounts.is_closed")
+    if any((held.role, held.org_id) == (role, org_id) for held in user.grants):
+        raise RuleBroken("accounts.granted_already")
+    rules.check_one_duty([*(Role(held.role) for held in user.grants), role])
+    made = RoleGrant(user_id=user.id, role=role, org_id=org_id)
+    session.add(made)
+    audit.record(session, actor=actor, now=now, action="accounts.granted", subject_type="user_account", subject_id=user.id,
+                 org_id=org_id, role=role, reason=reason.strip())  # fmt: skip
+    return made
+
+
+def revoke(session: Session, *, user_id: int, grant_id: int, reason: str, actor: Actor, now: datetime) -> None:
+    """Take a role back; it no longer counts at the account's next request.
+
+    :raises NotAllowed: not within the actor's reach, or the actor's own account.
+    :raises NotFound: no such grant of this account.
+    :raises RuleBroken: ``accounts.reason_missing``.
     """
     user = queries.get_user(session, user_id=user_id, actor=actor)
-    if user.id != actor.user_id:
-        permits.require("accounts.manage", actor, org_path=user.org.path)
-    rules.check_password_strength(password, user.username)
-    user.password_hash, user.failed_count, user.locked_until = hash_password(password), 0, None
-    audit.record(session, actor=actor, now=now, action="accounts.password_reset", subject_type="user_account",
-                 subject_id=user.id, org_id=user.org_id)  # fmt: skip
+    held = next((held for held in user.grants if held.id == grant_id), None)
+    if held is None:
+        raise NotFound("kit.not_found")
+    permits.require("accounts.grant", actor, org_path=held.org.path, owner_id=user.id)
+    if len(reason.strip()) < 4:
+        raise RuleBroken("accounts.reason_missing")
+    session.delete(held)
+    audit.record(session, actor=actor, now=now, action="accounts.revoked", subject_type="user_account", subject_id=user.id,
+                 org_id=held.org_id, role=held.role, reason=reason.strip())  # fmt: skip
+
+
+def end_sign_ins(session: Session, *, user_id: int, actor: Actor, now: datetime) -> int:
+    """End all sign-ins of somebody else; returns how many."""
+    user = queries.get_user(session, user_id=user_id, actor=actor)
+    permits.require("accounts.reset", actor, org_path=user.org.path, owner_id=user.id)
+    return sign_ins.end_others(session, user_id=user.id, but="", actor=actor, now=now)
+
+
+def change_password(
+    database: Database,
+    *,
+    old: str,
+    new: str,
+    token: str,
+    limits: rules.Limits,
+    origin: sign_ins.Origin,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Set the actor's own password; every other sign-in of the account ends.
+
+    :raises NotAllowed: ``accounts.old_password_wrong``, which counts like a failed sign-in; ``accounts.locked``.
+    :raises RuleBroken: weak password.
+    """
+    wrong = False
+    with database.transaction(SYSTEM) as session:
+        user = session.get_one(UserAccount, actor.user_id)
+        sign_ins.refuse_if_slowed_down(session, username=user.username, origin=origin, limits=limits, now=now)
+        if sign_ins.password_matches(sign_ins.stored_hash(session, user), old):
+            words = (user.name_zh, user.name_en)
+            rules.check_password_strength(new, user.username, least=limits.password_least, words=words)
+            user.password_hash = hash_password(new)
+            sign_ins.end_others(session, user_id=user.id, but=token, actor=actor, now=now)
+            audit.record(session, actor=actor, now=now, action="accounts.password_changed", subject_type="user_account",
+                         subject_id=user.id, org_id=user.org_id)  # fmt: skip
+        else:
+            wrong = True
+            sign_ins.note_failure(
+                session, username=user.username, user=user, origin=origin, now=now, why="own password"
+            )
+    if wrong:
+        raise NotAllowed("accounts.old_password_wrong")
+
+
+def administrators(grants: Sequence[RoleGrant]) -> bool:
+    """Tell whether any of the grants is one of the three administrators'."""
+    return any(held.role in ADMINISTRATORS for held in grants)

@@ -1,36 +1,21 @@
 """Sign-in, language switch, accounts and organisation pages."""
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from werkzeug import Response
 
-from fleetapp.accounts import queries, service
+from fleetapp.accounts import factors, queries, service, sign_ins
+from fleetapp.accounts.browser import carry_on, safe_target
 from fleetapp.accounts.models import SignInKind, UserAccount
-from fleetapp.accounts.schemas import PageQuery, SignInForm, UserForm
+from fleetapp.accounts.schemas import GrantForm, PageQuery, ReasonForm, SignInForm, UserForm
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Role
-from fleetapp.kit.errors import FleetError, Invalid
+from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
-from fleetapp.web.forms import load, load_form
-from fleetapp.web.request import SESSION_TOKEN, actor, find_actor, now, shell, transaction
+from fleetapp.web.forms import errors_of, load, load_form
+from fleetapp.web.request import SESSION_TOKEN, actor, find_actor, now, origin, shell, transaction
 from fleetapp.web.texts import COOKIE, LANGUAGES, t
 
 blueprint = Blueprint("accounts", __name__, template_folder="templates")
-
-
-def safe_target(target: str | None) -> str:
-    """Return a page of our own to go on to; anything with a host is dropped."""
-    parts = urlsplit(target or "")
-    return (
-        target
-        if target
-        and not parts.netloc
-        and not parts.scheme
-        and target.startswith("/")
-        and not target.startswith(("//", "/\\"))
-        else "/"
-    )
 
 
 @blueprint.get("/sign-in")
@@ -38,36 +23,43 @@ def sign_in() -> Response | str:
     """Show the sign-in form."""
     if find_actor() is not None:
         return redirect(safe_target(request.args.get("next")))
-    return render_template("accounts/sign_in.html", next=safe_target(request.args.get("next")), error=None, username="")
+    return render_template(
+        "accounts/sign_in.html",
+        next=safe_target(request.args.get("next")),
+        error=None,
+        username="",
+        providers=shell().providers,
+    )
 
 
 @blueprint.post("/sign-in")
 def sign_in_post() -> Response | tuple[str, int]:
     """Check the password; go on to the page asked for."""
-    settings = shell().settings
     username = request.form.get("username", "")
     try:
         data = load_form(SignInForm())
-        token, _who = service.sign_in(
+        opened = sign_ins.sign_in(
             shell().database, username=data["username"], password=data["password"], kind=SignInKind.WEB, now=now(),
-            max_h=settings.session_max_h, failures=settings.lockout_failures, lock_min=settings.lockout_min,
+            limits=shell().limits(now()), origin=sign_ins.Origin(*origin()),
         )  # fmt: skip
     except FleetError as error:
         text = t("accounts.wrong_password") if isinstance(error, Invalid) else t(error.code, **error.params)
         page = render_template(
-            "accounts/sign_in.html", next=safe_target(request.form.get("next")), error=text, username=username
+            "accounts/sign_in.html",
+            next=safe_target(request.form.get("next")),
+            error=text,
+            username=username,
+            providers=shell().providers,
         )
         return page, 403
-    session.clear()
-    session[SESSION_TOKEN] = token
-    return redirect(safe_target(data.get("next")))
+    return carry_on(opened, safe_target(data.get("next")))
 
 
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
     """End the sign-in."""
     with transaction() as s:
-        service.sign_out(s, token=session.get(SESSION_TOKEN, ""), actor=actor(), now=now())
+        sign_ins.sign_out(s, token=session.get(SESSION_TOKEN, ""), actor=actor(), now=now())
     session.clear()
     return redirect(url_for("accounts.sign_in"))
 
@@ -118,8 +110,16 @@ def new() -> str:
 def _form(values: dict[str, str], errors: dict[str, list[str]]) -> str:
     with transaction() as s:
         choices = s.scalars(queries.orgs_visible_to(actor())).all()
-        roles = [role for role in Role if role is not Role.SYSTEM]
-        return render_template("accounts/new.html", orgs=choices, roles=roles, values=values, errors=errors)
+        return render_template(
+            "accounts/new.html", orgs=choices, values=values, errors=errors, least=shell().limits(now()).password_least
+        )
+
+
+FIELDS = {
+    "accounts.username_form": "username", "accounts.username_taken": "username", "accounts.password_short": "password",
+    "accounts.password_contains_name": "password", "accounts.password_common": "password",
+}  # fmt: skip
+"""Next to which input a broken rule stands."""
 
 
 @blueprint.post("/accounts/new")
@@ -127,11 +127,12 @@ def create() -> Response | tuple[str, int]:
     """Open an account."""
     try:
         data = load_form(UserForm())
-        role = Role(data.pop("role"))
         with transaction() as s:
-            service.create_user(s, **data, grants=[(role, data["org_id"])], actor=actor(), now=now())
-    except Invalid as error:
-        return _form(request.form.to_dict(), error.fields), 422
+            service.create_user(
+                s, **data, grants=[], actor=actor(), now=now(), password_least=shell().limits(now()).password_least
+            )
+    except (Invalid, RuleBroken) as error:
+        return _form(request.form.to_dict(), errors_of(error, FIELDS)), 422
     flash(t("accounts.created"))
     return redirect(url_for("accounts.index"))
 
@@ -143,3 +144,58 @@ def close(user_id: int) -> Response:
         service.close_user(s, user_id=user_id, actor=actor(), now=now())
     flash(t("accounts.closed_done"))
     return redirect(url_for("accounts.index"))
+
+
+@blueprint.get("/accounts/<int:user_id>")
+def show(user_id: int) -> str:
+    """Show one account: roles, second factor, open sign-ins."""
+    permits.require("accounts.read", actor())
+    with transaction() as s:
+        user = queries.get_user(s, user_id=user_id, actor=actor())
+        looks_after = permits.may("accounts.reset", actor(), org_path=user.org.path, owner_id=user.id)
+        return render_template(
+            "accounts/show.html", user=user, roles=[role for role in Role if role is not Role.SYSTEM],
+            orgs=s.scalars(queries.orgs_visible_to(actor())).all(), looks_after=looks_after,
+            factor=factors.is_on(s, user_id=user_id) if looks_after else None,
+            open=s.scalars(queries.open_sign_ins(user_id, now=now())).all() if looks_after else [],
+        )  # fmt: skip
+
+
+@blueprint.post("/accounts/<int:user_id>/grants")
+def grant(user_id: int) -> Response:
+    """Give a role."""
+    data = load_form(GrantForm())
+    with transaction() as s:
+        service.grant(s, user_id=user_id, **data | {"role": Role(data["role"])}, actor=actor(), now=now())
+    flash(t("accounts.granted_done"))
+    return redirect(url_for("accounts.show", user_id=user_id))
+
+
+@blueprint.post("/accounts/<int:user_id>/grants/<int:grant_id>/revoke")
+def revoke(user_id: int, grant_id: int) -> Response:
+    """Take a role back."""
+    data = load_form(ReasonForm())
+    with transaction() as s:
+        service.revoke(s, user_id=user_id, grant_id=grant_id, **data, actor=actor(), now=now())
+    flash(t("accounts.revoked_done"))
+    return redirect(url_for("accounts.show", user_id=user_id))
+
+
+@blueprint.post("/accounts/<int:user_id>/factor/reset")
+def reset_factor(user_id: int) -> Response:
+    """Take a lost second factor away."""
+    data = load_form(ReasonForm())
+    with transaction() as s:
+        factors.reset(s, user_id=user_id, **data, actor=actor(), now=now())
+        service.end_sign_ins(s, user_id=user_id, actor=actor(), now=now())
+    flash(t("accounts.factor_reset_done"))
+    return redirect(url_for("accounts.show", user_id=user_id))
+
+
+@blueprint.post("/accounts/<int:user_id>/sign-ins/end")
+def end_sign_ins(user_id: int) -> Response:
+    """End all of somebody's sign-ins."""
+    with transaction() as s:
+        number = service.end_sign_ins(s, user_id=user_id, actor=actor(), now=now())
+    flash(t("accounts.sign_ins_ended", number=number))
+    return redirect(url_for("accounts.show", user_id=user_id))

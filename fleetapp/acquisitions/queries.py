@@ -260,7 +260,7 @@ class CapBook:
     """The caps of all times, for judging thousands of vehicles by the law of the day each was acquired on."""
 
     def __init__(self, session: Session) -> None:
-        self._rows = policies.every(session, "cap.")
+        self._rows = policies.every(session, "cap.", "nev.phev_no_displacement_cap")
         self._days = sorted({on for row in self._rows for on in (row.valid_from, row.valid_to) if on is not None})
         self._known: dict[tuple[int, str], dict[str, Figure]] = {}
 

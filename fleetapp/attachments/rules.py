@@ -1,7 +1,10 @@
 """Which files are accepted, told by what they contain and not by their name."""
 
 import hashlib
+import io
+import zipfile
 
+from fleetapp.attachments import pictures
 from fleetapp.kit.errors import RuleBroken
 
 MAX_BYTES = 15 * 1024 * 1024
@@ -30,7 +33,20 @@ def _fits(kind: str, content: bytes) -> bool:
         return content[:4] == b"RIFF" and content[8:12] == b"WEBP"
     if kind == "text/csv":
         return b"\x00" not in content
+    if kind == ENDINGS["xlsx"]:
+        return content.startswith(SIGNATURES[kind]) and _is_plain_workbook(content)
     return content.startswith(SIGNATURES[kind])
+
+
+def _is_plain_workbook(content: bytes) -> bool:
+    """Tell a workbook without macros from any other archive by the names in it (ECMA-376 part 2, 7.2); nothing is unpacked."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            names = {name.lower() for name in packed.namelist()}
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return False
+    book = any(name.startswith("xl/workbook") and name.endswith(".xml") for name in names)
+    return book and "[content_types].xml" in names and not any(name.endswith("vbaproject.bin") for name in names)
 
 
 def media_type(name: str, content: bytes) -> str:
@@ -49,6 +65,17 @@ def media_type(name: str, content: bytes) -> str:
     if not _fits(kind, content):
         raise RuleBroken("attachments.disguised", name=name)
     return kind
+
+
+def kept(kind: str, name: str, content: bytes) -> bytes:
+    """Return a file as it is kept: pictures lose place, time and owner that a camera wrote into them.
+
+    :raises RuleBroken: ``attachments.damaged``, such a thing may be in it and cannot be taken out.
+    """
+    try:
+        return pictures.stripped(kind, content)
+    except pictures.Unreadable as error:
+        raise RuleBroken("attachments.damaged", name=name) from error
 
 
 def digest(content: bytes) -> str:

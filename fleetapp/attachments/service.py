@@ -27,12 +27,14 @@ def attach(
     """Keep a file of a row; ``label`` says what it is (a kind of the slice), ``name`` is the one it came with.
 
     For slices that have already checked that the actor may add to this row, so it asks for no permission of its own;
-    row-level security still holds.
+    row-level security still holds. Pictures are kept without what a camera wrote beside them (``rules.kept``).
 
-    :raises RuleBroken: empty, too large, of a kind that is not accepted, or disguised (``rules.media_type``).
+    :raises RuleBroken: empty, too large, of a kind that is not accepted, disguised (``rules.media_type``) or damaged (``rules.kept``).
     """
     short = PurePath(name.replace("\\", "/")).name[-120:]
-    kind, sha256 = rules.media_type(short, content), rules.digest(content)
+    kind = rules.media_type(short, content)
+    content = rules.kept(kind, short, content)
+    sha256 = rules.digest(content)
     session.execute(insert(AttachmentContent).values(sha256=sha256, content=content).on_conflict_do_nothing())
     made = Attachment(
         org_id=org_id, subject_type=subject_type, subject_id=subject_id, label=label, name=short, media_type=kind,

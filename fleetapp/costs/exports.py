@@ -3,10 +3,9 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 
-import xlsxwriter
-
 from fleetapp.costs.figures import UnitYear
 from fleetapp.costs.rules import GROUPS
+from fleetapp.kit import sheets
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import CostKind, CostRow
 
@@ -23,10 +22,11 @@ def year_xlsx(
     names: Mapping[int, str],
     tasks: Mapping[int, str],
     say: Say,
+    mark: str,
 ) -> bytes:
-    """Return the bytes of the workbook; ``say`` gives a text of this slice, ``names`` the units and ``tasks`` the orders by id."""
+    """Return the bytes of the workbook; ``say`` gives a text of this slice, ``names`` the units and ``tasks`` the orders by id, ``mark`` who takes it out."""
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
+    with sheets.workbook(out, mark=mark, constant_memory=False) as book:
         head = book.add_format(
             {
                 "bold": True,
@@ -41,6 +41,7 @@ def year_xlsx(
         money, day, text = (
             book.add_format({"num_format": form, "border": 1}) for form in ("#,##0.00", "yyyy-mm-dd", "@")
         )
+        quoted = book.add_format({"num_format": "@", "quote_prefix": True})
         sheet = book.add_worksheet(say("costs.units"))
         sheet.set_landscape()
         sheet.set_paper(9)
@@ -60,7 +61,7 @@ def year_xlsx(
         sheet.set_column(0, 0, 26)
         sheet.set_column(1, len(heads) - 1, 13)
         for line, unit in enumerate([total, *units], start=2):
-            sheet.write_string(line, 0, names[unit.org.id] if unit.org else say("costs.all"), text)
+            sheets.put(sheet, line, 0, names[unit.org.id] if unit.org else say("costs.all"), form=text, quoted=quoted)
             sheet.write_number(line, 1, unit.vehicles, text)
             amounts = [
                 unit.sum.purchase,
@@ -81,7 +82,7 @@ def year_xlsx(
             car = cars.get(row.vehicle_id)
             for column, value in ((1, car.plate if car else ""), (2, names.get(row.org_id, "")), (3, say(f"costs.kind.{CostKind(row.kind)}")),
                                   (5, tasks.get(row.order_id or 0, "")), (6, row.note or ""), (7, row.source)):  # fmt: skip
-                sheet.write_string(line, column, value, text)
+                sheets.put(sheet, line, column, value, form=text, quoted=quoted)
             sheet.write_number(line, 4, float(row.amount), money)
         sheet.freeze_panes(1, 0)
         sheet.autofilter(0, 0, max(len(rows), 1), 7)

@@ -7,7 +7,7 @@ from flask import Response
 
 from fleetapp.accounts.queries import get_org, orgs_visible_to
 from fleetapp.costs import exports, figures, queries, service
-from fleetapp.kit import permits
+from fleetapp.kit import permits, sheets
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.web.display import name
 from fleetapp.web.downloads import named
@@ -42,6 +42,7 @@ def year_file(*, year: int, org_id: int, reason: str) -> Response:
             names=names,
             tasks=queries.task_numbers(s, rows),
             say=t,
+            mark=sheets.mark(actor().name, now()),
         )
         sha256 = hashlib.sha256(content).hexdigest()
         service.exported(

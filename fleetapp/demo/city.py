@@ -82,6 +82,8 @@ ROLE_NAMES = {
     Role.AUDITOR: ("审计监督员", "Auditor"),
     Role.LEADER: ("局领导", "Bureau leader"),
     Role.SYSTEM_ADMIN: ("系统管理员", "System administrator"),
+    Role.SECURITY_ADMIN: ("安全管理员", "Security administrator"),
+    Role.AUDIT_ADMIN: ("审计管理员", "Audit administrator"),
 }
 UNIT_ROLES = (Role.APPLICANT, Role.APPROVER, Role.UNIT_ADMIN)
 ROLES_OF_KIND = {
@@ -94,6 +96,8 @@ ROLES_OF_KIND = {
         Role.AUDITOR,
         Role.LEADER,
         Role.SYSTEM_ADMIN,
+        Role.SECURITY_ADMIN,
+        Role.AUDIT_ADMIN,
     ),
     "district": (*UNIT_ROLES, Role.DISPATCHER, Role.FLEET_MANAGER, Role.VEHICLE_OFFICE, Role.AUDITOR),
     "operator": (*UNIT_ROLES, Role.FLEET_MANAGER),

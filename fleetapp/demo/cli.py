@@ -1,4 +1,4 @@
-"""``flask demo seed|reset|live|logins``: the demo city, refused in production."""
+"""``flask demo seed|reset|remove|live|logins``: the demo city, refused in production."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from sqlalchemy import func, select, text
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
-from fleetapp.demo import bridge, people, seed
+from fleetapp.demo import bridge, people, removal, seed
 from fleetapp.demo.live import position_stream
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Role
@@ -63,11 +63,8 @@ def seed_command(days: int, orders_per_day: int) -> None:
               size=seed.Size(days=days, orders_per_day=orders_per_day), say=click.echo)  # fmt: skip
 
 
-@group.command("reset")
-@click.pass_context
-def reset(context: click.Context) -> None:
-    """Empty the database and fill it anew."""
-    database, settings = _refuse_production()
+def _empty(database: Database, settings: Settings) -> None:
+    """Make the schema anew, in one transaction: as its owner."""
     database.engine.dispose()  # type: ignore[union-attr]
     owner = make_engine(settings.database_url, role=None)
     with owner.connect() as connection:
@@ -78,7 +75,42 @@ def reset(context: click.Context) -> None:
         command.upgrade(config, "head")
         connection.commit()
     owner.dispose()
+
+
+@group.command("reset")
+@click.pass_context
+def reset(context: click.Context) -> None:
+    """Empty the database and fill it anew."""
+    _empty(*_refuse_production())
     context.invoke(seed_command)
+
+
+@group.command("remove")
+@click.option("--yes", is_flag=True, help="不再询问 / do not ask")
+def remove(yes: bool) -> None:
+    """Turn the demo city into an empty system; refused where anything else than the demo was entered."""
+    database, settings = _refuse_production()
+    with database.transaction(SYSTEM) as session:
+        try:
+            real = removal.not_of_the_demo(session)
+        except LookupError as error:
+            raise click.ClickException(str(error)) from error
+    if real:
+        named = "、".join(f"{table} {names}" for table, names in real.items())
+        raise click.ClickException(
+            f"有不属于演示的数据，未做任何改动：{named}。请先备份（make backup）；正式数据请另建数据库。"
+            f"There is data that is not the demo's, nothing was changed: {named}. Back it up (make backup); keep real data in a database of its own."
+        )
+    if not yes:
+        click.confirm("将清除全部演示数据，无法恢复，继续？ / All demo data will be gone for good. Go on?", abort=True)
+    _empty(database, settings)
+    click.echo(
+        "演示数据已清除，系统为空；下一步 flask --app wsgi begin / the demo is gone, the system is empty; next: flask --app wsgi begin"
+    )
+    if settings.archive_dir:
+        click.echo(
+            f"归档目录中的演示定位文件请自行删除 / delete the demo's files of positions yourself: {settings.archive_dir}"
+        )
 
 
 @group.command("live")

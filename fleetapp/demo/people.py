@@ -1,6 +1,6 @@
 """What the demo's people do with what the system finds, and with cars that are still on the road."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, select
@@ -12,15 +12,17 @@ from fleetapp.demo.records import Order, Story
 from fleetapp.drivers.models import Driver
 from fleetapp.duty import service as duty
 from fleetapp.duty.rules import DutyAction
+from fleetapp.findings import casework
+from fleetapp.findings import desk_queries as cases
 from fleetapp.findings import jobs as finding_jobs
 from fleetapp.findings import queries as findings
 from fleetapp.findings import service as finding_service
-from fleetapp.findings.models import Finding
-from fleetapp.findings.rules import FindingState
-from fleetapp.kit import clock, permits
+from fleetapp.findings.models import FindingCase
+from fleetapp.findings.workflow import ClearReason, FindingState
+from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM, Actor
 from fleetapp.kit.db import Database, become
-from fleetapp.kit.errors import FleetError
+from fleetapp.kit.errors import FleetError, NotAllowed
 from fleetapp.orders import service as orders
 from fleetapp.orders.rules import OrderKind, OrderState, Purpose, Stop
 from fleetapp.planning import service as planning
@@ -32,7 +34,11 @@ OPEN_FOR = timedelta(days=4)
 """Clues about the last days are still waiting for an explanation."""
 ROUND = timedelta(hours=3)
 MORNING_AFTER = timedelta(hours=7, minutes=10)
-ANSWERED_AFTER, DECIDED_AFTER = timedelta(hours=5, minutes=20), timedelta(hours=27, minutes=40)
+ANSWERED_AFTER, VERIFIED_AFTER, DECIDED_AFTER = (
+    timedelta(hours=5, minutes=20),
+    timedelta(hours=8),
+    timedelta(hours=27, minutes=40),
+)
 
 ANSWERS: Mapping[str, tuple[str, FindingState, str]] = {
     "A-01": ("临时送件，口头请示后出车，未及时补单。", FindingState.PROCEDURAL, "属实，程序不规范，已要求补单并提醒。"),
@@ -43,6 +49,8 @@ ANSWERS: Mapping[str, tuple[str, FindingState, str]] = {
     "E-01": ("车辆挪位配合停车场施工。", FindingState.CLEARED, "停车场施工情况属实。"),
     "E-02": ("返程已晚，就近停放。", FindingState.PROCEDURAL, "应报批过夜停放，已要求整改。"),
 }  # fmt: skip
+
+CLEARED_FOR = {"A-02": ClearReason.ORDER_FOUND, "A-03": ClearReason.ORDER_FOUND, "E-01": ClearReason.MAINTENANCE_DRIVE}
 
 
 def everybody(session: Session) -> dict[str, Actor]:
@@ -75,40 +83,53 @@ def find_clues(database: Database, *, first_on: date, now: datetime) -> int:
 
 
 def answer_clues(database: Database, *, now: datetime) -> dict[str, int]:
-    """Have older clues explained by the person concerned and reviewed by somebody else; returns how many of each."""
+    """Have older cases explained by the person concerned, verified by the unit and decided by others; returns how many of each."""
     done = {"explained": 0, "reviewed": 0}
     with database.transaction(SYSTEM) as session:
         people = {actor.user_id: actor for actor in everybody(session).values()}
-        older = findings.visible_to(SYSTEM).where(
-            Finding.end_at < now - OPEN_FOR, Finding.state == FindingState.NOTIFIED
+        older = cases.visible_to(SYSTEM).where(
+            FindingCase.end_at < now - OPEN_FOR, FindingCase.state == FindingState.NOTIFIED
         )
-        waiting = [
-            (found.id, found.detected_at, found.rule, found.concerned_id, found.org.path,
-             {found.order.applicant_id, found.order.approver_id} if found.order else set())
-            for found in session.scalars(older)
-        ]  # fmt: skip
-    for number, (finding_id, found_at, rule, concerned_id, org_path, order_people) in enumerate(waiting):
+        waiting = [(one.id, one.detected_at, head.rule, one.concerned_id)
+                   for one in session.scalars(older) if (head := cases.head(one)) is not None]  # fmt: skip
+    for number, (case_id, found_at, rule, concerned_id) in enumerate(waiting):
         concerned = people.get(concerned_id)
         if concerned is None or rule not in ANSWERS:
             continue
         said, outcome, note = ANSWERS[rule]
+        reason = CLEARED_FOR.get(rule) if outcome is FindingState.CLEARED else None
         with database.transaction(concerned) as session:
-            finding_service.explain(session, finding_id=finding_id, text=said, actor=concerned,
-                                    now=found_at + ANSWERED_AFTER)  # fmt: skip
+            casework.explain(session, case_id=case_id, text=said, actor=concerned, now=found_at + ANSWERED_AFTER)
         done["explained"] += 1
-        reviewers = (
-            actor for actor in people.values()
-            if actor.user_id not in {concerned_id, *order_people} and permits.may("findings.review", actor, org_path=org_path)
-        )  # fmt: skip
-        reviewer = next(reviewers, None)
-        if number % 4 and reviewer is not None:
+        if number % 4 == 0:
+            continue
+        verifier = _who(database, case_id, "findings.verify", people.values())
+        if verifier is None:
+            continue
+        with database.transaction(verifier) as session:
+            casework.verify(session, case_id=case_id, text="已向当事人核对，说明属实。", agrees=True, actor=verifier,
+                            now=found_at + VERIFIED_AFTER)  # fmt: skip
+        reviewer = _who(database, case_id, "findings.review", people.values())
+        if number % 3 and reviewer is not None:
             with database.transaction(reviewer) as session:
-                finding_service.review(
-                    session, finding_id=finding_id, outcome=outcome, note=note, actor=reviewer,
-                    now=found_at + DECIDED_AFTER,
-                )  # fmt: skip
+                casework.review(session, case_id=case_id, outcome=outcome, reason=reason, note=note, actor=reviewer,
+                                now=found_at + DECIDED_AFTER)  # fmt: skip
             done["reviewed"] += 1
     return done
+
+
+def _who(database: Database, case_id: int, action: str, people: Iterable[Actor]) -> Actor | None:
+    """Return somebody who may take a step with a case and has no part in it."""
+    with database.transaction(SYSTEM) as session:
+        case = cases.get_case(session, case_id=case_id, actor=SYSTEM)
+        for actor in people:
+            try:
+                casework.require(action, case, actor)
+                casework.check_part(case, actor)
+            except NotAllowed:
+                continue
+            return actor
+    return None
 
 
 def keep_on_the_road(database: Database, story: Story, *, now: datetime) -> int:

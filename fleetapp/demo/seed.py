@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 
 from fleetapp.accounts import service as accounts
 from fleetapp.accounts.models import OrgKind, UserAccount
+from fleetapp.accounts.sign_ins import hash_password
 from fleetapp.approvals import chains
 from fleetapp.audit import service as audit
-from fleetapp.demo import bridge, files, journeys, life, people, seals, travel
+from fleetapp.demo import bridge, files, journeys, life, people, removal, seals, travel
 from fleetapp.demo.city import City, build
 from fleetapp.demo.records import Order, Story
 from fleetapp.demo.story import month
@@ -52,7 +53,6 @@ FIXES_A_COMMIT = 20_000
 TELL_EVERY_S = 5.0
 REGISTERED_BEFORE = timedelta(days=180)
 """So long before the story begins, organisations and vehicles are known."""
-SEEDED = "demo.seeded"
 Say = Callable[[str], None]
 Step = tuple[datetime, str, Callable[[Session, Actor], object]]
 
@@ -129,8 +129,9 @@ def fill(database: Database, *, now: datetime, password: str, size: Size = Size(
     life.keep(database, demo.city, demo.story, now=now, stage=stage)
     travel.keep(database, demo.city, demo.story, now=now, stage=stage)
     with database.transaction(SYSTEM) as session:
-        audit.record(session, actor=SYSTEM, now=now, action=SEEDED, subject_type="demo", subject_id=None, org_id=None,
-                     days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo))  # fmt: skip
+        audit.record(session, actor=SYSTEM, now=now, action=removal.SEEDED, subject_type="demo", subject_id=None, org_id=None,
+                     days=size.days, orders_per_day=size.orders_per_day, digest=_digest(demo),
+                     last_ids=removal.last_ids(session))  # fmt: skip
     return demo
 
 
@@ -148,7 +149,7 @@ def told_again(database: Database) -> Demo:
     """
     with database.transaction(SYSTEM) as session:
         entry = session.execute(
-            text("SELECT at, data FROM audit_entry WHERE action = :action"), {"action": SEEDED}
+            text("SELECT at, data FROM audit_entry WHERE action = :action"), {"action": removal.SEEDED}
         ).first()
         if entry is None:
             raise LookupError(
@@ -175,7 +176,7 @@ def _day_kinds(session: Session, now: datetime, size: Size) -> dict[date, str]:
 def _found(database: Database, demo: Demo, password: str) -> dict[str, int]:
     """Make organisations, accounts, parking, vehicles and drivers; returns the terminal id of each plate."""
     city, at = demo.city, clock.start_of(demo.story.first_on) - REGISTERED_BEFORE
-    password_hash = accounts.hash_password(password)
+    password_hash = hash_password(password)
     licences = {driver.username: driver for driver in city.drivers}
     with database.transaction(SYSTEM) as session:
         org_ids: dict[str, int] = {}

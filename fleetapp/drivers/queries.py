@@ -1,18 +1,21 @@
 """Reading of drivers."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
 
 from sqlalchemy import Select, exists, or_, select
+from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation, RoleGrant, UserAccount
 from fleetapp.accounts.queries import within_reach
 from fleetapp.drivers import rules
-from fleetapp.drivers.models import Driver
-from fleetapp.kit import permits
+from fleetapp.drivers.models import Driver, DriverAbsence
+from fleetapp.drivers.rules import AbsenceState
+from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
+from fleetapp.kit.spans import Span
 
 
 def visible_to(actor: Actor) -> Select[Driver]:
@@ -103,3 +106,49 @@ def candidates(actor: Actor) -> Select[UserAccount]:
         .options(contains_eager(UserAccount.org))
         .order_by(UserAccount.username)
     )
+
+
+def absences_visible_to(actor: Actor) -> Select[DriverAbsence]:
+    """Return the wishes to be away of the drivers within reach, and one's own, the first day first."""
+    paths = actor.paths({*permits.table()["drivers.read"].roles, Role.SYSTEM})
+    return (
+        select(DriverAbsence)
+        .join(DriverAbsence.org)
+        .where(
+            or_(
+                DriverAbsence.asked_by == actor.user_id,
+                *(Organisation.path.startswith(path, autoescape=True) for path in paths),
+            )
+        )
+        .options(contains_eager(DriverAbsence.org), joinedload(DriverAbsence.driver).joinedload(Driver.user))
+        .order_by(DriverAbsence.during, DriverAbsence.id)
+    )
+
+
+def get_absence(session: Session, *, absence_id: int, actor: Actor, lock: bool = False) -> DriverAbsence:
+    """Return a wish to be away within reach, or one's own.
+
+    :raises NotFound: no such wish, or out of reach.
+    """
+    query = absences_visible_to(actor).where(DriverAbsence.id == absence_id)
+    found = session.scalar(query.with_for_update(of=DriverAbsence) if lock else query)
+    if found is None:
+        raise NotFound("kit.not_found")
+    return found
+
+
+def absent(session: Session, *, driver_ids: Collection[int], span: Span) -> dict[int, list[Span]]:
+    """Return when drivers are away with leave during a span, as far as row-level security shows it."""
+    days = Range(clock.local_date(span.start), clock.local_date(span.end) + timedelta(days=1))
+    rows = select(DriverAbsence.driver_id, DriverAbsence.during).where(
+        DriverAbsence.driver_id.in_(driver_ids), DriverAbsence.state == AbsenceState.GRANTED,
+        DriverAbsence.during.overlaps(days),
+    )  # fmt: skip
+    found: dict[int, list[Span]] = {}
+    for driver_id, during in session.execute(rows):
+        if during.lower is None or during.upper is None:
+            continue  # an absence has a first and a last day; the type allows others
+        away = Span(clock.start_of(during.lower), clock.start_of(during.upper))
+        if away.overlaps(span):
+            found.setdefault(driver_id, []).append(away)
+    return found

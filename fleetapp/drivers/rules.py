@@ -15,6 +15,28 @@ class Licence(StrEnum):
     C2 = "C2"
 
 
+class AbsenceState(StrEnum):
+    """A wish to be away: asked, then granted, refused or taken back."""
+
+    REQUESTED = "REQUESTED"
+    GRANTED = "GRANTED"
+    REFUSED = "REFUSED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+LONGEST_LEAVE = timedelta(days=60)
+"""A longer absence is for the office of personnel, not for the roster."""
+
+
+def check_leave(from_on: date, until_on: date, today: date) -> None:
+    """Refuse days that are over, the wrong way round or too many.
+
+    :raises RuleBroken: ``drivers.leave_days``.
+    """
+    if not today <= from_on <= until_on or until_on - from_on > LONGEST_LEAVE:
+        raise RuleBroken("drivers.leave_days")
+
+
 MOST_SEATS: dict[Licence, int | None] = {Licence.A1: None, Licence.B1: 19, Licence.C1: 9, Licence.C2: 9}
 """Largest passenger vehicle by seats, driver included; None has no limit (公安部令第 162 号, annex 1, with GA 802-2019)."""
 

@@ -3,7 +3,7 @@
 from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
-from telematics.gcj02 import wgs84_to_gcj02
+from telematics.gcj02 import gcj02_to_bd09, wgs84_to_gcj02
 from telematics.geo import haversine_m
 
 
@@ -18,3 +18,14 @@ def map_app_point(lat: float, lon: float) -> tuple[float, float]:
     """Return a WGS-84 position in the datum of Chinese map apps (GCJ-02), five decimals."""
     shifted_lat, shifted_lon = wgs84_to_gcj02(lat, lon)
     return round(shifted_lat, 5), round(shifted_lon, 5)
+
+
+def baidu_point(lat: float, lon: float) -> tuple[float, float]:
+    """Return a WGS-84 position in Baidu's datum (BD-09), five decimals."""
+    shifted_lat, shifted_lon = gcj02_to_bd09(*wgs84_to_gcj02(lat, lon))
+    return round(shifted_lat, 5), round(shifted_lon, 5)
+
+
+def metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
+    """Return the distance of two WGS-84 positions."""
+    return float(haversine_m(lat, lon, other_lat, other_lon))

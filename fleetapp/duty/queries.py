@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from geoalchemy2.shape import to_shape
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from fleetapp.accounts.models import Organisation
@@ -58,13 +58,16 @@ class OrderOfVehicle:
 
 
 def orders_of_vehicle(session: Session, *, vehicle_id: int, start: datetime, end: datetime) -> list[OrderOfVehicle]:
-    """Return the orders with an active assignment to the vehicle that touch ``[start, end)``, in time order."""
+    """Return the orders of a vehicle that touch ``[start, end)``, in time order: those it has, and those it had left for when it broke down."""
     assignments = session.scalars(
         select(Assignment)
         .join(TravelOrder, TravelOrder.id == Assignment.order_id)
         .where(
             Assignment.vehicle_id == vehicle_id,
-            Assignment.state == AssignmentState.ACTIVE,
+            or_(
+                Assignment.state == AssignmentState.ACTIVE,
+                exists().where(DutyEvent.assignment_id == Assignment.id, DutyEvent.action == DutyAction.CHECK_OUT),
+            ),
             Assignment.during.op("&&")(func.tstzrange(start, end)),
         )
         .options(

@@ -108,15 +108,15 @@ def scene(session: Session, *, activation: EmergencyActivation, actor: Actor, no
     ids, people_ids = [car.id for car in fleet], [row.id for row in people]
     kept = {row.vehicle_id for row in planning.holds(session, span=span, vehicle_ids=ids, driver_ids=())}
     busy, busy_people = planning.busy(session, span=wide, vehicle_ids=ids, driver_ids=people_ids)
-    places = _places(session, fleet, now=now, org_path=activation.org.path)
+    where = places(session, fleet, now=now, org_path=activation.org.path)
     districts = [district.path for district in accounts.list_districts(session)]
     roads, target = load_roads(), (activation.lon, activation.lat)
     found = {}
     for car in fleet:
         bookings = [row for row in held.get(car.id, ()) if _span(row).overlaps(span)]
         free = _free_drivers(car, people, busy_people, span, bookings)
-        at, way, seen_at = places.get(car.id, (target, Way.YARD, None))
-        length_m, took_s = _reach(roads, at, target)
+        at, way, seen_at = where.get(car.id, (target, Way.YARD, None))
+        length_m, took_s = reach(roads, at, target)
         standing = _standing(car.id in kept, bookings, free)
         found[car.id] = Candidate(car, standing, took_s, length_m, at, way, seen_at, bookings, free)
     pools = {car.id: sharing_rules.pool_of(car.org.path, districts) for car in fleet}
@@ -171,7 +171,7 @@ def _effect(session: Session, view: Scene, booking: Assignment, chosen: set[int]
     return Effect(order, booking.vehicle, len(able), able[0] if able else None)
 
 
-def _places(
+def places(
     session: Session, fleet: Sequence[Vehicle], *, now: datetime, org_path: str
 ) -> dict[int, tuple[tuple[float, float], Way, datetime | None]]:
     """Return where each vehicle is, (lon, lat): heard of lately from there, else at its yard or that of its holder."""
@@ -189,7 +189,7 @@ def _places(
     return found
 
 
-def _reach(roads: RoadGraph, at: tuple[float, float], target: tuple[float, float]) -> tuple[int, int]:
+def reach(roads: RoadGraph, at: tuple[float, float], target: tuple[float, float]) -> tuple[int, int]:
     """Return metres and seconds of the way: by main roads without traffic, by beeline where none joins the two."""
     try:
         route = roads.route(at, target)

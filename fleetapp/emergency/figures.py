@@ -79,9 +79,9 @@ def preview(
     return lines, callup.effects(session, view=view, chosen=dict.fromkeys(taken), now=now)
 
 
-def write(record: Record, file: BinaryIO, *, words: Mapping[str, str]) -> None:
-    """Write the record as a spreadsheet: what it was, then one row for each vehicle; ``words`` are the headings."""
-    book = sheets.workbook(file)
+def write(record: Record, file: BinaryIO, *, words: Mapping[str, str], mark: str) -> None:
+    """Write the record as a spreadsheet: what it was, then one row for each vehicle; ``words`` are the headings, ``mark`` who takes it out."""
+    book = sheets.workbook(file, mark=mark)
     plain, bold = book.add_format({"font_name": "宋体"}), book.add_format({"bold": True, "font_name": "宋体"})
     quoted = book.add_format({"font_name": "宋体", "quote_prefix": True})
     times = book.add_format({"font_name": "宋体", "num_format": "yyyy-mm-dd hh:mm:ss"})

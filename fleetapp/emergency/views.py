@@ -18,9 +18,11 @@ from fleetapp.emergency.schemas import ActivationIn, CallUpIn, ChangeIn, ListQue
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, FleetError, Invalid, NotAllowed, RuleBroken
 from fleetapp.kit.paging import paginate
+from fleetapp.kit.sheets import mark
 from fleetapp.places import queries as places
 from fleetapp.reserves import queries as reserves
 from fleetapp.reserves.rules import DECLARED
+from fleetapp.tracking import service as tracking
 from fleetapp.web.downloads import XLSX
 from fleetapp.web.forms import errors_of, load, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
@@ -126,6 +128,9 @@ def _show(activation_id: int, problem: str | None) -> str:
             figures.preview(s, activation=activation, actor=actor(), now=now(), chosen=_ticked())
             if may and calling else ([], [])
         )  # fmt: skip
+        seen = [one.vehicle for line in lines for one in line.candidates if one.chosen and one.seen_at]
+        if seen:
+            tracking.watched(s, purpose=activation.number, vehicles=len(seen), actor=actor(), now=now())
         level = next((one for one in activation.plan.levels if one.level == activation.level), None)
         return render_template(
             "emergency/show.html", activation=activation, may=may, calling=may and calling, lines=lines, effects=effects, problem=problem,
@@ -227,7 +232,9 @@ def record(activation_id: int) -> Response:
     with transaction() as s:
         activation = queries.get_activation(s, activation_id=activation_id, actor=actor())
         found = figures.record_of(s, activation=activation, now=now())
-        figures.write(found, file, words={code: t(f"emergency.sheet.{code}") for code in HEADINGS})
+        figures.write(
+            found, file, words={code: t(f"emergency.sheet.{code}") for code in HEADINGS}, mark=mark(actor().name, now())
+        )
         audit.record(s, actor=actor(), now=now(), action="emergency.exported", subject_type="emergency_activation", subject_id=activation.id,
                      org_id=activation.org_id, number=activation.number, reason=reason)  # fmt: skip
     file.seek(0)

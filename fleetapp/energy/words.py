@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.energy import exports, importing, queries
 from fleetapp.energy.layout import Problem, Row
+from fleetapp.kit.sheets import mark
 from fleetapp.web.downloads import named
 from fleetapp.web.request import actor, now
 from fleetapp.web.texts import LANGUAGES, language, t
@@ -32,7 +33,8 @@ def returned(session: Session, import_id: int, *, lang: str | None = None) -> Re
     """Return a file with its column of errors as a download."""
     made = queries.get_import(session, import_id=import_id, actor=actor())
     judged = importing.judged_file(session, made, actor=actor(), now=now())
-    content = exports.with_errors(judged.sheet, errors(judged.rejected, lang if lang in LANGUAGES else language()))
+    content = exports.with_errors(judged.sheet, errors(judged.rejected, lang if lang in LANGUAGES else language()),
+                                  mark=mark(actor().name, now()))  # fmt: skip
     form = judged.sheet.form
     kind = TYPES["xlsx"] if form == "xlsx" else TYPES["csv"] + form.removesuffix("-sig")
     response = Response(content, content_type=kind)

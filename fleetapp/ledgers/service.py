@@ -11,7 +11,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from fleetapp.accounts import queries as accounts
 from fleetapp.accounts.models import Organisation
 from fleetapp.attachments import service as attachments
-from fleetapp.attachments.rules import digest as digest_of
+from fleetapp.attachments.rules import digest as content_digest
 from fleetapp.audit import exports
 from fleetapp.audit import service as audit
 from fleetapp.audit.models import ExportRecord
@@ -92,7 +92,7 @@ def upload(
     if not name.lower().endswith((".xlsx", ".csv")):
         raise RuleBroken("ledgers.file_kind")
     columns = COLUMNS[kind]
-    made = LedgerImport(org_id=actor.org_id, kind=kind, state=ImportState.UPLOADED, file_name=name[-120:], sha256=digest_of(content),
+    made = LedgerImport(org_id=actor.org_id, kind=kind, state=ImportState.UPLOADED, file_name=name[-120:], sha256=content_digest(content),
                         uploaded_by=actor.user_id, uploaded_at=now)  # fmt: skip
     if content:
         reading.check(name, content, columns, heads_of(columns, words), most_rows)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.accounts.models import Organisation
 from fleetapp.accounts.queries import orgs_visible_to
-from fleetapp.kit import clock, permits
+from fleetapp.kit import clock, permits, sheets
 from fleetapp.ledgers import queries, reading, service, writing
 from fleetapp.ledgers.columns import COLUMNS
 from fleetapp.ledgers.models import LedgerImport
@@ -78,7 +78,8 @@ def returned(import_id: int) -> Response:
             row["row"]: {fault["column"]: said(fault["code"], fault["params"]) for fault in row["faults"]}
             for row in one.faults
         }
-        head = writing.Head(kind, name(one.org), clock.local_date(one.uploaded_at).isoformat(), name(one.uploader))
+        head = writing.Head(kind, name(one.org), clock.local_date(one.uploaded_at).isoformat(), name(one.uploader),
+                            sheets.mark(actor().name, now()))  # fmt: skip
         writing.write_checked(head, source, told, file, words=words, lang=language())
     return _send(file, f"{one.file_name.rsplit('.', 1)[0]}_{t('ledgers.col.faults')}.xlsx")
 

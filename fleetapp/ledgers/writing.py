@@ -32,6 +32,8 @@ class Head:
     unit: str
     on: str
     by: str
+    mark: str = ""
+    """Who takes it out and when; an empty template has none."""
 
 
 class _Book:
@@ -39,7 +41,7 @@ class _Book:
 
     def __init__(self, file: BinaryIO, head: Head, words: Words, lang: str) -> None:
         self.words, self.lang, self.head, self.columns = words, lang, head, COLUMNS[head.kind]
-        self.book = sheets.workbook(file)
+        self.book = sheets.workbook(file, mark=head.mark)
         self.cells = {kind: self.book.add_format({**BASE, **form, "border": 1}) for kind, form in FORMATS.items()}
         self.wrong = {
             kind: self.book.add_format({**BASE, **form, "border": 1, "bg_color": "#FBD5D5"})
@@ -184,7 +186,11 @@ def write(
 def write_ledger(ledger: Ledger, units: Sequence[tuple[str, str]], file: BinaryIO, *, words: Words, lang: str) -> None:
     """Write the present ledger."""
     head = Head(
-        ledger.kind, str(getattr(ledger.org, f"name_{lang}")), clock.local_date(ledger.on).isoformat(), ledger.by.name
+        ledger.kind,
+        str(getattr(ledger.org, f"name_{lang}")),
+        clock.local_date(ledger.on).isoformat(),
+        ledger.by.name,
+        sheets.mark(ledger.by.name, ledger.on),
     )
     write(head, ledger.rows, units, file, words=words, lang=lang)
 

@@ -70,9 +70,9 @@ def loud_at(at: datetime, limits: Limits) -> datetime:
     return clock.start_of(local.date() + timedelta(days=next_day), end)
 
 
-def wait(attempts: int, jitter: float) -> timedelta:
-    """Return how long to wait after a number of failed attempts: doubling from 30 s to an hour, times 0.5 to 1 by ``jitter`` in [0, 1]."""
-    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 20))
+def wait(attempts: int, jitter: float, *, longest_s: float = LONGEST_WAIT_S) -> timedelta:
+    """Return how long to wait after failed attempts: doubling from 30 s to ``longest_s``, times 0.5 to 1 by ``jitter`` in [0, 1]."""
+    longest = min(longest_s, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 20))
     return timedelta(seconds=longest * (0.5 + jitter / 2))
 
 

@@ -58,7 +58,7 @@ def export(
     occasion = queries.get_occasion(session, occasion_id=occasion_id, actor=actor)
     permits.require("occasions.export", actor, org_path=occasion.org.path)
     found = account(session, occasion=occasion, actor=actor)
-    _write(file, occasion, found, say)
+    _write(file, occasion, found, say, mark=sheets.mark(actor.name, now))
     return exports.record(
         session, action="occasions.exported", org_id=occasion.org_id, kind="occasion", reason=reason,
         filters={"occasion": occasion.number}, rows=len(found.orders),
@@ -66,8 +66,8 @@ def export(
     )  # fmt: skip
 
 
-def _write(file: BinaryIO, occasion: Occasion, found: Account, say: Say) -> None:
-    book = sheets.workbook(file)
+def _write(file: BinaryIO, occasion: Occasion, found: Account, say: Say, *, mark: str) -> None:
+    book = sheets.workbook(file, mark=mark)
     form, quoted = book.add_format(), book.add_format({"quote_prefix": True})
     head, when = book.add_format({"bold": True}), book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
     sheet = book.add_worksheet(say("occasions.summary"))

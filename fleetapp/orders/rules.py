@@ -35,7 +35,8 @@ class OrderAction(StrEnum):
     """What moves an order: applicants and approvers first, then planning, drivers, and who ends it.
 
     ``PASS`` is one level of the approval chain agreeing while others are still to come. ``LAPSE`` is the system
-    cancelling what nobody decided or served before its window was over. ``OUTSOURCE`` sends the people by rental or
+    cancelling what nobody decided or served before its window was over. ``HAND_OVER`` takes a vehicle that broke down on the
+    way from its order, which goes on with another one. ``OUTSOURCE`` sends the people by rental or
     public transport instead of a vehicle of ours.
     """
 
@@ -54,6 +55,7 @@ class OrderAction(StrEnum):
     CLOSE = "close"
     DISPATCH = "dispatch"
     RELEASE = "release"
+    HAND_OVER = "hand_over"
     NO_SHOW = "no_show"
     ACCEPT = "accept"
     CHECK_OUT = "check_out"
@@ -152,6 +154,8 @@ TRANSITIONS: Mapping[tuple[OrderState | None, OrderAction], OrderState] = {
     (OrderState.DRIVER_ACCEPTED, OrderAction.RELEASE): OrderState.APPROVED,
     (OrderState.DRIVER_ACCEPTED, OrderAction.NO_SHOW): OrderState.NO_SHOW,
     (OrderState.DRIVER_ACCEPTED, OrderAction.CHECK_OUT): OrderState.CHECKED_OUT,
+    (OrderState.CHECKED_OUT, OrderAction.HAND_OVER): OrderState.APPROVED,
+    (OrderState.EN_ROUTE, OrderAction.HAND_OVER): OrderState.APPROVED,
     (OrderState.CHECKED_OUT, OrderAction.ARRIVE): OrderState.EN_ROUTE,
     (OrderState.CHECKED_OUT, OrderAction.CHECK_IN): OrderState.RETURNED,
     (OrderState.EN_ROUTE, OrderAction.ARRIVE): OrderState.EN_ROUTE,
@@ -178,7 +182,7 @@ CHANGEABLE = frozenset({OrderState.APPROVED, *ASSIGNED, OrderState.CHECKED_OUT, 
 
 NEEDS_REASON = frozenset({
     OrderAction.REJECT, OrderAction.SEND_BACK, OrderAction.LAPSE, OrderAction.CANCEL, OrderAction.RELEASE,
-    OrderAction.NO_SHOW, OrderAction.OUTSOURCE,
+    OrderAction.NO_SHOW, OrderAction.OUTSOURCE, OrderAction.HAND_OVER,
 })  # fmt: skip
 """Actions that take something away from somebody: a reason is required and kept."""
 
@@ -212,6 +216,7 @@ PAST_TENSE = {
     OrderAction.LAPSE: "lapsed",
     OrderAction.CANCEL: "cancelled",
     OrderAction.OUTSOURCE: "outsourced",
+    OrderAction.HAND_OVER: "handed_over",
     OrderAction.CONFIRM: "confirmed",
     OrderAction.SETTLE: "settled",
     OrderAction.CLOSE: "closed",

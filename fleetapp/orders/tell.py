@@ -15,6 +15,7 @@ TO_APPLICANT = {
     OrderAction.DISPATCH: "orders.notice.dispatched",
     OrderAction.RELEASE: "orders.notice.released",
     OrderAction.CANCEL: "orders.notice.cancelled",
+    OrderAction.HAND_OVER: "orders.notice.handed_over",
     OrderAction.NO_SHOW: "orders.notice.no_show",
 }
 """What the applicant, and whoever typed the order, hears of a move that somebody else made; of decisions tells ``cases``."""

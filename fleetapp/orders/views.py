@@ -45,10 +45,10 @@ ICONS = {
     "resubmit": "send", "pass": "check", "send_back": "arrow-back-up", "lapse": "x", "outsource": "car", "confirm": "checks",
     "settle": "receipt",
     "dispatch": "car", "release": "arrow-back-up", "accept": "user-check", "check_out": "player-play",
-    "arrive": "map-pin", "check_in": "parking", "no_show": "user",
+    "arrive": "map-pin", "check_in": "parking", "no_show": "user", "hand_over": "refresh",
 }  # fmt: skip
 COLOURS = {"approve": "green", "close": "green", "confirm": "green", "send_back": "orange", "lapse": "red", "reject": "red", "cancel": "red", "withdraw": "secondary",
-           "release": "orange", "no_show": "orange"}  # fmt: skip
+           "release": "orange", "no_show": "orange", "hand_over": "orange"}  # fmt: skip
 
 
 @blueprint.get("/orders")

@@ -5,11 +5,16 @@ The outlines are hand-drawn (``config/places/areas.json`` says how good they are
 
 import functools
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleetapp.places.roads import LonLat, distance_m, load_roads
+import numpy as np
+import shapely
+
+from fleetapp.places.roads import METRES_PER_DEGREE, LonLat, distance_m, load_roads
 
 AREAS_FILE = Path(__file__).parents[2] / "config" / "places" / "areas.json"
 
@@ -101,3 +106,15 @@ def journey_m(stops: list[LonLat], *, round_trip: bool = True) -> int:
     ends = [*stops[1:], *([stops[0]] if round_trip else [])]
     legs = zip(stops if round_trip else stops[:-1], ends, strict=True)
     return round(sum(0.0 if a == b else _graph().route(a, b).length_m for a, b in legs))
+
+
+def outside_of(area: shapely.Polygon) -> Callable[[Any, Any], Any]:
+    """Return a function of latitudes and longitudes, arrays of one shape: metres outside a WGS-84 polygon, 0 inside."""
+    centre = area.centroid
+    scale = np.array([math.cos(math.radians(centre.y)) * METRES_PER_DEGREE, METRES_PER_DEGREE])
+    local = shapely.transform(area, lambda xy: (xy - (centre.x, centre.y)) * scale)
+
+    def outside_m(lat: Any, lon: Any) -> Any:
+        return shapely.distance(local, shapely.points((lon - centre.x) * scale[0], (lat - centre.y) * scale[1]))
+
+    return outside_m

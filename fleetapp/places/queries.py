@@ -95,17 +95,22 @@ def _alike(session: Session, text: str, limit: int, near: ColumnElement[int]) ->
     return [Found(*row) for row in session.execute(query)]
 
 
-def nearest(session: Session, lat: float, lon: float, within_m: float) -> Found | None:
-    """Return the nearest place not farther than ``within_m``, or None."""
+def around(session: Session, lat: float, lon: float, *, within_m: float, limit: int) -> list[Found]:
+    """Return the places not farther than ``within_m``, the nearest first."""
     here, there = _point(lat, lon), cast(Place.point, Geography)
     distance_m = func.ST_Distance(there, here)
     query: Select[Any] = (
         select(*_columns(), distance_m)
         .where(func.ST_DWithin(there, here, within_m))
         .order_by(distance_m, Place.id)
-        .limit(1)
+        .limit(limit)
     )
-    return next((Found(*row) for row in session.execute(query)), None)
+    return [Found(*row) for row in session.execute(query)]
+
+
+def nearest(session: Session, lat: float, lon: float, within_m: float) -> Found | None:
+    """Return the nearest place not farther than ``within_m``, or None."""
+    return next(iter(around(session, lat, lon, within_m=within_m, limit=1)), None)
 
 
 def all_points(session: Session) -> list[tuple[str, float, float]]:
@@ -157,6 +162,16 @@ def distances_m(session: Session, rows: Sequence[tuple[int, int, float, float]])
     query = select(given.c.key, func.ST_Distance(cast(ParkingArea.area, Geography), there))
     found = session.execute(query.join(ParkingArea, ParkingArea.id == given.c.parking_id))
     return {key: float(metres) for key, metres in found}
+
+
+def seats(session: Session) -> dict[str, tuple[float, float]]:
+    """Return the (lat, lon) of the seat of government by district code; that of the city by the code of the whole (``330100``)."""
+    kinds = {"gov_city": 0, "gov_district": 1, "gov_county": 1}
+    rows = session.execute(
+        select(Place.adcode, Place.category, func.ST_Y(Place.point), func.ST_X(Place.point))
+        .where(Place.category.in_(kinds)).order_by(Place.id.desc())
+    )  # fmt: skip
+    return {f"{code[:4]}00" if kinds[kind] == 0 else code: (lat, lon) for code, kind, lat, lon in rows}
 
 
 def area_geojson(parking: ParkingArea) -> dict[str, Any]:

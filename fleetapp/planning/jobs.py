@@ -1,11 +1,11 @@
-"""Telling dispatchers of drivers who have not accepted in time."""
+"""Telling dispatchers of drivers who have not accepted in time; plans in the background."""
 
 from datetime import datetime, timedelta
 
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
-from fleetapp.planning import tell
+from fleetapp.planning import again, tell
 from fleetapp.policies import queries as policies
 
 
@@ -23,3 +23,8 @@ def remind_unaccepted(database: Database, now: datetime) -> dict[str, int]:
             tell.unaccepted(session, held=held, now=now)
             told += 1
     return {"unaccepted": told}
+
+
+def plan_waiting(database: Database, now: datetime) -> dict[str, int]:  # noqa: ARG001 -- a run lasts, so it looks at the clock itself
+    """Make the plans that dispatchers asked for."""
+    return {"plans": again.work(database, tick=clock.now)}

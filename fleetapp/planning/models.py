@@ -44,7 +44,7 @@ class Assignment(Base):
 
     ``org_id`` is the holder of the vehicle (and so of the driver), ``order_org_id`` the applicant's unit. ``pool_key``
     names the journey: bookings of two journeys exclude each other, those of one share vehicle and driver. ``consent``
-    is how an applicant who had not ticked pooling agreed to it.
+    is how an applicant who had not ticked pooling agreed to it. What is locked is not moved on the board.
     """
 
     __tablename__ = "assignment"
@@ -78,6 +78,7 @@ class Assignment(Base):
     run_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plan_run.id"))
     released_at: Mapped[OptionalMoment]
     release_reason: Mapped[OptionalStr]
+    locked_at: Mapped[OptionalMoment]
 
     order: Mapped[TravelOrder] = relationship()
     vehicle: Mapped[Vehicle] = relationship()
@@ -143,8 +144,10 @@ class Hold(Base):
 
 
 class RunState(StrEnum):
-    """A run proposes; confirming it makes the assignments."""
+    """A run waits for the scheduler, is at work, proposes; confirming it makes the assignments."""
 
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
     DONE = "DONE"
     CONFIRMED = "CONFIRMED"
     FAILED = "FAILED"
@@ -155,6 +158,8 @@ class PlanRun(Base):
 
     ``instance`` is a file of the optimizer; ``plan`` holds ``plan`` (another one), ``figures`` of the whole and
     ``orders``, the extra cost and distance of each order served. Both are empty for a run that failed.
+    A run that plans again from what stands has ``asked`` (time, what-if, which assignment each order had), the plan that
+    stood in ``plan.standing``, and ``progress`` while it is at work.
     """
 
     __tablename__ = "plan_run"
@@ -171,6 +176,9 @@ class PlanRun(Base):
     plan: Mapped[Json]
     failure: Mapped[OptionalStr]
     confirmed_at: Mapped[OptionalMoment]
+    asked: Mapped[Json] = mapped_column(default=dict, server_default=text("'{}'"))
+    progress: Mapped[Json] = mapped_column(default=dict, server_default=text("'{}'"))
+    cancel_asked_at: Mapped[OptionalMoment]
 
     org: Mapped[Organisation] = relationship()
     requester: Mapped[UserAccount] = relationship()

@@ -163,15 +163,19 @@ def busy(
     vehicle_ids: Collection[int],
     driver_ids: Collection[int],
     order: TravelOrder | None = None,
+    besides: Collection[int] = (),
 ) -> tuple[dict[int, list[Span]], dict[int, list[Span]]]:
     """Return the spans taken by vehicle and by driver that touch a span.
 
-    What is kept for a cause counts as taken, except for an ``order`` of that cause.
+    A driver on leave counts as taken. What is kept for a cause counts as taken, except for an ``order`` of that cause. What the ``order`` itself and the
+    orders ``besides`` hold is left out: they would give that up.
     """
     query = between(select(Assignment), span).where(
         Assignment.state == AssignmentState.ACTIVE,
         or_(Assignment.vehicle_id.in_(vehicle_ids), Assignment.driver_id.in_(driver_ids)),
     )
+    if given_up := [*besides, *([order.id] if order is not None else [])]:
+        query = query.where(Assignment.order_id.not_in(given_up))
     of_vehicle: dict[int, list[Span]] = {}
     of_driver: dict[int, list[Span]] = {}
     for row in session.scalars(query):
@@ -190,6 +194,8 @@ def busy(
             of_vehicle.setdefault(kept.vehicle_id, []).append(during)
         if kept.driver_id is not None:
             of_driver.setdefault(kept.driver_id, []).append(during)
+    for driver_id, away in drivers.absent(session, driver_ids=driver_ids, span=span).items():
+        of_driver.setdefault(driver_id, []).extend(away)
     return of_vehicle, of_driver
 
 

@@ -13,7 +13,7 @@ from fleetapp.audit.models import ExportRecord
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotAllowed
-from fleetapp.kit.sheets import put, safe_name, workbook
+from fleetapp.kit.sheets import mark, put, safe_name, workbook
 from fleetapp.planning import paper
 from fleetapp.planning.models import Assignment
 
@@ -43,7 +43,7 @@ def write(
     permits.require("planning.register", actor, org_path=org.path)
     rows = session.execute(paper.register(actor, year=year, org_id=org_id)).unique().all()
     title = f"{name(org)}_{say('planning.register')}_{year}"
-    with workbook(out) as book:
+    with workbook(out, mark=mark(actor.name, now)) as book:
         head = book.add_format({"bold": True, "border": 1, "bg_color": "#E9EEF5"})
         plain, moment = book.add_format({"border": 1}), book.add_format({"border": 1, "num_format": "yyyy-mm-dd hh:mm"})
         quoted = book.add_format({"border": 1, "quote_prefix": True})

@@ -8,7 +8,7 @@ from typing import Any
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.spans import Span
 from fleetapp.orders import rules as order_rules
-from fleetapp.orders.rules import OrderKind, Purpose
+from fleetapp.orders.rules import OrderKind, OrderState, Purpose
 from fleetapp.vehicles.rules import Category
 
 LONGEST_WINDOW = timedelta(days=7)
@@ -28,6 +28,11 @@ SOFT = frozenset({"lending", "offer_notice", "vehicle_class", "driver_shift", "d
 
 TIGHT = frozenset({"vehicle_unavailable", "driver_overlap"})
 """What a plan avoids but a dispatcher may do: between two bookings that leave each other time, without going home."""
+
+MOVABLE = frozenset({OrderState.DISPATCHED, OrderState.DRIVER_ACCEPTED})
+"""States in which an order's vehicle has not left: it can be moved to another."""
+OUT = frozenset({OrderState.CHECKED_OUT, OrderState.EN_ROUTE})
+"""States in which a vehicle is on the road."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,26 @@ def check_still_ahead(end_at: datetime, *, supplementary: bool, now: datetime) -
     """
     if end_at <= now and not supplementary:
         raise RuleBroken("planning.journey_over")
+
+
+def exceptions(
+    state: str, *, start_at: datetime, end_at: datetime, assigned_at: datetime, accept: timedelta, in_service: bool, now: datetime
+) -> list[str]:  # fmt: skip
+    """Return what is wrong with an assigned order at a moment, the most urgent first.
+
+    ``late_start`` the window has begun and the vehicle has not left; ``overstay`` the window is over and it is not back;
+    ``out_of_service`` the vehicle cannot go; ``unaccepted`` the driver has not accepted within ``accept``.
+    """
+    found = []
+    if state in MOVABLE and not in_service:
+        found.append("out_of_service")
+    if state in MOVABLE and start_at <= now:
+        found.append("late_start")
+    if state in OUT and end_at <= now:
+        found.append("overstay")
+    if state == OrderState.DISPATCHED and assigned_at + accept <= now:
+        found.append("unaccepted")
+    return found
 
 
 def first_refusal(faults: Sequence[Fault]) -> Fault | None:

@@ -67,6 +67,44 @@ class DayQuery(StrictSchema):
     page = fields.Integer(load_default=1, validate=validate.Range(1, 10_000))
 
 
+class CheckQuery(StrictSchema):
+    """The order that is about to be put somewhere."""
+
+    order_id = fields.Integer(required=True)
+
+
+class MoveIn(StrictSchema):
+    """Where one order is to go; ``seen`` is the assignment it had when the dispatcher looked."""
+
+    order_id = fields.Integer(required=True)
+    seen = fields.Integer(load_default=None, allow_none=True)
+    vehicle_id = fields.Integer(load_default=None, allow_none=True)
+    driver_id = fields.Integer(load_default=None, allow_none=True)
+    pool_key = fields.Integer(load_default=None, allow_none=True)
+    consent = Text(load_default=None, allow_none=True, validate=validate.Length(max=300))
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_one_place(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse an order that is to go to two places."""
+        if data["vehicle_id"] is not None and data["pool_key"] is not None:
+            raise ValidationError({"pool_key": ["Give a vehicle or a journey, not both."]})
+
+
+class MovesIn(StrictSchema):
+    """Moves to be made together; ``undo`` says that they take others back."""
+
+    moves = fields.List(fields.Nested(MoveIn), required=True, validate=validate.Length(1, 20))
+    undo = fields.Boolean(load_default=False)
+
+
+class LockIn(StrictSchema):
+    """The assignment to lock or unlock."""
+
+    order_id = fields.Integer(required=True)
+    seen = fields.Integer(required=True)
+    locked = fields.Boolean(required=True)
+
+
 SIZES = ("a5", "a4")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from fleetapp.approvals import queries as approvals
 from fleetapp.audit import service as audit
+from fleetapp.drivers import queries as drivers
 from fleetapp.drivers import rules as driver_rules
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
@@ -55,7 +56,7 @@ def plan(
     """
     permits.require("planning.plan", actor)
     rules.check_plan_window(window, now)
-    org_id, org_path = _seat(actor)
+    org_id, org_path = seat(actor)
     with database.transaction(actor) as session:
         found = _scene(session, window=window, actor=actor, now=now, org_path=org_path)
         instance = bridge.instance_of(found)
@@ -189,7 +190,7 @@ def release(session: Session, *, order_id: int, reason: str, actor: Actor, now: 
     """Take the vehicle back from an order, which waits again; the slip becomes void. Without a vehicle nothing changes.
 
     :raises NotAllowed: not a dispatcher of the unit, or the vehicle has left already.
-    :raises RuleBroken: ``orders.reason_needed``.
+    :raises RuleBroken: ``orders.reason_needed``, or ``planning.locked``: somebody has fixed it to its vehicle.
     """
     lock_bookings(session)
     order = order_queries.lock_order(session, order_id=order_id, actor=actor)
@@ -198,6 +199,9 @@ def release(session: Session, *, order_id: int, reason: str, actor: Actor, now: 
         permits.require("planning.release", actor, **where)
         return order
     permits.require("planning.release", actor, **where, state=order.state)
+    held = queries.active_of(session, order_id=order_id)
+    if held is not None and held.locked_at is not None:
+        raise RuleBroken("planning.locked", number=order.number, plate=held.vehicle.plate)
     return give_back(session, order=order, action=OrderAction.RELEASE, reason=reason, actor=actor, now=now)
 
 
@@ -237,6 +241,8 @@ def faults(
         found.append(Fault("driver_holder"))
     if driver.left_at is not None:
         found.append(Fault("driver_left"))
+    if drivers.absent(session, driver_ids=[driver.id], span=Span(order.start_at, order.end_at)):
+        found.append(Fault("driver_absent"))
     licence, last_on = driver_rules.Licence(driver.licence), clock.local_date(order.end_at)
     if not driver_rules.may_drive(licence, vehicle.seats):
         found.append(Fault("driver_licence", {"licence": licence.value, "seats": vehicle.seats}))
@@ -257,13 +263,18 @@ def faults(
 
 
 def candidates(
-    session: Session, *, order: TravelOrder, actor: Actor, now: datetime
+    session: Session, *, order: TravelOrder, actor: Actor, now: datetime, vehicle_ids: Collection[int] | None = None
 ) -> tuple[list[bridge.Option], dict[int, Vehicle], list[Driver]]:
-    """Return every vehicle's case for an approved order with the vehicles and the drivers free over its window."""
+    """Return every vehicle's case for an order with the vehicles and the drivers free over its window.
+
+    ``vehicle_ids`` narrows it. What the order holds already counts as free.
+    """
     limits = queries.figures(session, now=now, org_path=order.org.path)
     window = Span(order.start_at, order.end_at)
-    cars, people = _fleet(session, actor=actor, span=window, until_on=clock.local_date(order.end_at))
-    scene = _furnished(
+    cars, people = fleet_of(session, actor=actor, span=window, until_on=clock.local_date(order.end_at))
+    if vehicle_ids is not None:
+        cars = [car for car in cars if car.id in vehicle_ids]
+    scene = furnished(
         session, window=window, found=[order], cars=cars, people=people, limits=limits, now=now, order=order
     )
     held, cars_by_id = rules.taken(order.start_at, order.end_at, limits), {car.id: car for car in cars}
@@ -291,7 +302,7 @@ def candidates(
     return found, cars_by_id, ready
 
 
-def _seat(actor: Actor) -> tuple[int, str]:
+def seat(actor: Actor) -> tuple[int, str]:
     """Return the organisation in whose name a dispatcher plans: the highest where the role was granted."""
     grants = [grant for grant in actor.grants if grant.role is Role.DISPATCHER]
     if not grants or actor.user_id is None:
@@ -318,21 +329,21 @@ def _scene(session: Session, *, window: Span, actor: Actor, now: datetime, org_p
         raise RuleBroken("planning.nothing_to_plan")
     last_on = clock.local_date(max(order.end_at for order in found))
     span = Span(window.start, max(window.end, *(order.end_at for order in found)))
-    cars, people = _fleet(session, actor=actor, span=span, until_on=last_on)
+    cars, people = fleet_of(session, actor=actor, span=span, until_on=last_on)
     people = [driver for driver in people if driver.user_id != actor.user_id]
     limits = queries.figures(session, now=now, org_path=org_path)
-    scene = _furnished(session, window=span, found=found, cars=cars, people=people, limits=limits, now=now)
+    scene = furnished(session, window=span, found=found, cars=cars, people=people, limits=limits, now=now)
     return floors.kept_back(session, scene=scene)
 
 
-def _fleet(session: Session, *, actor: Actor, span: Span, until_on: date) -> tuple[list[Vehicle], list[Driver]]:
+def fleet_of(session: Session, *, actor: Actor, span: Span, until_on: date) -> tuple[list[Vehicle], list[Driver]]:
     """Return the vehicles and drivers of a dispatcher's part of the tree, and those lent to it over the span."""
     cars, people = queries.fleet(session, actor=actor, until_on=until_on)
     lent, along = lending.borrowed(session, actor=actor, span=span, until_on=until_on, known={car.id for car in cars})
     return [*cars, *lent], [*people, *along]
 
 
-def _furnished(
+def furnished(
     session: Session,
     *,
     window: Span,
@@ -342,10 +353,12 @@ def _furnished(
     limits: Figures,
     now: datetime,
     order: TravelOrder | None = None,
+    besides: Collection[int] = (),
 ) -> Scene:
+    """Return a scene with what is taken around it; what the ``order`` and those ``besides`` hold counts as free."""
     of_vehicle, of_driver = queries.busy(
         session, span=window.widened(SLACK, SLACK), vehicle_ids=[car.id for car in cars],
-        driver_ids=[driver.id for driver in people], order=order,
+        driver_ids=[driver.id for driver in people], order=order, besides=besides,
     )  # fmt: skip
     return Scene(
         window=window, orders=found, vehicles=cars, drivers=people, figures=limits,

@@ -86,6 +86,11 @@ def read_keys(text: str) -> Keys:
     return found
 
 
+def in_use(secret: str, file: str) -> Keys:
+    """Return the keys that codes are signed with: those of the file, else those made from the secret."""
+    return read_keys(Path(file).read_text(encoding="utf-8")) if file else derived(secret)
+
+
 def renewed(old: Keys | None, seed: bytes, now: datetime) -> str:
     """Return the file with a new key in use from ``now``; the seed of the one before is gone, its public key stays."""
     public = bytes(SigningKey(seed).verify_key)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,14 @@ class Paper:
 
 
 def _keys() -> signing.Keys:
-    settings = shell().settings
-    if not settings.slip_keys_file:
-        return signing.derived(settings.secret_key)
-    return signing.read_keys(Path(settings.slip_keys_file).read_text(encoding="utf-8"))
+    return signing.in_use(shell().settings.secret_key, shell().settings.slip_keys_file)
 
 
-def _symbol(held: Assignment, keys: signing.Keys) -> Markup:
+def _symbol(held: Assignment, keys: signing.Keys, at: datetime | None = None) -> Markup:
     code = signing.sign(
-        signing.SlipCode(held.slip.number, held.vehicle.plate, held.order.start_at, held.order.end_at), keys, now()
+        signing.SlipCode(held.slip.number, held.vehicle.plate, held.order.start_at, held.order.end_at),
+        keys,
+        at or now(),
     )
     address = f"{url_for('slips.verify', _external=True)}?code={code}"
     symbol = segno.make(address, error="m", micro=False)
@@ -61,12 +61,12 @@ def _symbol(held: Assignment, keys: signing.Keys) -> Markup:
     return Markup(drawn)  # noqa: S704 -- made here
 
 
-def _papers(s: Session, held: Sequence[Assignment]) -> list[Paper]:
+def _papers(s: Session, held: Sequence[Assignment], at: datetime | None = None) -> list[Paper]:
     keys, done = _keys(), paper.actuals(s, held)
     # Read as the system: the paper names everybody on board, though its reader may not open their orders.
     with shell().database.transaction(SYSTEM) as all_of_it:
         on_board = {row.id: paper.mates(all_of_it, row) for row in held}
-    return [Paper(row, done.get(row.id, paper.Actuals()), _symbol(row, keys), on_board[row.id]) for row in held]
+    return [Paper(row, done.get(row.id, paper.Actuals()), _symbol(row, keys, at), on_board[row.id]) for row in held]
 
 
 @blueprint.get("/orders/<int:order_id>/slip")
@@ -101,10 +101,20 @@ def together() -> Response:
 
 
 def _pdf(papers: Sequence[Paper], size: str, stem: str) -> Response:
+    return named(Response(_drawn(papers, size), mimetype="application/pdf"), f"{stem}.pdf", inline=True)
+
+
+def _drawn(papers: Sequence[Paper], size: str) -> bytes:
     out = io.BytesIO()
     style = Markup(STYLE.read_text(encoding="utf-8"))  # noqa: S704 -- our own style sheet
     pdf.write(render_template("planning/slip_file.html", papers=papers, size=size, style=style), out)
-    return named(Response(out.getvalue(), mimetype="application/pdf"), f"{stem}.pdf", inline=True)
+    return out.getvalue()
+
+
+def kept(s: Session, held: Assignment) -> bytes:
+    """Return a slip as PDF for a file that is kept, the same bytes whenever it is asked for: signed as of its issue."""
+    at = max(held.slip.issued_at, _keys().public[-1].since)
+    return _drawn(_papers(s, [held], at), "A4")
 
 
 # ---- who checks a slip ------------------------------------------------------------------------------------------------

@@ -45,13 +45,16 @@ def standing(session: Session, *starts: str, on: date, org_path: str | None = No
     return rules.standing(session.scalars(in_force(on, org_path, starts=starts)))
 
 
-def every(session: Session, prefix: str) -> Sequence[PolicyValue]:
-    """Return the rows of all days whose code starts with ``prefix``, withdrawn ones aside, from the highest scope down."""
+def every(session: Session, *prefixes: str) -> Sequence[PolicyValue]:
+    """Return the rows of all days whose code starts with one of ``prefixes``, withdrawn ones aside, from the highest scope down."""
     return session.scalars(
         select(PolicyValue)
         .outerjoin(PolicyValue.org)
         .options(contains_eager(PolicyValue.org))
-        .where(PolicyValue.code.startswith(prefix, autoescape=True), PolicyValue.withdrawn_at.is_(None))
+        .where(
+            or_(*(PolicyValue.code.startswith(one, autoescape=True) for one in prefixes)),
+            PolicyValue.withdrawn_at.is_(None),
+        )
         .order_by(PolicyValue.code, RANK, func.coalesce(func.length(Organisation.path), 0))
     ).all()
 

@@ -38,7 +38,7 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "renewal": ("renewal.", "plan.", "idle.", "rental."),
     "upkeep": ("inspection.", "scrap.", "insurance.", "reminder."),
     "travel": ("order.", "dispatch.", "driver.", "expense.", "confirm.", "rating.", "sharing."),
-    "supervision": ("A-", "B-", "E-", "match.", "finding."),
+    "supervision": (*(f"{family}-" for family in "ABCDEFGHIJK"), "pattern.", "match.", "finding.", "tracking."),
 }
 """What the pages group figures by, with the beginnings of their codes; whatever fits none is ``other``."""
 

@@ -26,7 +26,7 @@ def workbook(*, start_on: date, last_on: date, reason: str) -> Response:
     permits.require("pool.export", actor())
     with transaction() as s:
         found = figures.over(s, actor=actor(), start_on=start_on, end_on=last_on + timedelta(days=1), now=now())
-        content = written(found)
+        content = written(found, mark=sheets.mark(actor().name, now()))
         sha256 = hashlib.sha256(content).hexdigest()
         service.exported(s, org_id=found.levels.orgs[0].id, start_on=start_on, end_on=found.end_on, reason=reason, sha256=sha256,
                          actor=actor(), now=now())  # fmt: skip
@@ -35,11 +35,11 @@ def workbook(*, start_on: date, last_on: date, reason: str) -> Response:
     return named(response, sheets.safe_name(f"{t('pool.title')}_{start_on}_{last_on}", "xlsx"))
 
 
-def written(found: Figures) -> bytes:
+def written(found: Figures, *, mark: str) -> bytes:
     """Return the workbook: balances, what was saved, every order without a vehicle."""
     out = io.BytesIO()
     names = {org.path: name(org) for org in found.levels.orgs}
-    with sheets.workbook(out, constant_memory=False) as book:
+    with sheets.workbook(out, mark=mark, constant_memory=False) as book:
         head = book.add_format({"bold": True, "border": 1, "text_wrap": True, "bg_color": "#E9EEF5"})
         plain, quoted = book.add_format({"border": 1}), book.add_format({"border": 1, "quote_prefix": True})
         number, moment = (

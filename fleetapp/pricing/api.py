@@ -67,7 +67,9 @@ class Estimate(MethodView):
     @blueprint.arguments(EstimateQuery, location="query")
     @blueprint.response(200, QuoteOut)
     def get(self, query: dict[str, Any]) -> Any:
-        """Return what a journey would cost by the book in force today, or why it has no price."""
+        """Return what a journey would cost by the book in force today, or why it has no price; for whoever may ask for one."""
+        if not any(permits.may(action, actor()) for action in ("orders.create", "orders.create_service")):
+            permits.require("pricing.read", actor())
         if query["start_at"] >= query["end_at"]:
             raise RuleBroken("pricing.reversed")
         today = clock.local_date(now())

@@ -1,6 +1,6 @@
 """Reading of notices, records, requests and what happened."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import Select, and_, exists, func, or_, select
@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
 from fleetapp.accounts.queries import within_reach
+from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
+from fleetapp.kit.spans import Span
 from fleetapp.seals import rules
 from fleetapp.seals.models import IS_LIVING, SealCampaign, SealEvent, SealException, SealRecord
 from fleetapp.seals.rules import CampaignState, ExceptionState, Proposal, RecordState
@@ -180,3 +182,13 @@ def next_holiday(session: Session, *, on: date) -> Proposal:
     """Return the holiday after a local day that a new notice is proposed for."""
     days = workdays.day_kinds(session, on + timedelta(days=1), on + LOOK_AHEAD)
     return rules.next_holiday(days, on)
+
+
+def days_of(session: Session, *, vehicle_ids: Collection[int], span: Span) -> list[tuple[int, Range[date]]]:
+    """Return the days under seal, announced ones too, of some vehicles during a span, as far as row-level security shows it."""
+    days = Range(clock.local_date(span.start), clock.local_date(span.end) + timedelta(days=1))
+    query = select(SealRecord.vehicle_id, SealRecord.during).where(
+        SealRecord.vehicle_id.in_(vehicle_ids), SealRecord.during.overlaps(days),
+        SealRecord.state.in_([RecordState.TO_SEAL, RecordState.SEALED]),
+    )  # fmt: skip
+    return [(vehicle_id, during) for vehicle_id, during in session.execute(query)]

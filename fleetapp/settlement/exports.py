@@ -26,11 +26,11 @@ def file_name(statement: Statement, suffix: str) -> str:
     return sheets.safe_name(f"{statement.org.name_zh}_结算单_{statement.period:%Y-%m}_v{statement.edition}", suffix)
 
 
-def xlsx(sheet: Sheet, say: Say) -> bytes:
-    """Return the bytes of the workbook."""
+def xlsx(sheet: Sheet, say: Say, *, mark: str) -> bytes:
+    """Return the bytes of the workbook; ``mark`` says who takes it out and when."""
     out = io.BytesIO()
     statement = sheet.statement
-    with sheets.workbook(out, constant_memory=False) as book:
+    with sheets.workbook(out, mark=mark, constant_memory=False) as book:
         made = book.add_worksheet(say("settlement.statement"))
         cell = {"border": 1, "valign": "vcenter"}
         title = book.add_format({"bold": True, "font_size": 16, "align": "center"})

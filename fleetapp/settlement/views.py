@@ -13,6 +13,7 @@ from fleetapp.findings import queries as findings
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import Conflict, Invalid, RuleBroken
 from fleetapp.kit.paging import paginate
+from fleetapp.kit.sheets import mark
 from fleetapp.orders import queries as orders
 from fleetapp.orders.rules import OrderState
 from fleetapp.settlement import chart, exports, queries, rules, service, sheet
@@ -148,7 +149,7 @@ def export(statement_id: int, kind: str) -> Response | tuple[str, int]:
             permits.require("settlement.export", actor(), org_path=one.org.path)
         made = sheet.of(s, one)
         if kind == "xlsx":
-            content = exports.xlsx(made, t)
+            content = exports.xlsx(made, t, mark=mark(actor().name, now()))
         else:
             file = io.BytesIO()
             exports.write_pdf(made, file)

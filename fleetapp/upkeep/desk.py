@@ -232,7 +232,7 @@ def _incident(incident_id: int, errors: Mapping[str, Any]) -> str:
         files = queries.files(s, subject="vehicle_incident", row_id=found.id, actor=actor())
         person = drivers.find_driver(s, driver_id=found.driver_id) if found.driver_id else None
         return render_template("upkeep/incident.html", one=found, person=person.user if person else None, files=files, errors=errors,
-                               values=request.form.to_dict())  # fmt: skip
+                               values=request.form.to_dict(), liabilities=[one for one in choices(Liability, "upkeep.liability") if one[0] != "pending"])  # fmt: skip
 
 
 @blueprint.get("/upkeep/incidents/<int:incident_id>")

@@ -168,13 +168,34 @@ def open_incident(
     return made
 
 
+def report_accident(
+    session: Session, *, vehicle_id: int, driver_id: int, happened_at: datetime, place: str, account: str, actor: Actor, now: datetime
+) -> VehicleIncident:  # fmt: skip
+    """Open the record of an accident that the driver reports; who keeps the vehicle completes and closes it.
+
+    :raises NotFound: not a vehicle of which the actor may report.
+    """
+    vehicle = queries.get_reportable(session, vehicle_id=vehicle_id, actor=actor)
+    permits.require("upkeep.report", actor, org_path=vehicle.org.path)
+    made = VehicleIncident(
+        org_id=vehicle.org_id, vehicle_id=vehicle.id, driver_id=driver_id, kind=IncidentKind.ACCIDENT, state=IncidentState.OPEN,
+        happened_at=happened_at, place=place, account=account, liability=Liability.PENDING, created_at=now, created_by=actor.user_id,
+    )  # fmt: skip
+    session.add(made)
+    session.flush()
+    audit.record(session, actor=actor, now=now, action="upkeep.accident_reported", subject_type="vehicle_incident", subject_id=made.id,
+                 org_id=made.org_id, vehicle_id=vehicle.id, happened_at=happened_at, place=place)  # fmt: skip
+    return made
+
+
 def close_incident(
     session: Session, *, incident_id: int, handling: str, actor: Actor, now: datetime, loss: Decimal | None = None,
-    fine: Decimal | None = None, points: int | None = None,
+    fine: Decimal | None = None, points: int | None = None, liability: Liability | None = None,
 ) -> VehicleIncident:  # fmt: skip
     """Note how an incident was handled, with the figures as they came out; it is closed for good.
 
-    :raises RuleBroken: ``upkeep.incident_closed``, ``liability_needed`` for a loss by a violation.
+    :raises RuleBroken: ``upkeep.incident_closed``, ``liability_needed`` for a loss by a violation, or of an accident whose
+        liability is still to be found.
     """
     found = queries.get_incident(session, incident_id=incident_id, actor=actor, lock=True)
     permits.require("upkeep.record", actor, org_path=found.org.path)
@@ -182,6 +203,10 @@ def close_incident(
         raise RuleBroken("upkeep.incident_closed")
     if found.kind == IncidentKind.VIOLATION and loss is not None:
         raise RuleBroken("upkeep.liability_needed")
+    if liability in {None, Liability.PENDING} and found.liability == Liability.PENDING:
+        raise RuleBroken("upkeep.liability_needed")
+    if liability is not None and found.kind == IncidentKind.ACCIDENT:
+        found.liability = liability
     for name, value in (("loss", loss), ("fine", fine), ("points", points)):
         if value is not None:
             setattr(found, name, value)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import Range, distinct_on
 from sqlalchemy.orm import Session, contains_eager, joinedload, selectinload
 
 from fleetapp.accounts.models import Organisation
@@ -16,6 +16,7 @@ from fleetapp.attachments.models import Attachment
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor, Role
 from fleetapp.kit.errors import NotFound
+from fleetapp.kit.spans import Span
 from fleetapp.upkeep.models import (
     Supplier,
     UpkeepDone,
@@ -314,3 +315,11 @@ def same_lately(session: Session, order: WorkOrder, *, days: int) -> Sequence[Wo
         WorkOrder.created_at > order.created_at - timedelta(days=days),
     )  # fmt: skip
     return session.scalars(query.order_by(WorkOrder.created_at.desc())).all()
+
+
+def in_shop(session: Session, *, vehicle_ids: Collection[int], span: Span) -> list[tuple[int, Range[datetime]]]:
+    """Return when some vehicles are in the shop during a span, as far as row-level security shows it; open where not back yet."""
+    query = select(WorkOrder.vehicle_id, WorkOrder.during).where(
+        WorkOrder.vehicle_id.in_(vehicle_ids), WorkOrder.during.overlaps(Range(span.start, span.end))
+    )
+    return [(vehicle_id, during) for vehicle_id, during in session.execute(query) if during is not None]

@@ -113,13 +113,14 @@ class IncidentState(StrEnum):
 
 
 class Liability(StrEnum):
-    """Share of liability found by the traffic police (道路交通事故处理程序规定 Art. 60)."""
+    """Share of liability found by the traffic police (道路交通事故处理程序规定 Art. 60); pending until it is found."""
 
     NONE = "none"
     MINOR = "minor"
     EQUAL = "equal"
     MAJOR = "major"
     FULL = "full"
+    PENDING = "pending"
 
 
 class Item(StrEnum):

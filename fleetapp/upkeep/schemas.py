@@ -313,6 +313,7 @@ class ClosingIn(StrictSchema):
 
     handling = Text(required=True, validate=validate.Length(4, 1000))
     loss = fields.Decimal(load_default=None, allow_none=True, places=2, validate=MONEY)
+    liability = fields.Enum(Liability, by_value=True, load_default=None, allow_none=True)
     fine = fields.Decimal(load_default=None, allow_none=True, places=2, validate=MONEY)
     points = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 12))
 

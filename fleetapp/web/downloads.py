@@ -10,7 +10,7 @@ from flask import Response, send_file
 from fleetapp.web.request import transaction
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-TYPES = {"xlsx": XLSX, "csv": "text/csv; charset=utf-8", "pdf": "application/pdf"}
+TYPES = {"xlsx": XLSX, "csv": "text/csv; charset=utf-8", "pdf": "application/pdf", "zip": "application/zip"}
 
 
 def named(response: Response, file_name: str, *, inline: bool = False) -> Response:

@@ -1,5 +1,6 @@
 """Failures as answers: one table from error class to status, words from the catalogue in both languages."""
 
+from errno import EDQUOT, ENOSPC
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,8 @@ from fleetapp.web.texts import catalogue, t
 
 log = structlog.get_logger()
 
+DISK_FULL = {"53100", "58030"}
+"""disk_full and io_error of PostgreSQL's appendix A: the transaction was rolled back, nothing of it is there."""
 STATUS: dict[type[errors.FleetError], int] = {
     errors.NotSignedIn: 401,
     errors.NotAllowed: 403,
@@ -84,8 +87,18 @@ def init_app(app: Flask) -> None:
 
     @app.errorhandler(OperationalError)
     def database_gone(error: OperationalError) -> Response:
-        log.error("database_unavailable", error=str(error.orig))
+        if getattr(error.orig, "sqlstate", None) in DISK_FULL:
+            return disk_full(error)
+        log.error("database_unavailable", exc_info=error)
         return answer(503, "kit.database_down", {})
+
+    def disk_full(error: Exception) -> Response:
+        log.error("disk_full", exc_info=error)
+        return answer(507, "kit.disk_full", {})
+
+    @app.errorhandler(OSError)
+    def no_room(error: OSError) -> Response:
+        return disk_full(error) if error.errno in {ENOSPC, EDQUOT} else unexpected(error)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -103,5 +116,5 @@ def init_app(app: Flask) -> None:
     def unexpected(error: Exception) -> Response:
         if app.testing:
             raise error
-        log.error("unexpected", path=request.path, exc_info=error)
+        log.error("unexpected", endpoint=request.endpoint, exc_info=error)
         return answer(500, "kit.http_500", {})

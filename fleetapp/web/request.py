@@ -1,12 +1,15 @@
 """The request's actor, clock reading and transaction. Views and APIs get these here and pass them on."""
 
-from collections.abc import Callable
+import re
+import secrets
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Flask, current_app, g, request, session
+import structlog
+from flask import Flask, Response, current_app, g, request, session
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.orm import Session
 
@@ -18,16 +21,23 @@ from fleetapp.settings import Settings
 
 SESSION_TOKEN = "token"  # noqa: S105 -- the name of the cookie's entry
 csrf = CSRFProtect()
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,40}")
+"""What is taken for an id of the reverse proxy; anything else could write into the logs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What wiring gives to every request. ``resume(session, token, now)`` turns a token into its actor, or None."""
+    """What wiring gives to every request. ``resume(session, token, now)`` turns a token into its actor, or None.
+
+    ``limits(now)`` are the policy figures of sign-in, ``providers`` the ways of signing in elsewhere by name.
+    """
 
     database: Database
     settings: Settings
     resume: Callable[..., Actor | None]
     menu: tuple[Any, ...]
+    limits: Callable[[datetime], Any]
+    providers: Mapping[str, Any]
 
 
 def shell() -> Shell:
@@ -50,7 +60,7 @@ def bearer() -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-UNATTENDED = frozenset({"notices.bell"})
+UNATTENDED = frozenset({"notices.bell", "api_tracking.Positions", "board.data", "dashboard.fragment", "lab.progress"})
 """What every open page asks for by itself, whether or not anybody sits before it."""
 
 
@@ -58,7 +68,7 @@ def find_actor() -> Actor | None:
     """Return who is signed in, or None."""
     if "actor" not in g:
         token = bearer() or session.get(SESSION_TOKEN)
-        by_hand = request.endpoint not in UNATTENDED
+        by_hand = request.endpoint not in UNATTENDED or bearer() is not None
         g.actor = shell().resume(shell().database, token=token, now=now(), by_hand=by_hand) if token else None
     actor: Actor | None = g.actor
     return actor
@@ -75,6 +85,11 @@ def actor() -> Actor:
     return found
 
 
+def origin() -> tuple[str, str]:
+    """Return where the request comes from: the peer's address as the server knows it, and the program's own name."""
+    return request.remote_addr or "", request.headers.get("User-Agent", "")
+
+
 def transaction() -> AbstractContextManager[Session]:
     """Open the transaction of this request as its actor; it commits at the end of the block."""
     return shell().database.transaction(actor())
@@ -86,7 +101,8 @@ def allowed(action: str, **where: Any) -> bool:
     return found is not None and permits.may(action, found, **where)
 
 
-PUBLIC = frozenset({"static", "accounts.sign_in", "accounts.sign_in_post", "accounts.language", "shell.healthz",
+PUBLIC = frozenset({"static", "phone.app", "phone.manifest", "phone.worker", "accounts.sign_in", "accounts.sign_in_post", "accounts.language",
+                    "second.code", "second.code_post", "second.enrol", "second.enrol_post", "sso.start", "sso.back", "sso.end", "shell.healthz", "operations.readyz", "operations.metrics",
                     "slips.verify", "slips.keys", "slips.offline"})  # fmt: skip
 
 
@@ -94,6 +110,19 @@ def init_app(app: Flask, parts: Shell) -> None:
     """Ask everybody to sign in except on public pages; check CSRF on everything a browser's cookie could send."""
     app.extensions["fleet"] = parts
     csrf.init_app(app)
+
+    @app.before_request
+    def name_request() -> None:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def tell_request(response: Response) -> Response:
+        if "request_id" in g:
+            response.headers["X-Request-ID"] = g.request_id
+        return response
 
     @app.before_request
     def guard() -> None:

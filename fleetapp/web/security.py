@@ -9,7 +9,7 @@ POLICY = (
 )
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, *, over_https: bool) -> None:
     """Set the headers on every answer."""
 
     @app.after_request
@@ -17,7 +17,12 @@ def init_app(app: Flask) -> None:
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
-        response.headers.setdefault("Permissions-Policy", "geolocation=(self), camera=(self)")
+        response.headers.setdefault("Permissions-Policy", "geolocation=(self), camera=(self), microphone=()")
+        response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        if over_https:
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -43,7 +43,8 @@ def language() -> str:
 def t(key: str, /, lang: str | None = None, **params: Any) -> str:
     """Return the words of a key in a language, placeholders filled in.
 
-    A parameter may itself be said in the language: ``{"zh": .., "en": ..}``, or ``{"text": key}``.
+    A parameter may itself be said in the language: ``{"zh": .., "en": ..}``, or ``{"text": key, ..}``
+    with parameters of its own.
 
     :raises KeyError: no such key; the catalogue check finds these before a person does.
     """
@@ -55,7 +56,9 @@ def t(key: str, /, lang: str | None = None, **params: Any) -> str:
 def _said(value: Any, lang: str) -> Any:
     if not isinstance(value, Mapping):
         return value
-    return t(value["text"], lang) if "text" in value else value[lang]
+    if "text" not in value:
+        return value[lang]
+    return t(value["text"], lang, **{name: part for name, part in value.items() if name != "text"})
 
 
 def t_or(key: str, fallback: str, **params: Any) -> str:

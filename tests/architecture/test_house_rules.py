@@ -19,12 +19,12 @@ COMMITS = {"fleetapp/kit/db.py", "fleetapp/scheduler.py", "fleetapp/demo/cli.py"
 CLOCKS = {
     "fleetapp/kit/clock.py",
     "fleetapp/demo/bridge.py",
-    "telematics/commands/serve.py",
+    "telematics/commands/common.py",
     "telematics/commands/segment.py",
 }
 """The application's clock; the simulated terminals, which wait for the time of a position; the gateway's clock; the command
 that reads a file of the past and must know what lies in the future."""
-STOPWATCHES = {"fleetapp/scheduler.py", "fleetapp/demo/seed.py"}
+STOPWATCHES = {"fleetapp/scheduler.py", "fleetapp/demo/seed.py", "fleetapp/operations/figures.py"}
 """Programs that tell how long something took."""
 READS_CLOCK = {
     ("datetime", "now"),

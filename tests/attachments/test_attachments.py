@@ -1,5 +1,8 @@
 """Files are kept once, known by their content, seen by scope, and never changed."""
 
+import io
+import zipfile
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
@@ -10,6 +13,14 @@ from tests import world
 
 PDF = b"%PDF-1.7\n%one page"
 PNG = b"\x89PNG\r\n\x1a\n and more"
+
+
+def archive(*names):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        for name in ("[Content_Types].xml", *names):
+            packed.writestr(name, "")
+    return out.getvalue()
 
 
 def attach(session, actor, now, *, org_id, name="行驶证.pdf", content=PDF, subject_id=1):
@@ -24,6 +35,7 @@ def attach(session, actor, now, *, org_id, name="行驶证.pdf", content=PDF, su
         ("b.png", PNG, "image/png"),
         ("c.webp", b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
         ("d.csv", "车牌,日期\n".encode(), "text/csv"),
+        ("e.xlsx", archive("xl/workbook.xml"), "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     ],
 )
 def test_a_kind_is_told_by_ending_and_content(name, content, kind):
@@ -39,6 +51,13 @@ def test_a_kind_is_told_by_ending_and_content(name, content, kind):
         ("a.pdf", PNG, "attachments.disguised"),
         ("a.png", b"<svg onload=alert(1)>", "attachments.disguised"),
         ("a.csv", b"a\x00b", "attachments.disguised"),
+        ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "attachments.kind"),
+        ("a.html", b"<script>alert(1)</script>", "attachments.kind"),
+        ("a.pdf.html", PDF, "attachments.kind"),
+        ("a.jpg", b"<!doctype html><script>alert(1)</script>", "attachments.disguised"),
+        ("a.xlsx", b"PK\x03\x04 no archive", "attachments.disguised"),
+        ("a.xlsx", archive("word/document.xml"), "attachments.disguised"),
+        ("a.xlsx", archive("xl/workbook.xml", "xl/vbaProject.bin"), "attachments.disguised"),
         ("a.pdf", b"%PDF-" + b"x" * rules.MAX_BYTES, "attachments.too_large"),
     ],
 )
@@ -90,6 +109,7 @@ def test_the_page_sends_it_so_that_nothing_in_it_runs(database, acting, now, bro
     assert (answer.status_code, answer.data, answer.mimetype) == (200, PDF, "application/pdf")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Content-Disposition"].startswith("inline")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
     sheet_answer = browse("fleet_manager.xihu").get(f"/attachments/{sheet.id}")
     named = sheet_answer.headers["Content-Disposition"]
     assert named == "attachment; filename=\" 1.csv\"; filename*=UTF-8''%E5%8F%B0%E8%B4%A6%20%221%22.csv"

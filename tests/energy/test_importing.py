@@ -289,7 +289,7 @@ ALL_SHIFTED = [["", *row[:-1]] for row in ROWS]
         ("a.csv", as_csv([]), "energy.file_empty", None),
         ("a.csv", b"\xff\xfe\xff", "energy.file_unreadable", None),
         ("a.csv", '"车牌'.encode(), "energy.file_unreadable", None),
-        ("a.xlsx", b"PK\x03\x04 broken", "energy.file_unreadable", None),
+        ("a.xlsx", b"PK\x03\x04 broken", "attachments.disguised", None),
         ("a.xlsx", as_csv(ROWS), "attachments.disguised", None),
         ("a.exe", b"MZ", "attachments.kind", None),
         ("a.csv", b"", "attachments.empty", None),

@@ -58,8 +58,8 @@ def test_the_pages_offer_free_cars_tick_some_and_show_what_is_in_the_way(
     }
     assert client.submit(f"/occasions/{event.id}/roster", **shift).status_code == 302
     assert "缺 4 个车日" in client.get(f"/occasions/{event.id}").text
-    board = client.get("/board?day=2026-11-19").text
-    assert board.count('fill="url(#kept)"') == 4, "three cars kept, and the legend"
+    kept = client.get("/board/live/data?day=2026-11-19").json["kept"]
+    assert [one["cause"] for one in kept] == ["kept"] * 3
     assert client.submit(f"/occasions/{event.id}/export", reason="活动总结").status_code == 403
     with browse("vehicle_office.city").submit(f"/occasions/{event.id}/export", reason="活动总结") as file:
         assert (file.status_code, "HD2026-0001" in file.headers["Content-Disposition"]) == (200, True)

@@ -25,6 +25,7 @@ EXPECTED_ADVANCE = {
     ("DRIVER_ACCEPTED", "release"): "APPROVED", ("DRIVER_ACCEPTED", "check_out"): "CHECKED_OUT",
     ("DRIVER_ACCEPTED", "no_show"): "NO_SHOW", ("CHECKED_OUT", "arrive"): "EN_ROUTE", ("CHECKED_OUT", "check_in"): "RETURNED",
     ("EN_ROUTE", "arrive"): "EN_ROUTE", ("EN_ROUTE", "check_in"): "RETURNED",
+    ("CHECKED_OUT", "hand_over"): "APPROVED", ("EN_ROUTE", "hand_over"): "APPROVED",
 }  # fmt: skip
 SAME_AGAIN = {
     ("WITHDRAWN", "withdraw"),

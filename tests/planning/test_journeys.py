@@ -165,8 +165,8 @@ def test_the_pages_offer_a_journey_and_show_who_is_on_board(
     assert (refused.status_code, "没有同意拼车" in refused.text) == (422, True)
     assert dispatcher.submit(f"{path}/join", pool_key=key, consent=ASKED).status_code == 302
     assert "乘客座位 4 个，少于乘车 6 人" in dispatcher.get(f"/orders/{far}/assign").text
-    board = dispatcher.get("/board").text
-    assert (board.count("planning-pooled"), "拼车 2 单" in board) == (1, True)
+    bars = dispatcher.get("/board/live/data").json["bars"]
+    assert [one["pooled"] for one in bars if len(one["orders"]) == 2] == ["拼车 2 单"]
     numbers = [order.number for order in _orders(database, order_id, _order_of(database, first))]
     applicant = browse("applicant.xhhealth")
     for shown in (applicant.get(f"{path}/assignment").text, applicant.get(f"{path}/slip").text):

@@ -152,7 +152,7 @@ def test_a_run_that_failed_is_kept_and_cannot_be_confirmed(database, acting, con
         session.add(run)
     with pytest.raises(RuleBroken, match="run_failed"):
         confirm(run.id)
-    page = browse("dispatcher.xihu").get(f"/plans/{run.id}").get_data(as_text=True)
+    page = browse("dispatcher.xihu").get(f"/board/plans/{run.id}").get_data(as_text=True)
     assert "方案未能生成" in page
     assert "breaks 1 rule" not in page
 

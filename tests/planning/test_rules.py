@@ -12,7 +12,7 @@ from fleetapp.drivers.models import Driver
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.spans import Span
 from fleetapp.orders.models import OrderStop, TravelOrder
-from fleetapp.planning import bridge, rules, timeline
+from fleetapp.planning import bridge, rules
 from fleetapp.planning.lending import Lending
 from fleetapp.planning.rules import Fault, Figures
 from fleetapp.planning.scene import Scene
@@ -70,23 +70,6 @@ def test_a_dispatcher_may_decide_against_soft_faults_only():
     soft = [Fault("lending"), Fault("driver_shift")]
     assert rules.first_refusal(soft) is None
     assert rules.first_refusal([*soft, Fault("seats")]) == Fault("seats")
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(SPANS, max_size=5))
-def test_the_board_shows_every_bar_of_the_day_inside_its_edges(spans):
-    day = Span(START, START + 24 * HOUR)
-    hours = timeline.shown(day, spans)
-    assert hours.start >= day.start
-    assert hours.end <= day.end
-    for span in spans:
-        box = timeline.box(span, hours)
-        assert (box is not None) == span.overlaps(day)
-        if box:
-            assert 0 <= box.x < 100
-            assert box.width > 0
-            assert box.x + box.width <= 100.001
-    assert len(timeline.ticks(hours)) * 3600 == hours.seconds
 
 
 @st.composite

@@ -52,7 +52,7 @@ def business(database, loaded, now):
         ]):  # fmt: skip
             session.add(Finding(
                 org_id=unit.id, number=f"XS-{number}", dedupe_key=f"k{number}", rule=rule, rule_version="1", vehicle_id=ids["浙A10001"],
-                start_at=now - timedelta(days=3), end_at=now - timedelta(days=3, hours=-1), severity="orange", state="NOTIFIED", confidence=1.0,
+                start_at=now - timedelta(days=3), end_at=now - timedelta(days=3, hours=-1), severity="orange", state="DETECTED", confidence=1.0,
                 facts=facts, params={}, evidence_for=[], evidence_against=[], detected_at=now, due_at=now,
             ))  # fmt: skip
     applying = world.actor(database, "unit_admin.xhedu")

@@ -193,13 +193,13 @@ def test_an_order_with_an_open_red_clue_stays_until_it_is_decided(database, char
     one = charged(unit="xhedu", plate=OWN)
     with database.transaction(SYSTEM) as session:
         clue = Finding(org_id=one.org_id, number="XS-T-1", dedupe_key="t1", rule="A-01", rule_version="1", vehicle_id=one.vehicle_id, order_id=one.order_id,
-                       start_at=OCTOBER, end_at=NOVEMBER, severity="red", state="NOTIFIED", confidence=1, facts={}, params={}, evidence_for=[],
+                       start_at=OCTOBER, end_at=NOVEMBER, severity="red", state="DETECTED", confidence=1, facts={}, params={}, evidence_for=[],
                        evidence_against=[], detected_at=NOVEMBER, due_at=NOVEMBER)  # fmt: skip
         session.add(clue)
     assert jobs.close(database, NOVEMBER) == 0
     assert state_of(database, one.order_id) == "SETTLED"
     with database.transaction(SYSTEM) as session:
-        session.get(Finding, clue.id).state = "CLEARED"
+        session.get(Finding, clue.id).state = "WITHDRAWN"
     assert jobs.close(database, NOVEMBER) == 1
 
 

@@ -224,6 +224,11 @@ def test_incidents_are_entered_and_closed_once_and_their_losses_are_costs(databa
     assert take(UNIT, ledger.close_incident, incident_id=violation.id, handling="已缴款结案", points=3).points == 3
     with pytest.raises(RuleBroken):
         take(UNIT, ledger.close_incident, incident_id=violation.id, handling="再次结案")
+    open_one = take(UNIT, ledger.open_incident, **given, kind=IncidentKind.ACCIDENT, liability=Liability.PENDING)
+    with pytest.raises(RuleBroken, match="liability_needed"):
+        take(UNIT, ledger.close_incident, incident_id=open_one.id, handling="已赔付")
+    closed = take(UNIT, ledger.close_incident, incident_id=open_one.id, handling="已赔付", liability=Liability.MINOR)
+    assert closed.liability == "minor"
     for statement in ("UPDATE vehicle_incident SET fine = 1 WHERE state = 'CLOSED'", "DELETE FROM vehicle_incident",
                       "UPDATE vehicle_incident SET happened_at = now()", "UPDATE vehicle_incident SET points = 13"):  # fmt: skip
         with (
@@ -241,7 +246,7 @@ def test_incidents_are_entered_and_closed_once_and_their_losses_are_costs(databa
         (CostKind.ACCIDENT, Decimal("800.00"), date(2026, 11, 10)), (CostKind.INSURANCE, Decimal("950.00"), date(2026, 11, 15)),
     ]  # fmt: skip
     assert {row.source for row in rows} >= {f"upkeep:incident-{accident.id}"}
-    assert (len(found.incidents), len(found.readings)) == (2, 1)
+    assert (len(found.incidents), len(found.readings)) == (3, 1)
     assert {row.due.kind for row in found.due} == {DueKind.INSPECTION, DueKind.COMPULSORY_INSURANCE}
 
 

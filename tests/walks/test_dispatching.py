@@ -69,7 +69,9 @@ def test_two_orders_join_by_the_api_and_the_driver_does_every_step_once(calls, v
 
 
 def test_one_drive_is_the_trip_of_both_orders(city, url, calls, visits):
-    start = clock.now().replace(second=0, microsecond=0) - timedelta(days=2)
+    start = clock.now().replace(hour=2, minute=0, second=0, microsecond=0) - timedelta(
+        days=2
+    )  # ten in the morning: all on one day
     ours = {"start": start, "end": start + timedelta(hours=3)}
     number, duty_id = steps.dispatched(city, **ours, stops=[SEAT, STATION], plate="浙A10001")
     other, _ = steps.joined(city, duty_id, **ours, stops=[SEAT, WULIN], unit="xhhealth")

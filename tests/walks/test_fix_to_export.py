@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from urllib.parse import urlencode
 
 import pytest
@@ -108,12 +109,17 @@ def test_a_drive_without_order_is_a_clue_that_one_explains_and_another_decides(c
     assert detail["evidence_against"]
 
     decision = {"outcome": "PROCEDURAL", "note": "补办手续，提醒单位"}
-    auditor("POST", f"{path}/review", decision, status=403)
-    calls("driver.xhedu")("POST", f"{path}/explain", {"text": "与本人无关"}, status=404)
-    explained = admin("POST", f"{path}/explain", {"text": "临时送材料，未及时申请"}).json
+    case, manager = f"/cases/{clue['case_id']}", calls("fleet_manager.xihu")
+    auditor("POST", f"{case}/review", decision, status=403)
+    calls("driver.xhedu")("POST", f"{case}/explain", {"text": "与本人无关"}, status=404)
+    explained = admin("POST", f"{case}/explain", {"text": "临时送材料，未及时申请"}).json
     assert explained["state"] == "EXPLAINED"
-    admin("POST", f"{path}/review", decision, status=403)
-    assert auditor("POST", f"{path}/review", decision).json["state"] == "PROCEDURAL"
+    opinion = {"text": "已核对，情况属实", "agrees": True}
+    admin("POST", f"{case}/verify", opinion, status=403)
+    auditor("POST", f"{case}/review", decision, status=403)
+    assert manager("POST", f"{case}/verify", opinion).json["state"] == "UNIT_VERIFIED"
+    admin("POST", f"{case}/review", decision, status=403)
+    assert auditor("POST", f"{case}/review", decision).json["state"] == "PROCEDURAL"
 
     asked = {"start_on": "2025-11-19", "end_on": "2025-11-19", "reason": "年度专项审计", "format": "csv"}
     exported = auditor("POST", "/exports/compliance", asked).body.decode("utf-8-sig")
@@ -137,7 +143,8 @@ def trips_of_book(body: bytes) -> list[dict[str, str]]:
         lines = [["" if cell is None else str(cell) for cell in line] for line in sheet.iter_rows(values_only=True)]
         for position, heads in enumerate(lines):
             if heads[:3] == ["序号", "日期", "车牌号"]:
-                return [dict(zip(heads, line, strict=True)) for line in lines[position + 1 :]]
+                # Empty cells at the end of a row are not in the file.
+                return [dict(zip_longest(heads, line, fillvalue="")) for line in lines[position + 1 :]]
     raise AssertionError(f"no sheet of trips in {book.sheetnames}")
 
 
@@ -179,8 +186,10 @@ def test_a_phone_gives_the_position_of_its_car(url, calls, logs):
         base = f"http://127.0.0.1:{gateway.phone_port}"
         assert serving.exchange(base, "GET", f"/?{urlencode(said | {'token': 'guessed'})}", None, {}).status == 403
         assert serving.exchange(base, "GET", f"/?{urlencode(said | {'token': token})}", None, {}).status == 200
-    seen = calls("dispatcher.xihu")("GET", "/positions").json["positions"]
-    [position] = [position for position in seen if position["plate"] == WITHOUT_TERMINAL]
+    seen = calls("dispatcher.xihu")("GET", "/positions").json
+    [watched] = [one["vehicle_id"] for one in seen["vehicles"] if one["plate"] == WITHOUT_TERMINAL]
+    [position] = [position for position in seen["positions"] if position["vehicle_id"] == watched]
     assert (position["lat"], position["lon"], position["speed_kmh"]) == (30.27, 120.12, 36.0)
-    elsewhere = calls("dispatcher.binjiang")("GET", "/positions").json["positions"]
-    assert WITHOUT_TERMINAL not in [position["plate"] for position in elsewhere]
+    elsewhere = calls("dispatcher.binjiang")("GET", "/positions").json
+    assert WITHOUT_TERMINAL not in [one["plate"] for one in elsewhere["vehicles"]]
+    assert watched not in [position["vehicle_id"] for position in elsewhere["positions"]]

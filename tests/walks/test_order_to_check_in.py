@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from fleetapp.kit import clock
+from fleetapp.planning import again
 from fleetapp.web.display import input_moment
 from tests import serving
 
@@ -111,7 +112,7 @@ def test_a_vehicle_and_a_driver_are_never_booked_twice(calls):
     assert again["slip"] != made["slip"], "the number of a void slip was given out again"
 
 
-def test_by_the_pages(visits, calls):
+def test_by_the_pages(visits, calls, city):
     start, end = window(3)
     applicant = visits("applicant.xhedu")
     applicant.get("/orders/new")
@@ -128,10 +129,15 @@ def test_by_the_pages(visits, calls):
     approver.submit(f"/orders/{order_id}/approve", note="同意")
 
     dispatcher = visits("dispatcher.xihu")
-    assert f"/orders/{order_id}/assign" in dispatcher.get(f"/board?day={clock.local_date(start)}").text
-    dispatcher.submit("/board/plan", start_at=input_moment(start), end_at=input_moment(end), time_limit_s="5")
-    assert re.fullmatch(r"/plans/\d+", dispatcher.page.path)
-    dispatcher.submit(f"{dispatcher.page.path}/confirm")
+    assert f'"id":{order_id},' in dispatcher.get(f"/board/live/data?day={clock.local_date(start)}").text
+    dispatcher.get(f"/board/plans?day={clock.local_date(start)}")
+    page = dispatcher.submit(
+        "/board/plans", start_at=input_moment(start), end_at=input_moment(end), time_limit_s="5"
+    ).text
+    run_path = re.search(r"/board/plans/\d+", page)[0]
+    again.work(city, tick=clock.now)
+    dispatcher.get(run_path)
+    dispatcher.submit(f"{run_path}/accept")
     slip = dispatcher.get(f"/orders/{order_id}/slip").text
     number = re.search(r"330106-\w+-\d{4}-\d{5}", slip)
     assert number

@@ -16,6 +16,7 @@ import htmx from "htmx.org";
 import { installBusy } from "./_busy.js";
 import { installConfirm } from "./_confirm.js";
 import { csrfToken } from "./_csrf.js";
+import { installScroll } from "./_scroll.js";
 
 Object.assign(htmx.config, {
   includeIndicatorStyles: false,
@@ -91,6 +92,7 @@ function makeRowsReachable(root) {
 document.addEventListener("htmx:load", (event) => makeRowsReachable(event.detail.elt));
 
 installConfirm();
+installScroll();
 installBusy();
 
 function start() {

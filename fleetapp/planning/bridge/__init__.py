@@ -1,5 +1,6 @@
 """Rows and the optimizer: orders, vehicles and drivers become an instance, a plan becomes proposals and reasons."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -226,8 +227,8 @@ def solve(instance: dispatch.Instance, figures: Figures, *, time_limit_s: float,
         instance=dispatch.dump_instance(instance, params),
         plan={
             "plan": dispatch.dump_plan(plan),
-            "figures": _figures(instance, params, plan),
-            "orders": _per_order(instance, params, plan),
+            "figures": figures_of(instance, params, plan),
+            "orders": per_order(instance, params, plan),
         },
     )
 
@@ -245,11 +246,22 @@ def left_over(plan: Mapping[str, Any]) -> dict[int, str]:
     return {**reasons, **dict.fromkeys(map(int, found.rented), "rented")}
 
 
-def _figures(instance: dispatch.Instance, params: dispatch.Params, plan: dispatch.Plan) -> dict[str, Any]:
+def figures_of(instance: dispatch.Instance, params: dispatch.Params, plan: dispatch.Plan) -> dict[str, Any]:
+    """Return the key figures of a plan; ``spread_s`` is how much longer the busiest driver of it works than the least busy one."""
     index = Index(instance, params)
     days = by_vehicle(plan.assignments)
-    outings = [outing for v, day in days.items() for outing in walk(index, index.vehicles[v], day)[0]]
+    driven = {v: walk(index, index.vehicles[v], day)[0] for v, day in days.items()}
+    outings = [outing for found in driven.values() for outing in found]
+    electric = [
+        outing for v, found in driven.items() if index.vehicles[v].energy in {"bev", "phev"} for outing in found
+    ]
+    busy_s = Counter[str | None]()
+    for row in plan.assignments:
+        busy_s[row.driver_id] += row.end_s - row.start_s
     return {
+        "pooled": sum(1 for row in plan.assignments if row.ride is not None),
+        "electric_m": sum(outing.distance_m for outing in electric),
+        "spread_s": max(busy_s.values()) - min(busy_s.values()) if busy_s else 0,
         "orders": len(instance.requests),
         "served": len(plan.assignments),
         "rented": len(plan.rented),
@@ -267,7 +279,7 @@ def _figures(instance: dispatch.Instance, params: dispatch.Params, plan: dispatc
     }
 
 
-def _per_order(instance: dispatch.Instance, params: dispatch.Params, plan: dispatch.Plan) -> dict[str, Any]:
+def per_order(instance: dispatch.Instance, params: dispatch.Params, plan: dispatch.Plan) -> dict[str, Any]:
     """Return what each order served adds to its vehicle's day: cost and distance."""
     index = Index(instance, params)
     found = {}
@@ -309,7 +321,7 @@ def options(scene: Scene) -> list[Option]:
         for option in told.options:
             driver_id = int(option.driver_id) if option.driver_id else None
             cost_fen = None if option.delta_fen is None else option.delta_fen + base_fen
-            found.append(Option(int(option.vehicle_id), driver_id, cost_fen, _fault(option.code, option.detail)))
+            found.append(Option(int(option.vehicle_id), driver_id, cost_fen, fault_of(option.code, option.detail)))
         known = {option.vehicle_id for option in found}
         found += [Option(v.id, None, None, Fault("vehicle_overlap")) for v in vehicles if v.id not in known]
     cars = {vehicle.id: vehicle for vehicle in scene.vehicles}
@@ -333,12 +345,12 @@ def faults(scene: Scene) -> list[Fault]:
     busy_s = Index(instance, params_of(scene.figures)).services[request.id].busy_s
     tried = dispatch.Assignment(request.id, vehicle.id, driver.id, request.earliest_s, request.earliest_s + busy_s)
     judged = dispatch.check(instance, dispatch.Plan((tried,), {}, (), 0), params=params_of(scene.figures))
-    found = [_fault(v.code, v.detail) for v in judged if v.code not in {"cost_mismatch", "lending"}]
+    found = [fault_of(v.code, v.detail) for v in judged if v.code not in {"cost_mismatch", "lending"}]
     found.append(scene.lending.fault(scene.vehicles[0], scene.orders[0]))
     return [fault for fault in found if fault is not None]
 
 
-def _fault(code: str | None, detail: Mapping[str, int | str]) -> Fault | None:
+def fault_of(code: str | None, detail: Mapping[str, int | str]) -> Fault | None:
     """Return the judge's reason with its figures in the units people read: km and hours."""
     if code is None:
         return None

@@ -1,0 +1,130 @@
+"""The figures by code: which tile they stand in, the rows behind them, who may see these, where a row leads.
+
+What each means stands in ``texts.toml`` under ``define.<code>``, in one place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from fleetapp.dashboard import queries
+from fleetapp.dashboard.queries import Row, Rows
+from fleetapp.dashboard.scope import Scope
+from fleetapp.findings.rules import Severity
+from fleetapp.orders.rules import DRIVEN, GROUPS, OrderState
+from fleetapp.planning.rules import OUT
+
+Counted = Callable[[Session, Scope], Rows | list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure. ``rows`` add up to it; ``drill`` opens the rows, ``to`` is (endpoint, argument) of a row's own page.
+
+    ``note`` is the prefix of the texts of the rows' notes; ``unit``: count, cny or km.
+    """
+
+    code: str
+    tile: str
+    rows: Counted
+    drill: str
+    to: tuple[str, str]
+    note: str = ""
+    unit: str = "count"
+
+    @property
+    def sums(self) -> bool:
+        """Whether rows add more or less than one each."""
+        return self.unit != "count" or self.code in {"quota", "over", "reserve_free", "reserve_floor"}
+
+
+CAR = ("vehicles.show", "vehicle_id")
+UNIT = ("acquisitions.history", "org_id")
+ORDER = ("orders.show", "order_id")
+
+
+def _orders(states: frozenset[OrderState]) -> Counted:
+    return lambda _session, scope: queries.orders_in(scope, states)
+
+
+def _clues(severity: str) -> Counted:
+    return lambda _session, scope: queries.clues(scope, severity)
+
+
+STAGES: Mapping[str, frozenset[OrderState]] = {
+    "orders_to_approve": GROUPS["to_approve"],
+    "orders_to_dispatch": GROUPS["to_dispatch"],
+    "orders_ready": frozenset({OrderState.DISPATCHED, OrderState.DRIVER_ACCEPTED}),
+    "orders_out": frozenset(OUT),
+    "orders_done": frozenset(DRIVEN),
+    "orders_other": frozenset({OrderState.OUTSOURCED, OrderState.REJECTED, OrderState.WITHDRAWN, OrderState.CANCELLED, OrderState.NO_SHOW}),
+}  # fmt: skip
+"""Where today's orders are; each state is in exactly one."""
+
+_ALL = (
+    Measure("stock", "quota", queries.stock, "vehicles.read", CAR, "vehicles.state."),
+    Measure("quota", "quota", queries.quota, "quota.read", UNIT, "vehicles.category."),
+    Measure("over", "quota", queries.over_quota, "quota.read", UNIT, "vehicles.category."),
+    Measure("nev", "nev", queries.nev, "vehicles.read", CAR, "vehicles.energy."),
+    Measure("counted", "nev", queries.counted, "vehicles.read", CAR, "vehicles.energy."),
+    *(Measure(f"live_{which}", "live", partial(queries.live, which=which), "vehicles.read", CAR, "dashboard.row.live.") for which in queries.LIVE),
+    Measure("orders_today", "orders", queries.orders_today, "orders.read", ORDER, "orders.state."),
+    *(Measure(code, "orders", _orders(states), "orders.read", ORDER, "orders.state.") for code, states in STAGES.items()),
+    Measure("orders_served", "orders", _orders(queries.SERVED), "orders.read", ORDER, "orders.state."),
+    Measure("orders_missed", "orders", queries.orders_missed, "orders.read", ORDER, "orders.state."),
+    *(
+        Measure(f"reserve_{which}", "reserve", partial(queries.reserve_rows, which=which), "reserves.read", ("reserves.index", ""), "reserves.body.")
+        for which in ("free", "floor", "low")
+    ),
+    Measure("cost_year", "cost", queries.running_costs, "costs.read", ("costs.vehicle", "vehicle_id"), "costs.kind.", unit="cny"),
+    *(
+        Measure(f"clues_{severity.value}", "clues", _clues(severity.value), "findings.read", ("findings.show", "finding_id"))
+        for severity in Severity
+    ),
+    Measure("shared", "sharing", queries.shared, "planning.read", ORDER),
+    Measure("shared_rental", "sharing", queries.shared_rental, "planning.read", ORDER, unit="cny"),
+    Measure("pooled", "sharing", queries.pooled, "planning.read", ORDER),
+    Measure("pooled_km", "sharing", queries.pooled_km, "planning.read", ORDER, unit="km"),
+    Measure("terminals", "terminals", queries.terminals, "tracking.health", ("terminals.show", "terminal_id")),
+    *(
+        Measure(f"terminals_{which}", "terminals", partial(queries.terminals, which=which), "tracking.health", ("terminals.show", "terminal_id"))
+        for which in ("online", "offline", "clock", "alarm")
+    ),
+)  # fmt: skip
+MEASURES: Mapping[str, Measure] = {one.code: one for one in _ALL}
+
+
+def by_org(session: Session, scope: Scope, code: str) -> dict[int, Decimal]:
+    """Return a figure by organisation."""
+    rows = MEASURES[code].rows(session, scope)
+    found: dict[int, Decimal] = {}
+    if isinstance(rows, list):
+        for row in rows:
+            found[row.org_id] = found.get(row.org_id, Decimal(0)) + row.amount
+        return found
+    inner = rows.order_by(None).subquery()
+    grouped = session.execute(select(inner.c.org_id, func.sum(inner.c.amount)).group_by(inner.c.org_id))
+    return {org_id: Decimal(amount) for org_id, amount in grouped}
+
+
+def figure(session: Session, scope: Scope, code: str) -> Decimal:
+    """Return a figure: what its rows add up to."""
+    rows = MEASURES[code].rows(session, scope)
+    if isinstance(rows, list):
+        return sum((row.amount for row in rows), Decimal(0))
+    inner = rows.order_by(None).subquery()
+    return Decimal(session.scalar(select(func.coalesce(func.sum(inner.c.amount), 0))) or 0)
+
+
+def listed(session: Session, scope: Scope, code: str, *, number: int, size: int) -> tuple[Sequence[Any], int]:
+    """Return one page of the rows behind a figure, and how many there are."""
+    rows, first = MEASURES[code].rows(session, scope), (number - 1) * size
+    if isinstance(rows, list):
+        return rows[first : first + size], len(rows)
+    count = session.scalar(select(func.count()).select_from(rows.order_by(None).subquery())) or 0
+    return session.execute(rows.limit(size).offset(first)).all(), count
