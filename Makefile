@@ -46,7 +46,7 @@ sbom: ## 软件物料清单（CycloneDX） / software bill of materials from the
 
 lock: ## 重新锁定依赖（需要 uv） / recompile the hashed requirements and the npm lock file (needs uv)
 	@command -v uv >/dev/null || { echo "✗ 需要 uv：pipx install uv / uv is needed: pipx install uv" >&2; exit 1; }
-	for name in main dev node peers; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in main dev node peers load; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	npm install --package-lock-only --ignore-scripts
 
 migration: setup ## 生成数据库迁移 m="add order deadline" / write a migration from the models
