@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry
 from fleetapp import scheduler
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
-from fleetapp.operations import figures, queries
-from fleetapp.operations.watched import Runs
+from fleetapp.operations import figures, queries, service
+from fleetapp.operations.models import JobRun
+from fleetapp.operations.watched import Run, Runs
 from tests import serving
 
 NOW = datetime(2026, 11, 18, 1, 0, tzinfo=UTC)
@@ -109,6 +110,20 @@ def test_a_failure_is_kept_by_its_kind_alone_until_the_next_success(live_databas
     scheduler.run_job("one", lambda *_: 0, live_database, interval_s=5, runs=runs, now_of=lambda: NOW)
     assert [run.failed for run in runs.take_fresh()] == [""]
     assert runs.take_fresh() == []
+
+
+def test_a_failure_is_known_after_a_restart_until_a_run_ends_well(live_database):
+    def told(*runs):
+        with live_database.transaction(SYSTEM) as session:
+            service.beat(session, leader="a", since=NOW, runs=runs, now=NOW)
+            session.flush()
+            row = session.get_one(JobRun, "one")
+            return row.failed, row.ended_at, row.elapsed_s, row.began_at
+
+    later = NOW + timedelta(minutes=1)
+    assert told(Run("one", 5, NOW, NOW, 2.0, "ValueError")) == ("ValueError", NOW, 2.0, NOW)
+    assert told(Run("one", 5, later)) == ("ValueError", NOW, 2.0, later)
+    assert told(Run("one", 5, later, later, 1.0)) == ("", later, 1.0, later)
 
 
 @pytest.mark.parametrize(("set_by_s", "noticed_s"), [(-3600, -3600), (3600, 3600), (0.5, 0), (-1.5, 0)])
