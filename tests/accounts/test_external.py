@@ -11,7 +11,7 @@ from fleetapp.accounts.models import ExternalIdentity, UserAccount
 from fleetapp.factory import create_app
 from fleetapp.kit.actor import SYSTEM
 from tests.accounts.identities import CLIENT, SECRET, Chat, Issuer, chat_server, provider, serving
-from tests.conftest import SignedIn
+from tests.conftest import SignedIn, app_on
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,7 @@ def issuer(key):
 @pytest.fixture
 def visit(settings, database, issuer):
     """Return a maker of browsers of an application that knows the issuer."""
-    app = create_app(
-        replace(settings, oidc_issuer=issuer.url, oidc_client_id=CLIENT, oidc_client_secret=SECRET), database
-    )
-    app.testing = True
+    app = app_on(database, replace(settings, oidc_issuer=issuer.url, oidc_client_id=CLIENT, oidc_client_secret=SECRET))
     app.test_client_class = SignedIn
     return app.test_client
 

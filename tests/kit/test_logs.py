@@ -57,17 +57,17 @@ def test_an_error_is_its_kind_and_place_with_no_value_of_the_statement(lines, li
         assert not [datum for datum in PEOPLE if datum in json.dumps(line, ensure_ascii=False)]
 
 
-def test_a_request_that_fails_leaves_its_id_and_nothing_of_what_it_brought(lines, app, database):
+def test_a_request_that_fails_leaves_its_id_and_nothing_of_what_it_brought(lines, own_app, database):
     seen = []
 
-    @app.get("/vehicles/fails/<plate>")
+    @own_app.get("/vehicles/fails/<plate>")
     def fails(plate):
         with database.transaction(SYSTEM) as session:
             seen.append(session.scalar(text("SELECT current_setting('application_name')")))
         raise ValueError(f"no {plate} of {PEOPLE[0]}")
 
-    app.testing = False
-    client = app.test_client()
+    own_app.testing = False
+    client = own_app.test_client()
     client.application.before_request_funcs[None][:] = [
         hook for hook in client.application.before_request_funcs[None] if hook.__name__ != "guard"
     ]

@@ -75,12 +75,11 @@ def still(database, now) -> Desk:
 @pytest.fixture
 def browse_live(desk, settings, monkeypatch):
     """Return a browser without a screen on the desk's database."""
-    from fleetapp.factory import create_app
-    from tests.conftest import SignedIn
+    from tests.conftest import SignedIn, app_on
 
     monkeypatch.setattr("fleetapp.kit.clock.now", lambda: desk.now)
-    app = create_app(settings, desk.database)
-    app.testing, app.test_client_class = True, SignedIn
+    app = app_on(desk.database, settings)
+    app.test_client_class = SignedIn
 
     def open_as(username):
         client = app.test_client()

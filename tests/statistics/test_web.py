@@ -8,15 +8,14 @@ import pytest
 
 from fleetapp.factory import create_app
 from fleetapp.settings import Settings
+from tests.conftest import app_on
 from tests.statistics.test_reports import CLERK, full, opened, submitted
 
 
 @pytest.fixture
 def app(database_url, changing):
     """The application on the small city."""
-    app = create_app(Settings(database_url=database_url, secret_key="only for tests"), changing.database)
-    app.testing = True
-    return app
+    return app_on(changing.database, Settings(database_url=database_url, secret_key="only for tests"))
 
 
 def said(answer, status=200):
