@@ -10,12 +10,14 @@ from flask_smorest import Blueprint
 
 from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
-from fleetapp.tracking import bridge, service, watching
+from fleetapp.tracking import bridge, service, sims, watching
 from fleetapp.tracking.schemas import (
     FixOut,
     LiveOut,
     LiveQuery,
     PageQuery,
+    SimIn,
+    SimOut,
     TerminalIn,
     TerminalOut,
     TrackQuery,
@@ -122,3 +124,20 @@ class Terminals(MethodView):
         with transaction() as session:
             terminal_id, token = service.allow_terminal(session, **data, actor=actor(), now=now())
         return {"id": terminal_id, "phone": data["phone"], "kind": data["kind"], "token": token}
+
+
+@blueprint.route("/terminals/<int:terminal_id>/sim")
+class TerminalSim(MethodView):
+    @blueprint.response(200, SimOut)
+    def get(self, terminal_id: int) -> Any:
+        """Return the SIM card of a terminal; 404 while none is entered."""
+        permits.require("tracking.health", actor())
+        with transaction() as session:
+            return sims.get(session, terminal_id=terminal_id, actor=actor(), now=now())
+
+    @blueprint.arguments(SimIn)
+    @blueprint.response(200, SimOut)
+    def put(self, data: dict[str, Any], terminal_id: int) -> Any:
+        """Enter the SIM card of a terminal, or another in its place."""
+        with transaction() as session:
+            return sims.enter(session, terminal_id=terminal_id, **data, actor=actor(), now=now())
