@@ -23,7 +23,7 @@ from fleetapp.tracking.schemas import (
     TrackQuery,
     UploadOut,
 )
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import UPLOAD, page_headers
 from fleetapp.web.display import name
 from fleetapp.web.forms import received_file
 from fleetapp.web.request import actor, now, transaction
@@ -97,6 +97,7 @@ class Track(MethodView):
 
 @blueprint.route("/vehicles/<int:vehicle_id>/track-files")
 class TrackFiles(MethodView):
+    @blueprint.doc(requestBody=UPLOAD)
     @blueprint.response(201, UploadOut)
     def post(self, vehicle_id: int) -> Any:
         """Store a GPX, CSV, JSON-lines or frame file (multipart field ``file``) as fixes of a vehicle."""

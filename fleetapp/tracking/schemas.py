@@ -87,7 +87,7 @@ class UploadOut(StrictSchema):
 class TerminalIn(StrictSchema):
     """A device to allow."""
 
-    phone = Text(required=True, validate=validate.Regexp(r"^[0-9A-Za-z_-]{4,30}$"))
+    phone = Text(required=True, validate=validate.Regexp(r"^(?!0+$)[0-9A-Za-z_-]{4,30}$"))
     kind = fields.String(load_default="jt808", validate=validate.OneOf(["jt808", "phone"]))
     speed_unit = fields.String(load_default="knots", validate=validate.OneOf(["knots", "ms", "kmh"]))
     note = Text(load_default="", validate=validate.Length(max=200))
