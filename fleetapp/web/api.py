@@ -75,9 +75,7 @@ class OptionalBodies(BasePlugin):
         """Keep the document, which knows the schemas by name."""
         self.spec = spec
 
-    def operation_helper(
-        self, path: str | None = None, operations: dict[str, Any] | None = None, **kwargs: Any
-    ) -> None:  # noqa: ARG002 -- the signature is apispec's
+    def operation_helper(self, path: Any = None, operations: Any = None, **kwargs: Any) -> None:  # noqa: ARG002 -- apispec's
         """Look at the bodies of one path; their schemas stand in the document by now."""
         for operation in (operations or {}).values():
             for kind in (body := operation.get("requestBody", {})).get("content", {}).values():
