@@ -153,7 +153,9 @@ def test_the_page_shows_enters_and_explains_what_is_wrong(browse, terminal, ente
     assert client.submit(f"{page}/sim", **good).status_code == 302
     shown = client.get(page).get_data(as_text=True)
     assert all(word in shown for word in (CARD, "中国电信", "2026-11-20", "流量卡 2 天内到期"))
-    assert "流量卡 30 天内到期" in client.get("/terminals/health").get_data(as_text=True)
+    health_list = client.get("/terminals/health").get_data(as_text=True)
+    assert "流量卡 30 天内到期" in health_list
+    assert "流量卡至 2026-11-20" in health_list
     wrong = {"iccid": CARD[:-1] + str(9 - int(CARD[-1])), "valid_until": "2126-11-20"}
     for name, words in (("iccid", "校验位不符"), ("valid_until", "请检查年份")):
         answer = client.submit(f"{page}/sim", **good | {name: wrong[name]})
@@ -166,10 +168,12 @@ def test_the_page_shows_enters_and_explains_what_is_wrong(browse, terminal, ente
     assert "another terminal" in client.submit(f"{page}/sim", **good | {"iccid": OTHER}).get_data(as_text=True)
 
 
-def test_who_may_not_enter_sees_no_form_and_is_refused(browse, terminal):
+def test_who_may_not_enter_sees_the_card_without_a_form_and_is_refused(browse, terminal, enter):
+    enter()
     looks, page = browse("vehicle_office.city"), f"/terminals/{terminal(XIHU)}"
     good = {"iccid": CARD, "carrier": "telecom", "valid_until": "2027-11-20"}
-    assert "保存流量卡" not in looks.get(page).get_data(as_text=True)
+    shown = looks.get(page).get_data(as_text=True)
+    assert (CARD in shown, "保存流量卡" in shown) == (True, False)
     assert looks.submit(f"{page}/sim", **good).status_code == 403
     assert browse("applicant.xhedu").submit(f"{page}/sim", **good).status_code == 403
     other = browse("fleet_manager.binjiang")
