@@ -199,6 +199,7 @@ def jobs(settings: Settings) -> tuple[tuple[str, int, Job], ...]:
         ),
         ("trips", 15, functools.partial(fleetapp.trips.jobs.derive, osrm_url=settings.osrm_url)),
         ("positions", 6 * 3600, functools.partial(fleetapp.tracking.jobs.keep, archive_dir=settings.archive_dir)),
+        ("sim_cards", 86_400, fleetapp.tracking.jobs.remind),
         ("findings", 30, functools.partial(fleetapp.findings.jobs.scan, osrm_url=settings.osrm_url)),
         ("cases", 60, fleetapp.findings.jobs.keep_up),
         ("ledgers", 2, functools.partial(fleetapp.ledgers.jobs.work, most_rows=settings.ledger_max_rows)),

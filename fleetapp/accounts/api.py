@@ -30,6 +30,7 @@ blueprint = Blueprint("api_accounts", __name__, url_prefix="/api/v1", descriptio
 
 @blueprint.route("/tokens")
 class Tokens(MethodView):
+    @blueprint.doc(security=[])
     @blueprint.arguments(TokenRequest)
     @blueprint.response(201, TokenOut)
     def post(self, data: dict[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class BudgetIn(StrictSchema):
     """Money for an indicator."""
 
     amount = Money(required=True)
-    fiscal_year = fields.Integer(required=True)
+    fiscal_year = fields.Integer(required=True, validate=validate.Range(2000, 2100))
     document_no = Text(required=True, validate=validate.Length(2, 100))
 
 
@@ -159,7 +159,7 @@ class IndicatorQuery(StrictSchema):
     size = fields.Integer(load_default=25, validate=validate.Range(min=1, max=200))
     q = Text(load_default="", validate=validate.Length(max=100))
     state = fields.String(load_default=None, validate=validate.OneOf([state.value for state in IndicatorState]))
-    year = fields.Integer(load_default=None, allow_none=True)
+    year = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(2000, 2100))
 
 
 class ProcurementOut(StrictSchema):

@@ -24,7 +24,8 @@ from fleetapp.costs.schemas import (
 from fleetapp.kit import clock, permits
 from fleetapp.kit.paging import paginate
 from fleetapp.vehicles import queries as vehicles
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import FILE, page_headers
+from fleetapp.web.downloads import TYPES
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_costs", __name__, url_prefix="/api/v1/costs", description="Costs of vehicles")
@@ -110,6 +111,7 @@ class Units(MethodView):
 @blueprint.route("/export")
 class Export(MethodView):
     @blueprint.arguments(ExportIn)
+    @blueprint.response(200, FILE, content_type=TYPES["xlsx"])
     def post(self, data: dict[str, Any]) -> Response:
         """Return a year's costs as XLSX; the reason goes into the audit log."""
         return files.year_file(**data)

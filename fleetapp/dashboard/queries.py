@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Collection
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ from fleetapp.reserves.queries import Reserve
 from fleetapp.reserves.rules import Standing
 from fleetapp.sharing.models import Fallback
 from fleetapp.tracking import bridge as tracking_bridge
-from fleetapp.tracking import condition
+from fleetapp.tracking import condition, health
 from fleetapp.tracking import queries as tracking
 from fleetapp.tracking.condition import Fault
 from fleetapp.tracking.health import Bounds
@@ -288,10 +288,7 @@ def clues(scope: Scope, severity: str) -> Rows:
 def terminals(session: Session, scope: Scope, which: str = "") -> Rows:
     """Return the terminals fitted now; ``which`` keeps those online or with one fault."""
     if "bounds" not in scope.known:
-        minutes, seconds = (
-            float(policies.value(session, f"tracking.{name}", scope.today)) for name in ("offline_min", "clock_s")
-        )
-        scope.known["bounds"] = Bounds(timedelta(minutes=minutes), timedelta(seconds=seconds))
+        scope.known["bounds"] = health.bounds(session, now=scope.now)
     limits: Bounds = scope.known["bounds"]
     device, sums = tracking_bridge.device(), tracking_bridge.summed(now=scope.now)
     silent = or_(device.c.last_seen_at.is_(None), device.c.last_seen_at < scope.now - limits.offline_after)

@@ -29,7 +29,8 @@ from fleetapp.energy.words import period, returned
 from fleetapp.kit import clock, permits
 from fleetapp.kit.paging import paginate
 from fleetapp.vehicles import queries as vehicles
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import FILE, page_headers
+from fleetapp.web.downloads import TYPES
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_energy", __name__, url_prefix="/api/v1/energy", description="Fuel and charging")
@@ -123,6 +124,8 @@ class ImportCommit(MethodView):
 
 @blueprint.route("/imports/<int:import_id>/file")
 class ImportFile(MethodView):
+    @blueprint.response(200, FILE, content_type=TYPES["xlsx"])
+    @blueprint.response(200, FILE, content_type=TYPES["csv"])
     def get(self, import_id: int) -> Response:
         """Return the file with a column that says what is wrong with a row."""
         permits.require("energy.read", actor())

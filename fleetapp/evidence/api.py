@@ -9,11 +9,10 @@ from fleetapp.evidence import papers, queries, service
 from fleetapp.evidence.schemas import DecisionIn, PageQuery, ReasonIn, RequestOut
 from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import FILE, page_headers
 from fleetapp.web.request import actor, now, transaction
 
 blueprint = Blueprint("api_evidence", __name__, url_prefix="/api/v1", description="Evidence packages")
-FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 @blueprint.route("/findings/<int:finding_id>/evidence")

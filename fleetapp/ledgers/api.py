@@ -10,19 +10,19 @@ from fleetapp.kit.paging import paginate
 from fleetapp.ledgers import queries, service, telling
 from fleetapp.ledgers.rules import LedgerKind
 from fleetapp.ledgers.schemas import CommitIn, ExportIn, FaultOut, ImportDetailOut, ImportOut, ImportQuery
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import FILE, UPLOAD, page_headers
+from fleetapp.web.downloads import TYPES
 from fleetapp.web.forms import received_file
 from fleetapp.web.request import actor, now, shell, transaction
 from fleetapp.web.texts import language
 
 blueprint = Blueprint("api_ledgers", __name__, url_prefix="/api/v1", description="Ledgers as spreadsheets")
-FILE = {"schema": {"type": "string", "format": "binary"}}
 KIND = "<any(vehicles, quotas):kind>"
 
 
 @blueprint.route(f"/ledgers/{KIND}/template")
 class Template(MethodView):
-    @blueprint.response(200, FILE, content_type="application/octet-stream")
+    @blueprint.response(200, FILE, content_type=TYPES["xlsx"])
     def get(self, kind: str) -> Any:
         """Return the empty ledger to be filled in, as XLSX."""
         return telling.template(LedgerKind(kind))
@@ -31,7 +31,7 @@ class Template(MethodView):
 @blueprint.route(f"/ledgers/{KIND}/export")
 class Export(MethodView):
     @blueprint.arguments(ExportIn)
-    @blueprint.response(200, FILE, content_type="application/octet-stream")
+    @blueprint.response(200, FILE, content_type=TYPES["xlsx"])
     def post(self, data: dict[str, Any], kind: str) -> Any:
         """Return the present ledger of a sub-tree as XLSX; its SHA-256 is in ``X-Content-SHA256``."""
         lang = data.pop("language") or language()
@@ -40,6 +40,7 @@ class Export(MethodView):
 
 @blueprint.route(f"/ledgers/{KIND}/imports")
 class Uploads(MethodView):
+    @blueprint.doc(requestBody=UPLOAD)
     @blueprint.response(201, ImportOut)
     def post(self, kind: str) -> Any:
         """Upload a filled-in ledger (multipart field ``file``, XLSX or CSV); its check goes on in the background."""
@@ -84,7 +85,8 @@ class Faults(MethodView):
 
 @blueprint.route("/ledgers/imports/<int:import_id>/returned")
 class Returned(MethodView):
-    @blueprint.response(200, FILE, content_type="application/octet-stream")
+    @blueprint.response(200, FILE, content_type=TYPES["xlsx"])
+    @blueprint.response(200, FILE, content_type=TYPES["csv"])
     def get(self, import_id: int) -> Any:
         """Return the uploaded file with a column that says what is wrong."""
         return telling.returned(import_id)

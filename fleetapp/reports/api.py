@@ -9,13 +9,13 @@ from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
 from fleetapp.reports import figures, files, queries, tasks
 from fleetapp.reports.schemas import ExportIn, ExportOut, PageQuery, ReasonIn, SummaryOut, TaskOut
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import FILE, page_headers
 from fleetapp.web.display import name
+from fleetapp.web.downloads import TYPES
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import language
 
 blueprint = Blueprint("api_reports", __name__, url_prefix="/api/v1", description="Exports and numbers")
-FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 @blueprint.route("/exports")
@@ -38,7 +38,8 @@ class Exports(MethodView):
 @blueprint.route("/exports/compliance")
 class Compliance(MethodView):
     @blueprint.arguments(ExportIn)
-    @blueprint.response(200, FILE, content_type="application/octet-stream")
+    @blueprint.response(200, FILE, content_type=TYPES["xlsx"])
+    @blueprint.response(200, FILE, content_type=TYPES["csv"])
     def post(self, data: dict[str, Any]) -> Any:
         """Return the compliance report of a sub-tree as XLSX or CSV; its SHA-256 is in ``X-Content-SHA256``."""
         return files.compliance(period=data["period"], org_id=data["org_id"], file_format=data["format"],
@@ -82,7 +83,9 @@ class Task(MethodView):
 
 @blueprint.route("/exports/tasks/<int:task_id>/file")
 class TaskFile(MethodView):
-    @blueprint.response(200, FILE, content_type="application/octet-stream")
+    @blueprint.response(200, FILE, content_type=TYPES["xlsx"])
+    @blueprint.response(200, FILE, content_type=TYPES["csv"])
+    @blueprint.response(200, FILE, content_type=TYPES["pdf"])
     def get(self, task_id: int) -> Any:
         """Return the file of a report that is done, to whoever asked for it; the download is logged."""
         return files.made(task_id)

@@ -10,18 +10,20 @@ from flask_smorest import Blueprint
 
 from fleetapp.kit import permits
 from fleetapp.kit.paging import paginate
-from fleetapp.tracking import bridge, service, watching
+from fleetapp.tracking import bridge, service, sims, watching
 from fleetapp.tracking.schemas import (
     FixOut,
     LiveOut,
     LiveQuery,
     PageQuery,
+    SimIn,
+    SimOut,
     TerminalIn,
     TerminalOut,
     TrackQuery,
     UploadOut,
 )
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import UPLOAD, page_headers
 from fleetapp.web.display import name
 from fleetapp.web.forms import received_file
 from fleetapp.web.request import actor, now, transaction
@@ -95,6 +97,7 @@ class Track(MethodView):
 
 @blueprint.route("/vehicles/<int:vehicle_id>/track-files")
 class TrackFiles(MethodView):
+    @blueprint.doc(requestBody=UPLOAD)
     @blueprint.response(201, UploadOut)
     def post(self, vehicle_id: int) -> Any:
         """Store a GPX, CSV, JSON-lines or frame file (multipart field ``file``) as fixes of a vehicle."""
@@ -122,3 +125,20 @@ class Terminals(MethodView):
         with transaction() as session:
             terminal_id, token = service.allow_terminal(session, **data, actor=actor(), now=now())
         return {"id": terminal_id, "phone": data["phone"], "kind": data["kind"], "token": token}
+
+
+@blueprint.route("/terminals/<int:terminal_id>/sim")
+class TerminalSim(MethodView):
+    @blueprint.response(200, SimOut)
+    def get(self, terminal_id: int) -> Any:
+        """Return the SIM card of a terminal; 404 while none is entered."""
+        permits.require("tracking.health", actor())
+        with transaction() as session:
+            return sims.get(session, terminal_id=terminal_id, actor=actor(), now=now())
+
+    @blueprint.arguments(SimIn)
+    @blueprint.response(200, SimOut)
+    def put(self, data: dict[str, Any], terminal_id: int) -> Any:
+        """Enter the SIM card of a terminal, or another in its place."""
+        with transaction() as session:
+            return sims.enter(session, terminal_id=terminal_id, **data, actor=actor(), now=now())

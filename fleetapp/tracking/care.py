@@ -4,24 +4,34 @@ import io
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from marshmallow import fields, validate
+from werkzeug import Response as BaseResponse
 
 from fleetapp.audit import service as audit
 from fleetapp.kit import clock, permits, sheets
+from fleetapp.kit.errors import FleetError, NotAllowed, NotFound
 from fleetapp.kit.paging import paginate
 from fleetapp.kit.schema import StrictSchema, Text
-from fleetapp.tracking import asking, bridge, condition, health, parameters
+from fleetapp.tracking import asking, bridge, condition, health, parameters, sims
 from fleetapp.tracking.condition import Fault
 from fleetapp.tracking.health import Health
+from fleetapp.tracking.rules import Carrier
+from fleetapp.tracking.schemas import SimIn
 from fleetapp.web.display import name
 from fleetapp.web.downloads import TYPES, named
-from fleetapp.web.forms import load_form, load_query
+from fleetapp.web.forms import errors_of, load_form, load_query
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
 blueprint = Blueprint("terminals", __name__, template_folder="templates")
 NEWEST = 100
+FIELD_OF = {
+    "tracking.sim_digits": "iccid",
+    "tracking.sim_check": "iccid",
+    "tracking.sim_elsewhere": "iccid",
+    "tracking.sim_date": "valid_until",
+}
 
 
 class HealthQuery(StrictSchema):
@@ -45,7 +55,7 @@ def health_list() -> str:
         page = paginate(s, health.listed(actor(), limits=limits, now=now(), **chosen), number=query["page"], size=50)
         found = health.described(s, page.items, limits=limits, now=now())
     return render_template("tracking/health.html", page=page, found=found, query=query, faults=list(Fault), sorts=health.SORTS,
-                           runs=condition.runs, quarters=bridge.WEEK)  # fmt: skip
+                           runs=condition.runs, quarters=bridge.WEEK, sim_days=limits.sim_days)  # fmt: skip
 
 
 @blueprint.post("/terminals/health.file")
@@ -70,7 +80,7 @@ def health_file() -> Response:
 
 HEADS = (
     "plate", "unit", "phone", "online", "since", "last_seen", "faults", "gap_day", "gap_week", "clock_s", "unfixed", "satellites",
-    "protocol", "manufacturer", "model", "firmware", "iccid", "alarms",
+    "protocol", "manufacturer", "model", "firmware", "iccid", "alarms", "sim_iccid", "carrier", "valid_until", "data_mb",
 )  # fmt: skip
 
 
@@ -83,10 +93,11 @@ def cells(one: Health) -> list[sheets.Cell]:
 
     return [
         row.plate, name(row), row.phone, t("tracking.online" if one.online else "tracking.offline"), local(one.since), local(row.last_seen_at),
-        "、".join(t(f"tracking.fault.{fault}") for fault in one.faults), round(one.week.longest_day.total_seconds() / 3600, 2),
+        "、".join(t(f"tracking.fault.{fault}", days=one.sim_left) for fault in one.faults), round(one.week.longest_day.total_seconds() / 3600, 2),
         round(one.week.longest_week.total_seconds() / 3600, 2), None if one.clock_behind is None else round(one.clock_behind.total_seconds(), 1),
         None if one.unfixed_share is None else round(one.unfixed_share, 4), None if one.satellites is None else round(one.satellites, 1),
-        row.protocol, row.manufacturer, row.model, row.firmware, row.iccid, "、".join(t(f"tracking.alarm.{alarm}") for alarm in one.alarms),
+        row.protocol, row.manufacturer, row.model, row.firmware, row.iccid, "、".join(t(f"tracking.alarm.{alarm}") for alarm in one.alarms), row.sim_iccid,
+        t(f"tracking.carrier.{row.carrier}") if row.carrier else None, row.valid_until, row.data_mb,
     ]  # fmt: skip
 
 
@@ -123,7 +134,11 @@ def xlsx_file(lines: list[list[sheets.Cell]], *, mark: str) -> bytes:
 
 @blueprint.get("/terminals/<int:terminal_id>")
 def show(terminal_id: int) -> str:
-    """Show one terminal with what it reported and what it was asked."""
+    """Show one terminal with what it reported and what it was asked, and its SIM card."""
+    return _terminal(terminal_id, {}, {})
+
+
+def _terminal(terminal_id: int, values: dict[str, Any], errors: dict[str, Any]) -> str:
     permits.require("tracking.health", actor())
     with transaction() as s:
         found = health.get(s, terminal_id=terminal_id, actor=actor(), now=now())
@@ -135,4 +150,31 @@ def show(terminal_id: int) -> str:
         line += [{"at": gap.start, "gap": gap} for gap in found.week.gaps if gap.length >= 4 * condition.QUARTER]
         line.sort(key=lambda one: one["at"], reverse=True)
         return render_template("tracking/terminal.html", one=found, line=line[:NEWEST], runs=condition.runs, quarters=bridge.WEEK,
-                               states=asking.state_of, readable=parameters.READABLE, now=now())  # fmt: skip
+                               states=asking.state_of, readable=parameters.READABLE, now=now(), carriers=[(one.value, t(f"tracking.carrier.{one}")) for one in Carrier],
+                               values=values or _entered(found.row), errors=errors)  # fmt: skip
+
+
+def _entered(row: Any) -> dict[str, Any]:
+    """Return what the form of the SIM card begins with: what is entered, else the number the terminal itself reports."""
+    given = {
+        "iccid": row.sim_iccid or row.iccid,
+        "carrier": row.carrier,
+        "valid_until": row.valid_until,
+        "data_mb": row.data_mb,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@blueprint.post("/terminals/<int:terminal_id>/sim")
+def enter_sim(terminal_id: int) -> BaseResponse | tuple[str, int]:
+    """Enter the terminal's SIM card."""
+    try:
+        data = load_form(SimIn())
+        with transaction() as s:
+            sims.enter(s, terminal_id=terminal_id, **data, actor=actor(), now=now())
+    except (NotAllowed, NotFound):
+        raise
+    except FleetError as error:
+        return _terminal(terminal_id, request.form.to_dict(), errors_of(error, FIELD_OF)), 422
+    flash(t("tracking.sim_saved"))
+    return redirect(url_for("terminals.show", terminal_id=terminal_id))

@@ -24,6 +24,11 @@ class Fault(StrEnum):
     CLOCK = "clock"
     ALARM = "alarm"
     NO_FIX = "no_fix"
+    SIM_ENDED = "sim_ended"
+    SIM_ENDING = "sim_ending"
+
+
+SIM_FAULTS = frozenset({Fault.SIM_ENDED, Fault.SIM_ENDING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,13 @@ def runs(heard: str) -> list[tuple[int, int]]:
             else:
                 found.append((place, 1))
     return found
+
+
+def sim_fault(left_days: int | None, *, warn_days: int) -> Fault | None:
+    """Return what is wrong with a SIM card that holds for so many days after today: 0 on its last one, below when it has ended."""
+    if left_days is None or left_days > warn_days:
+        return None
+    return Fault.SIM_ENDED if left_days < 0 else Fault.SIM_ENDING
 
 
 def clock_offset(delay_ms: int | None) -> timedelta | None:

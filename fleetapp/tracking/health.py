@@ -16,11 +16,12 @@ from fleetapp.kit.errors import NotFound
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.policies import queries as policies
 from fleetapp.tracking import bridge, condition
-from fleetapp.tracking.condition import Fault, Gap
+from fleetapp.tracking.condition import SIM_FAULTS, Fault, Gap
+from fleetapp.tracking.models import TerminalSim
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
 from fleetapp.vehicles.rules import VehicleState
 
-SORTS = ("plate", "last_seen", "week", "clock", "unfixed")
+SORTS = ("plate", "last_seen", "week", "clock", "unfixed", "sim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Bounds:
 
     offline_after: timedelta
     clock: timedelta
+    sim_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,10 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A terminal and what is wrong with it; ``row`` has the columns of ``listed``."""
+    """A terminal and what is wrong with it; ``row`` has the columns of ``listed``.
+
+    ``sim_left`` is how many days after today its SIM card holds, below 0 when it has ended, None when none is entered.
+    """
 
     row: Any
     online: bool
@@ -54,14 +59,17 @@ class Health:
     clock_behind: timedelta | None
     unfixed_share: float | None
     satellites: float | None
+    sim_left: int | None
     week: Week
 
 
 def bounds(session: Session, *, now: datetime) -> Bounds:
-    """Return from when on a terminal is offline and its clock wrong."""
+    """Return from when on a terminal is offline, its clock wrong and its SIM card about to end."""
     figures = policies.values(session, "tracking.", clock.local_date(now))
     return Bounds(
-        timedelta(minutes=float(figures["tracking.offline_min"])), timedelta(seconds=float(figures["tracking.clock_s"]))
+        offline_after=timedelta(minutes=float(figures["tracking.offline_min"])),
+        clock=timedelta(seconds=float(figures["tracking.clock_s"])),
+        sim_days=int(figures["tracking.sim_days"]),
     )
 
 
@@ -75,16 +83,21 @@ def listed(
     sort: str = "",
     terminal_id: int | None = None,
 ) -> Select[Any]:
-    """Return the terminals of the vehicles whose condition is the actor's business, filtered and sorted."""
+    """Return the terminals of the vehicles whose condition is the actor's business, filtered and sorted.
+
+    Those whose SIM card ends or has ended come the soonest first, unless another order is asked for.
+    """
     sums, device = bridge.summed(now=now), bridge.device()
     has_order = exists().where(
         Assignment.vehicle_id == Vehicle.id,
         Assignment.state == AssignmentState.ACTIVE,
         Assignment.during.contains(literal(now)),
     )
+    today = clock.local_date(now)
     query = (
         select(
-            device, Vehicle.id.label("vehicle_id"), Vehicle.plate, Organisation.id.label("org_id"), Organisation.path,
+            device, TerminalSim.iccid.label("sim_iccid"), TerminalSim.carrier, TerminalSim.valid_until, TerminalSim.data_mb,
+            Vehicle.id.label("vehicle_id"), Vehicle.plate, Organisation.id.label("org_id"), Organisation.path,
             Organisation.name_zh, Organisation.name_en, func.lower(TerminalBinding.during).label("fitted_at"), has_order.label("has_order"),
             *(column for column in sums.c if column.key != "terminal_id"),
         )
@@ -92,6 +105,7 @@ def listed(
         .join(device, device.c.terminal_id == TerminalBinding.terminal_id)
         .join(Vehicle, Vehicle.id == TerminalBinding.vehicle_id)
         .join(Organisation, Organisation.id == Vehicle.org_id)
+        .outerjoin(TerminalSim, TerminalSim.terminal_id == TerminalBinding.terminal_id)
         .outerjoin(sums, sums.c.terminal_id == TerminalBinding.terminal_id)
         .where(
             TerminalBinding.during.contains(literal(now)), Vehicle.state != VehicleState.RETIRED, within_reach(actor, "tracking.health")
@@ -106,6 +120,8 @@ def listed(
         Fault.CLOCK: func.abs(sums.c.delay_ms) > limit_ms,
         Fault.ALARM: sums.c.alarms.op("&")(condition.DEVICE_ALARMS) != 0,
         Fault.NO_FIX: and_(sums.c.fixes > 0, sums.c.unfixed * 10 >= sums.c.fixes),
+        Fault.SIM_ENDED: TerminalSim.valid_until < today,
+        Fault.SIM_ENDING: TerminalSim.valid_until.between(today, today + timedelta(days=limits.sim_days)),
     }
     if fault:
         query = query.where(wanted[fault])
@@ -120,8 +136,11 @@ def listed(
         "last_seen": device.c.last_seen_at.asc().nulls_first(),
         "week": func.coalesce(sums.c.week_heard, 0).asc(),
         "clock": func.abs(sums.c.delay_ms).desc().nulls_last(),
+        "sim": TerminalSim.valid_until.asc().nulls_last(),
         "unfixed": (sums.c.unfixed * 1.0 / func.nullif(sums.c.fixes, 0)).desc().nulls_last(),
     }
+    if fault in SIM_FAULTS and sort in {"", "plate"}:
+        sort = "sim"
     first = [orders[sort]] if sort in orders else []
     return query.order_by(*first, Vehicle.plate, device.c.terminal_id)
 
@@ -148,6 +167,8 @@ def _described(row: Any, heard: str, limits: Bounds, now: datetime) -> Health:
     online = row.last_seen_at is not None and row.last_seen_at >= now - limits.offline_after
     behind = condition.clock_offset(row.delay_ms)
     share = row.unfixed / row.fixes if row.fixes else None
+    sim_left = None if row.valid_until is None else (row.valid_until - clock.local_date(now)).days
+    sim = condition.sim_fault(sim_left, warn_days=limits.sim_days)
     found = {
         Fault.NEVER: row.last_seen_at is None,
         Fault.OFFLINE_ORDER: not online and row.has_order,
@@ -155,6 +176,8 @@ def _described(row: Any, heard: str, limits: Bounds, now: datetime) -> Health:
         Fault.CLOCK: behind is not None and abs(behind) > limits.clock,
         Fault.ALARM: bool((row.alarms or 0) & condition.DEVICE_ALARMS),
         Fault.NO_FIX: share is not None and share >= 0.1,
+        Fault.SIM_ENDED: sim is Fault.SIM_ENDED,
+        Fault.SIM_ENDING: sim is Fault.SIM_ENDING,
     }
     start = condition.week_start(now, len(heard))
     gaps = condition.gaps(heard, start=start, fitted_at=row.fitted_at)
@@ -167,6 +190,7 @@ def _described(row: Any, heard: str, limits: Bounds, now: datetime) -> Health:
         clock_behind=behind,
         unfixed_share=share,
         satellites=row.satellites / row.with_satellites if row.with_satellites else None,
+        sim_left=sim_left,
         week=Week(
             heard,
             start,

@@ -1,11 +1,11 @@
-"""Days of positions: their partitions ahead, their seals after, their way into the archive."""
+"""Days of positions: their partitions ahead, their seals after, their way into the archive; SIM cards before they end."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
-from fleetapp.tracking import bridge, keeping
+from fleetapp.tracking import bridge, keeping, sims
 
 AHEAD_DAYS = 3
 
@@ -29,3 +29,9 @@ def keep(database: Database, now: datetime, *, archive_dir: str = "") -> dict[st
                     session, day=day, directory=Path(archive_dir), actor=SYSTEM, now=now
                 )
     return done
+
+
+def remind(database: Database, now: datetime) -> dict[str, int]:
+    """Tell fleet managers of SIM cards that are about to end; running it again tells nobody twice."""
+    with database.transaction(SYSTEM) as session:
+        return {"told": sims.remind(session, now=now)}

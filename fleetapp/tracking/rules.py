@@ -1,8 +1,11 @@
-"""What a last position means for a person watching."""
+"""What a last position means for a person watching, and what can stand on a SIM card."""
 
+import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+
+from fleetapp.kit.errors import RuleBroken
 
 MOVING_KMH = 5.0
 """Moving from this speed on (rule catalogue, primitive P2)."""
@@ -54,3 +57,43 @@ def live_state(*, at: datetime, received_at: datetime, speed_kmh: float | None, 
     if (speed_kmh or 0.0) >= MOVING_KMH and now - at <= MOVING_FOR:
         return LiveState.MOVING
     return LiveState.PARKED
+
+
+class Carrier(StrEnum):
+    """Whose network a SIM card is for."""
+
+    MOBILE = "mobile"
+    UNICOM = "unicom"
+    TELECOM = "telecom"
+    BROADNET = "broadnet"
+    OTHER = "other"
+
+
+SIM_FROM = date(2010, 1, 1)
+SIM_YEARS = 20
+"""A card that ended before the one or ends more years ahead than the other is a slip of the pen."""
+
+
+def iccid(given: str) -> str:
+    """Return a card's number as it is kept: its 19 or 20 digits, without the blanks and hyphens it is printed with.
+
+    :raises RuleBroken: not so many digits, or the last is not the check digit of the others (ITU-T E.118: Luhn).
+    """
+    number = re.sub(r"[\s-]", "", given)
+    if not re.fullmatch(r"[0-9]{19,20}", number):
+        raise RuleBroken("tracking.sim_digits")
+    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(number)))
+    if sum(digit // 10 + digit % 10 for digit in doubled) % 10:
+        raise RuleBroken("tracking.sim_check")
+    return number
+
+
+def sim_until(valid_until: date, *, today: date) -> date:
+    """Return a card's last day.
+
+    :raises RuleBroken: no day that a card in use can end on.
+    """
+    last = date(today.year + SIM_YEARS, 12, 31)
+    if not SIM_FROM <= valid_until <= last:
+        raise RuleBroken("tracking.sim_date", first=SIM_FROM.isoformat(), last=last.isoformat())
+    return valid_until

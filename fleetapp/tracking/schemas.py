@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from fleetapp.kit.schema import Moment, StrictSchema, Text
-from fleetapp.tracking.rules import LiveState
+from fleetapp.tracking.rules import Carrier, LiveState
 
 
 class LiveQuery(StrictSchema):
@@ -87,7 +87,7 @@ class UploadOut(StrictSchema):
 class TerminalIn(StrictSchema):
     """A device to allow."""
 
-    phone = Text(required=True, validate=validate.Regexp(r"^[0-9A-Za-z_-]{4,30}$"))
+    phone = Text(required=True, validate=validate.Regexp(r"^(?!0+$)[0-9A-Za-z_-]{4,30}$"))
     kind = fields.String(load_default="jt808", validate=validate.OneOf(["jt808", "phone"]))
     speed_unit = fields.String(load_default="knots", validate=validate.OneOf(["knots", "ms", "kmh"]))
     note = Text(load_default="", validate=validate.Length(max=200))
@@ -101,6 +101,25 @@ class TerminalOut(StrictSchema):
     kind = fields.String()
     token = fields.String(allow_none=True)
     last_seen_at = Moment(allow_none=True)
+
+
+class SimIn(StrictSchema):
+    """The SIM card in a terminal; ``valid_until`` is its last day, ``data_mb`` its data a month."""
+
+    iccid = Text(required=True, validate=validate.Length(1, 40))
+    carrier = fields.Enum(Carrier, by_value=True, required=True)
+    valid_until = fields.Date(required=True)
+    data_mb = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(min=1, max=10_000_000))
+
+
+class SimOut(StrictSchema):
+    """The SIM card as it is kept."""
+
+    terminal_id = fields.Integer()
+    iccid = fields.String()
+    carrier = fields.String()
+    valid_until = fields.Date()
+    data_mb = fields.Integer(allow_none=True)
 
 
 class PageQuery(StrictSchema):

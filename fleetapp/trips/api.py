@@ -11,7 +11,7 @@ from fleetapp.kit.paging import paginate
 from fleetapp.kit.sheets import mark
 from fleetapp.trips import bridge, queries, service
 from fleetapp.trips.schemas import PurposeQuery, TakeQuery, TripDetailOut, TripOut, TripQuery
-from fleetapp.web.api import page_headers
+from fleetapp.web.api import FILE, page_headers
 from fleetapp.web.request import actor, now, transaction
 from fleetapp.web.texts import t
 
@@ -57,7 +57,7 @@ class Trip(MethodView):
 @blueprint.route("/trips/<int:trip_id>.gpx")
 class TripGpx(MethodView):
     @blueprint.arguments(TakeQuery, location="query")
-    @blueprint.response(200, content_type="application/gpx+xml")
+    @blueprint.response(200, FILE, content_type="application/gpx+xml")
     def get(self, query: dict[str, Any], trip_id: int) -> Response:
         """Return a trip's fixes as GPX 1.1; who takes them, when and why is logged and stands in the file."""
         with transaction() as session:

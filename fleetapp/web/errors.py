@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, jsonify, make_response, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 DISK_FULL = {"53100", "58030"}
 """disk_full and io_error of PostgreSQL's appendix A: the transaction was rolled back, nothing of it is there."""
+TOO_LARGE = "22003"
+"""numeric_value_out_of_range: a number that no column holds, so there is no such row and none can be made."""
 STATUS: dict[type[errors.FleetError], int] = {
     errors.NotSignedIn: 401,
     errors.NotAllowed: 403,
@@ -84,6 +86,14 @@ def init_app(app: Flask) -> None:
     @app.errorhandler(StaleDataError)
     def stale(_error: StaleDataError) -> Response:
         return answer(409, "kit.changed_meanwhile", {})
+
+    @app.errorhandler(DataError)
+    def too_large(error: DataError) -> Response:
+        return (
+            answer(422, "kit.too_large", {})
+            if getattr(error.orig, "sqlstate", None) == TOO_LARGE
+            else unexpected(error)
+        )
 
     @app.errorhandler(OperationalError)
     def database_gone(error: OperationalError) -> Response:

@@ -41,7 +41,7 @@ FOREIGN, OWN = "xhedu", "bjwater"
 HIDDEN = [
     "parking_area", "vehicle", "terminal_binding", "driver", "travel_order", "order_stop", "order_event", "dispatch_slip",
     "assignment", "plan_run", "duty_event", "trip", "trip_match", "finding", "finding_event", "export_record", "audit_entry",
-    "sign_in", "gps_fix", "gps_raw", "gps_last", "gps_day", "terminal_event", "terminal_command", "vehicle_document", "attachment",
+    "sign_in", "gps_fix", "gps_raw", "gps_last", "gps_day", "terminal_event", "terminal_command", "terminal_sim", "vehicle_document", "attachment",
     "quota_entry", "indicator", "indicator_event", "budget_line", "procurement", "disposal_case", "disposal_event", "renewal_run",
     "vehicle_fact", "lab_study", *settled.TABLES, "seal_campaign", "seal_record", "seal_exception", "seal_event", "ledger_import", "energy_card", "energy_entry", "energy_import", "cost_entry",
     "odometer_reading", "meter_change", "supplier", "upkeep_plan", "upkeep_done", "upkeep_reminder", "work_order", "work_quote",
@@ -49,7 +49,7 @@ HIDDEN = [
     *rows_of_emergencies.INSERTS, *rows_of_journeys.INSERTS,
 ]  # fmt: skip
 KEYS = {"audit_entry": "seq", "gps_raw": "first_terminal"} | dict.fromkeys(
-    ("gps_fix", "gps_last", "gps_day"), "terminal_id"
+    ("gps_fix", "gps_last", "gps_day", "terminal_sim"), "terminal_id"
 )
 READERS = ["dispatcher.binjiang", "auditor.binjiang", "unit_admin.bjwater"]
 
@@ -186,9 +186,9 @@ def seed_unit(session, unit, number):
     session.execute(text("SELECT gps_ensure_partition(:day)"), {"day": NOW.date()})
     for name, when in (("gps_fix", {"at": NOW}), ("gps_last", {"at": NOW}), ("gps_day", {"day": NOW.date()})):
         keys[name] = add(session, name, terminal_id=keys["terminal_id"], **when)
-    keys["terminal_command"] = add(
-        session, "terminal_command", terminal_id=keys["terminal_id"], kind="text", expires_at=NOW + timedelta(hours=1)
-    )
+    of_terminal = {"terminal_command": {"kind": "text", "expires_at": NOW + timedelta(hours=1)},
+                   "terminal_sim": {"iccid": f"898600000000000000{number}0", "carrier": "mobile"}}  # fmt: skip
+    keys |= {name: add(session, name, terminal_id=keys["terminal_id"], **given) for name, given in of_terminal.items()}
     session.execute(text("SET LOCAL ROLE fleet_gateway"))  # the application only reads what terminals report
     keys["terminal_event"] = add(session, "terminal_event", terminal_id=keys["terminal_id"], kind="driver_card")
     session.execute(text("SET LOCAL ROLE fleet_app"))
@@ -307,8 +307,8 @@ INSERTS = {
     "gps_fix": {"terminal_id": "terminal_id", "at": NOW, "digest": 9},
     "gps_last": {"terminal_id": "terminal_id"},
     "gps_day": {"terminal_id": "terminal_id", "day": NOW.date() - timedelta(days=1)},
-    "terminal_event": {"terminal_id": "terminal_id", "kind": "driver_card"},
-    "terminal_command": {"terminal_id": "terminal_id", "kind": "text", "expires_at": NOW + timedelta(hours=1)},
+    "terminal_event": {"terminal_id": "terminal_id", "kind": "driver_card"}, "terminal_command": {"terminal_id": "terminal_id", "kind": "text", "expires_at": NOW + timedelta(hours=1)},
+    "terminal_sim": {"terminal_id": "terminal_id", "iccid": "8986000000000000009", "carrier": "mobile"},
 }  # fmt: skip
 
 

@@ -11,6 +11,10 @@ $$;
 REVOKE EXECUTE ON FUNCTION gps_upstream_vehicles() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION gps_upstream_vehicles() TO fleet_gateway;
 
+-- The SIM card goes with the device: it is the business of whoever holds the vehicle that carries it now.
+CALL fleet_keep('terminal_sim');
+CALL fleet_scope('terminal_sim', 'terminal_id IN (SELECT b.terminal_id FROM terminal_binding b WHERE upper_inf(b.during))');
+
 -- Senders that are ignored: said by a unit for itself and whoever stands above; taken back once, never changed.
 CALL fleet_keep('ignored_sender');
 CALL fleet_scope('ignored_sender', 'org_id IN (SELECT fleet_visible_orgs())');
