@@ -100,10 +100,10 @@ def _wait_for(child: subprocess.Popen[bytes], log: Path, ready: str) -> re.Match
 
 
 @contextmanager
-def web(url: str, logs: Path) -> Iterator[str]:
+def web(url: str, logs: Path, app: str = "wsgi:app", **more: str) -> Iterator[str]:
     """Run the web server as it is run in operation; gives its address ``http://127.0.0.1:port``."""
-    env = environment(url, FLEET_PORT="0", FLEET_WORKERS="1")
-    arguments = ["gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]
+    env = environment(url, FLEET_PORT="0", FLEET_WORKERS="1", **more)
+    arguments = ["gunicorn", "-c", "config/gunicorn.py", app]
     with program("web", arguments, env, logs, r"Listening at: (http://127\.0\.0\.1:\d+)") as found:
         assert exchange(found[1], "GET", "/healthz", None, {}).status == 200  # answered once the program is loaded
         yield found[1]

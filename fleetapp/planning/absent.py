@@ -1,6 +1,7 @@
 """Passengers who did not come: the vehicle is free again, and the order is over with what was said about it."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -23,7 +24,7 @@ def no_show(session: Session, *, order_id: int, reason: str, actor: Actor, now: 
     """
     lock_bookings(session)
     order = order_queries.lock_order(session, order_id=order_id, actor=actor)
-    where = {"org_path": order.org.path, "owner_id": order.applicant_id}
+    where: dict[str, Any] = {"org_path": order.org.path, "owner_id": order.applicant_id}
     if order.state == OrderState.NO_SHOW:
         permits.require("planning.no_show", actor, **where)
         return order
