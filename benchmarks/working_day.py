@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--cars", type=int, default=300)
     parser.add_argument("--orders", type=int, default=600)
     parser.add_argument("--seconds", type=int, default=20, help="time limit of each plan")
+    parser.add_argument("--step", type=int, default=5, help="minutes of the day that are lived at once")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with own_database() as url, tempfile.TemporaryDirectory() as folder:
@@ -42,6 +43,7 @@ def main() -> int:
         clock.begin(sums.EVE)
         with web(url, Path(folder), "tests.walks.day.web:app", DAY_CLOCK=str(clock.file)) as base:
             day = sums.prepare(base, url, database, clock, cars=given.cars, orders=given.orders, seed=given.seed)
+            day.step = timedelta(minutes=given.step)
             day.say = lambda text: print(text, file=sys.stderr, flush=True)
             found = sums.live(day, seconds=given.seconds, seed=given.seed)
         engine.dispose()

@@ -36,7 +36,7 @@ from fleetapp.workdays import service as workdays
 from tests import world
 
 ROOT = Path(__file__).parents[1]
-READY_S = 40.0
+READY_S = 90.0
 LAST_LINES = 30
 
 
@@ -163,9 +163,11 @@ class Answer:
         return json_text.loads(self.body)
 
 
-def exchange(base: str, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+def exchange(
+    base: str, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float = 60
+) -> Answer:
     """Send one request and read its answer."""
-    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=timeout_s)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()

@@ -237,6 +237,16 @@ def nobody_came(day: Day, order_id: int) -> None:
     day.count("no-shows")
 
 
+def give_up(day: Day) -> None:
+    """In the evening call off what never left, with why."""
+    for held in day.held():
+        if held.state in {"DISPATCHED", "DRIVER_ACCEPTED"}:
+            who = day.who(DISPATCHERS[day.wish_of(held.order_id).unit])
+            said = {"reason": "车辆未能出车，用车时间已过"}
+            who.must("POST", f"/api/v1/orders/{held.order_id}/cancel-dispatched", data=said)
+            day.count("called off in the evening")
+
+
 # ---- afterwards -------------------------------------------------------------------------------------------------------
 
 

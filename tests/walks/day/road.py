@@ -106,7 +106,7 @@ def on_the_way(day: Day, held: Held, who: Person) -> None:
         there_at = reached[0] + (reached[1] - reached[0]) / 2
         fixes = [fix for fix in fixes if fix.at <= there_at]
         car.at = (fixes[-1].lon, fixes[-1].lat)
-        car.odometer_m = fixes[-1].odometer_m or car.odometer_m
+        car.odometer_m = 100.0 * -(-(fixes[-1].odometer_m or car.odometer_m) // 100)
         car.busy_until = there_at
         day.drives(car, fixes)
         day.later(there_at, "breakdown", lambda: broken_down(day, held, who))
@@ -116,7 +116,7 @@ def on_the_way(day: Day, held: Held, who: Person) -> None:
     steps = [("BOARD", reached[0]), ("ARRIVE", reached[1]), ("CHECK_IN", reached[3] + timedelta(minutes=3))]
     if trouble == "overstay":
         steps[2] = ("CHECK_IN", max(reached[3], wish.end_at) + timedelta(minutes=50))
-    reading_m = car.odometer_m + gone_m
+    reading_m = 100.0 * round((car.odometer_m + gone_m) / 100)  # as the dashboard shows it, and as it is read next time
     for kind, at in steps:
         body = {"odometer_km": round(reading_m / 1000, 1), "level_percent": 60} if kind == "CHECK_IN" else {}
         day.later(at, "driver on the way", lambda kind=kind, body=body: _step(day, held, who, kind, body, car))
@@ -124,7 +124,6 @@ def on_the_way(day: Day, held: Held, who: Person) -> None:
         toll = {"kind": "TOLL", "amount": "15.00"}
         day.later(reached[1], "driver pays", lambda: act(day, who, "EXPENSE", held.assignment_id, toll) and None)
     day.later(car.busy_until, "vehicle back", lambda: setattr(car, "odometer_m", reading_m))
-    car.odometer_m += 0.0
 
 
 def _step(day: Day, held: Held, who: Person, kind: str, body: dict[str, Any], car: Car) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from fleetapp.findings.models import Finding
+from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
 from fleetapp.orders.models import TravelOrder
@@ -29,7 +30,7 @@ def prepare(
     base: str,
     url: str,
     database: Database,
-    clock: Clock,
+    hands: Clock,
     *,
     cars: int,
     orders: int,
@@ -37,9 +38,9 @@ def prepare(
     seed: int = 1,
 ) -> Day:
     """Return the day with everybody in it, the clock at noon of its eve."""
-    day = Day(base, url, database, clock, None, on)  # type: ignore[arg-type]
-    clock.begin(day.at(13, -1))
-    day.fleet = settle(database, cars=cars, orders=orders, day=on, now=clock.now(), seed=seed)
+    day = Day(base, url, database, hands, None, on)  # type: ignore[arg-type]
+    hands.begin(day.at(13, -1))
+    day.fleet = settle(database, cars=cars, orders=orders, day=on, now=hands.now(), seed=seed)
     return day
 
 
@@ -50,17 +51,20 @@ def live(day: Day, *, seconds: int, seed: int = 1) -> dict[str, Any]:
     def phase(name: str) -> None:
         phases[name] = round(time.monotonic() - began - sum(phases.values()), 1)
 
-    _eve(day)
-    day.until(day.at(17.2, -1))
-    phase("the eve: applying and approving")
-    _plans(day, seconds)
-    phase("the first plans")
-    _troubles(day, Random(seed))
-    _morning(day, seconds)
-    day.until(day.at(21))
-    phase("the day")
-    _afterwards(day)
-    phase("until the books are closed")
+    try:
+        _eve(day)
+        day.until(day.at(17.2, -1))
+        phase("the eve: applying and approving")
+        _plans(day, seconds)
+        phase("the first plans")
+        _troubles(day, Random(seed))
+        _morning(day, seconds)
+        day.until(day.at(21))
+        phase("the day")
+        _afterwards(day)
+        phase("until the books are closed")
+    except KeyboardInterrupt:
+        day.book.failed(f"broken off at {clock.local(day.clock.now()):%m-%d %H:%M}")
     return sums(day, time.monotonic() - began, phases)
 
 
@@ -131,6 +135,7 @@ def _morning(day: Day, seconds: int) -> None:
         day.later(at, "dispatcher: what still waits", lambda at=at: office.leftovers(day, at + timedelta(minutes=50)))
     for k in range(48):
         day.later(day.at(7.75 + k / 4), "dispatcher looks at the board", lambda: office.watch(day, "dispatcher.city"))
+    day.later(day.at(20.5), "dispatcher calls off", lambda: office.give_up(day))
     share = max(1, len(day.fleet.wishes) // 150)
     for k in range(share):
         day.later(day.at(9.7 + 1.7 * k), "emergency", lambda k=k: _emergency(day, k))
