@@ -36,7 +36,7 @@ from fleetapp.workdays import service as workdays
 from tests import world
 
 ROOT = Path(__file__).parents[1]
-READY_S = 40.0
+READY_S = 90.0
 LAST_LINES = 30
 
 
@@ -100,10 +100,10 @@ def _wait_for(child: subprocess.Popen[bytes], log: Path, ready: str) -> re.Match
 
 
 @contextmanager
-def web(url: str, logs: Path) -> Iterator[str]:
+def web(url: str, logs: Path, app: str = "wsgi:app", **more: str) -> Iterator[str]:
     """Run the web server as it is run in operation; gives its address ``http://127.0.0.1:port``."""
-    env = environment(url, FLEET_PORT="0", FLEET_WORKERS="1")
-    arguments = ["gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]
+    env = environment(url, FLEET_PORT="0", FLEET_WORKERS="1", **more)
+    arguments = ["gunicorn", "-c", "config/gunicorn.py", app]
     with program("web", arguments, env, logs, r"Listening at: (http://127\.0\.0\.1:\d+)") as found:
         assert exchange(found[1], "GET", "/healthz", None, {}).status == 200  # answered once the program is loaded
         yield found[1]
@@ -163,9 +163,11 @@ class Answer:
         return json_text.loads(self.body)
 
 
-def exchange(base: str, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+def exchange(
+    base: str, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float = 60
+) -> Answer:
     """Send one request and read its answer."""
-    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=timeout_s)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from fleetapp.kit.schema import Moment, StrictSchema, Text
+from fleetapp.planning.rules import MOST_ORDERS
 from fleetapp.planning.schemas import DayQuery, PlanIn
 
 NAMES = validate.Length(max=300)
@@ -38,9 +39,9 @@ class BoardPlanIn(PlanIn):
 
 
 class AcceptIn(StrictSchema):
-    """Which orders of a run to take over."""
+    """Which orders of a run to take over: at most all that waited and all that were given."""
 
-    order_ids = fields.List(fields.Integer(), required=True, validate=validate.Length(1, 300))
+    order_ids = fields.List(fields.Integer(), required=True, validate=validate.Length(1, 2 * MOST_ORDERS))
 
 
 class DecisionIn(StrictSchema):

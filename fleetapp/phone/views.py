@@ -14,7 +14,6 @@ from fleetapp.web.texts import catalogue, language, t
 blueprint = Blueprint("phone", __name__, template_folder="templates", url_prefix="/phone")
 PARTS = ("phone.css", "phone.js", "icons.svg")
 ICONS = ("icon.svg", "icon-192.png", "icon-512.png")
-STATIC = Path(__file__).parents[1] / "web" / "static" / "phone"
 
 
 @blueprint.get("/")

@@ -10,7 +10,7 @@ from fleetapp.kit.paging import paginate
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as order_queries
 from fleetapp.orders.schemas import OrderOut
-from fleetapp.planning import journeys, queries, service
+from fleetapp.planning import absent, journeys, queries, service
 from fleetapp.planning.schemas import (
     AssignIn,
     AssignmentOut,
@@ -119,6 +119,16 @@ class CancelDispatched(MethodView):
         """Cancel an order that has a vehicle; the vehicle is free and the slip void."""
         with transaction() as session:
             return service.cancel(session, order_id=order_id, reason=data["reason"], actor=actor(), now=now())
+
+
+@blueprint.route("/orders/<int:order_id>/no-show")
+class NoShow(MethodView):
+    @blueprint.arguments(ReasonIn)
+    @blueprint.response(200, OrderOut)
+    def post(self, data: dict[str, Any], order_id: int) -> Any:
+        """Note that nobody came to the vehicle; it is free and the slip void."""
+        with transaction() as session:
+            return absent.no_show(session, order_id=order_id, reason=data["reason"], actor=actor(), now=now())
 
 
 @blueprint.route("/assignments")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from fleetapp.kit import clock
 from fleetapp.kit.errors import RuleBroken
 from fleetapp.kit.spans import Span
 from fleetapp.orders import rules as order_rules
@@ -125,6 +126,15 @@ def check_still_ahead(end_at: datetime, *, supplementary: bool, now: datetime) -
     """
     if end_at <= now and not supplementary:
         raise RuleBroken("planning.journey_over")
+
+
+def check_begun(start_at: datetime, now: datetime) -> None:
+    """Refuse to say that nobody came before anybody had to.
+
+    :raises RuleBroken: ``planning.not_begun`` with the start of the order.
+    """
+    if now < start_at:
+        raise RuleBroken("planning.not_begun", at=f"{clock.local(start_at):%m-%d %H:%M}")
 
 
 def exceptions(

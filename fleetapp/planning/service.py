@@ -374,7 +374,7 @@ def _yards(session: Session, org_ids: Collection[int]) -> dict[int, Point]:
 def give_back(
     session: Session, *, order: TravelOrder, action: OrderAction, reason: str, actor: Actor, now: datetime
 ) -> TravelOrder:
-    """Take the vehicle back from a held order by RELEASE or CANCEL, permission checked; its slip becomes void."""
+    """Take the vehicle back from a held order by an action that frees it, permission checked; its slip becomes void."""
     assignment = queries.active_of(session, order_id=order.id)
     if assignment is not None:
         orders.void_slip(session, slip=assignment.slip, reason=reason, actor=actor, now=now)

@@ -11,7 +11,7 @@ from fleetapp.kit.errors import Conflict, FleetError, Invalid, RuleBroken
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
 from fleetapp.orders.rules import ASSIGNED, OrderState
-from fleetapp.planning import journeys, lending, paper, queries, service
+from fleetapp.planning import absent, journeys, lending, paper, queries, service
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.planning.schemas import AssignIn, JoinIn, ReasonIn
 from fleetapp.vehicles import queries as vehicles
@@ -78,6 +78,16 @@ def cancel(order_id: int) -> Response:
     return redirect(url_for("orders.show", order_id=order_id))
 
 
+@blueprint.post("/orders/<int:order_id>/no-show")
+def no_show(order_id: int) -> Response:
+    """Note that nobody came to the vehicle."""
+    reason = load_form(ReasonIn(unknown=EXCLUDE))["reason"]
+    with transaction() as s:
+        order = absent.no_show(s, order_id=order_id, reason=reason, actor=actor(), now=now())
+        flash(t("planning.no_show_done", number=order.number))
+    return redirect(url_for("orders.show", order_id=order_id))
+
+
 @blueprint.get("/orders/<int:order_id>/assignment")
 def assignment_fragment(order_id: int) -> str:
     """Return the part of an order's page about its vehicle and driver."""
@@ -86,7 +96,7 @@ def assignment_fragment(order_id: int) -> str:
         history = queries.history_of(s, order_id=order_id)
         active = next((row for row in history if row.state == AssignmentState.ACTIVE), None)
         return render_template(
-            "planning/_assignment.html", order=order, active=active, assigned=order.state in ASSIGNED,
+            "planning/_assignment.html", order=order, active=active, assigned=order.state in ASSIGNED, begun=now() >= order.start_at,
             released=[row for row in history if row.state == AssignmentState.RELEASED], mates=_mates(active),
         )  # fmt: skip
 

@@ -64,6 +64,10 @@ def answer(status: int, code: str, params: dict[str, Any], fields: dict[str, Any
         target = url_for("accounts.sign_in", next=request.full_path.rstrip("?") if request.method == "GET" else "/")
         if request.headers.get("HX-Request"):
             return make_response("", 401, {"HX-Redirect": target})
+        if (
+            request.headers.get("Sec-Fetch-Dest") == "empty"
+        ):  # a script would take the page of signing in for its answer
+            return make_response(jsonify(code=code, message=message), 401)
         return make_response(redirect(target))
     template = "error_fragment.html" if request.headers.get("HX-Request") else "error.html"
     return make_response(

@@ -145,3 +145,11 @@ def test_emergencies_and_the_reserve_stand_beside_the_board(browse):
     page = browse("dispatcher.city").get("/board/day/emergency")
     assert page.status_code == 200
     assert "没有进行中的启动或演练" in page.text
+
+
+def test_a_script_is_told_that_the_session_is_over_and_a_person_is_led_to_sign_in(app):
+    client = app.test_client()
+    asked = client.get("/board/live/data", headers={"Sec-Fetch-Dest": "empty"})
+    assert (asked.status_code, asked.json["code"]) == (401, "kit.not_signed_in")
+    walked = client.get("/board", headers={"Sec-Fetch-Dest": "document"})
+    assert (walked.status_code, walked.headers["Location"]) == (302, "/sign-in?next=/board")

@@ -129,3 +129,13 @@ def test_a_vehicle_that_cannot_go_on_is_replaced_from_the_board(city, window):
     expect(page.locator("[data-say]")).to_contain_text("已为原车报修")
     page.locator(".board-bar").click()
     expect(page.locator("[data-say]")).to_contain_text("浙AD00002")
+
+
+def test_a_board_left_open_leads_to_sign_in_when_the_session_is_over(window):
+    desk = window("dispatcher.xihu")
+    desk.open(f"/board?day={noon_in(20).date()}")
+    expect(desk.page.locator("[data-pages]")).not_to_be_empty()
+    desk.page.context.clear_cookies()
+    desk.page.wait_for_url("**/sign-in?next=/board**")
+    assert all("401" in text for text in desk.complaints), "the browser notes the refusal and nothing else"
+    desk.complaints.clear()

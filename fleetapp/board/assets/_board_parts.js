@@ -27,6 +27,7 @@ export async function ask(address, body) {
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
   };
   const answer = await fetch(address, { ...options, credentials: "same-origin" });
+  if (answer.status === 401) location.reload(); // the session is over: signing in leads back here
   return { ok: answer.ok, status: answer.status, body: await answer.json().catch(() => ({})) };
 }
 

@@ -72,6 +72,7 @@ function draw(data) {
 async function refresh() {
   if (state.carried || state.busy || document.hidden) return;
   const answer = await fetch(desk.dataset.board, { cache: "no-cache", credentials: "same-origin" }).catch(() => null);
+  if (answer?.status === 401) return location.reload(); // the session is over: signing in leads back here
   if (!answer?.ok) return say(words.failed, true);
   const text = await answer.text();
   if (text !== state.text) draw(JSON.parse(text));
