@@ -66,8 +66,8 @@ PERSONAL = {
 OWN_ALONE = {"favourite_trip"}
 """Not even the system's."""
 
-SYSTEMS = {"gps_seal", "sign_in_failure", "job_run", "scheduler_lead", "chain_check"}
-"""Seen by the system alone."""
+SYSTEMS = {"gps_seal", "sign_in_failure", "logout_token", "password_reset", "job_run", "scheduler_lead", "chain_check"}
+"""Seen by the system alone; a password's reset also by the two administrators who look after the account."""
 
 TOLD = {"notice", "attachment_content", "audit_entry"}
 """Rows that one person leaves for another: inserted freely, read by whom they are for (the audit log by its auditors)."""
