@@ -103,9 +103,9 @@ def refused(client, token, desk, why=""):
 def test_a_message_that_lies_ends_nothing(visit, issuer, desk):  # noqa: F811
     for lie, claims in LIES.items():
         refused(visit(), issuer.logout_token(**claims), desk, lie)
-    refused(visit(), issuer.logout_token("at+jwt"), desk)
-    for kind in ("JWT", None, "application/logout+jwt"):
-        assert tell(visit(), issuer.logout_token(kind, sid="none")).status_code == 200
+    for kind in ("at+jwt", "JWT", None):
+        refused(visit(), issuer.logout_token(kind), desk, kind)
+    assert tell(visit(), issuer.logout_token("application/logout+jwt", sid="none")).status_code == 200
 
 
 def test_a_message_that_the_provider_did_not_sign_ends_nothing(visit, issuer, desk):  # noqa: F811
