@@ -2,6 +2,7 @@
 
 import segno
 from flask import Blueprint, redirect, render_template, request, session, url_for
+from sqlalchemy.orm import Session
 from werkzeug import Response
 
 from fleetapp.accounts import factors, queries, service, sign_ins
@@ -25,8 +26,8 @@ def picture(secret: str, username: str) -> str:
     return found
 
 
-def _unfinished(s: object) -> SignIn | None:
-    return sign_ins.unfinished(s, token=session.get(SESSION_TOKEN, ""), now=now(), limits=shell().limits(now()))  # type: ignore[arg-type]
+def _unfinished(s: Session) -> SignIn | None:
+    return sign_ins.unfinished(s, token=session.get(SESSION_TOKEN, ""), now=now(), limits=shell().limits(now()))
 
 
 @blueprint.get("/sign-in/code")

@@ -252,7 +252,7 @@ def sign_out(session: Session, *, token: str, actor: Actor, now: datetime) -> No
     if found is not None and found.ended_at is None:
         found.ended_at = now
         audit.record(session, actor=actor, now=now, action="accounts.signed_out", subject_type="user_account",
-                     subject_id=actor.user_id, org_id=actor.org_id)  # fmt: skip
+                     subject_id=found.user_id, org_id=found.user.org_id)  # fmt: skip
 
 
 def end_others(session: Session, *, user_id: int, but: str, actor: Actor, now: datetime) -> int:
