@@ -189,6 +189,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     for name in ("public_url", "sms_url", "chat_url"):
         if (url := getattr(settings, name)) and not url.startswith(("http://", "https://")):
             raise SettingsError(f"FLEET_{name.upper()} must begin with http:// or https://.")
+        if settings.production and url and not url.startswith(("https://", "http://127.0.0.1:")):
+            raise SettingsError(f"FLEET_{name.upper()} must begin with https:// when FLEET_ENV=production.")
+    if settings.production and settings.mail_password and not settings.mail_tls:
+        raise SettingsError("FLEET_MAIL_TLS=1 is required with a mail password when FLEET_ENV=production.")
     if settings.mail_host and "@" not in settings.mail_from:
         raise SettingsError("FLEET_MAIL_FROM must be the address that mail is sent from when FLEET_MAIL_HOST is set.")
     if settings.production and not settings.cookie_secure:

@@ -83,11 +83,14 @@ class Users(MethodView):
     @blueprint.arguments(UserIn)
     @blueprint.response(201, UserOut)
     def post(self, data: dict[str, Any]) -> Any:
-        """Open an account."""
+        """Open an account; its password must be changed at the first sign-in on the web page."""
         grants = [(Role(grant["role"]), grant["org_id"]) for grant in data.pop("grants")]
         with transaction() as session:
-            least = shell().limits(now()).password_least
-            return service.create_user(session, **data, grants=grants, actor=actor(), now=now(), password_least=least)
+            limits = shell().limits(now())
+            return service.create_user(
+                session, **data, grants=grants, actor=actor(), now=now(), password_least=limits.password_least,
+                renew_within_h=limits.reset_h,
+            )  # fmt: skip
 
 
 @blueprint.route("/users/<int:user_id>/grants")

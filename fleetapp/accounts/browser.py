@@ -34,4 +34,4 @@ def carry_on(opened: sign_ins.Opened, target: str) -> Response:
     session[SESSION_TOKEN] = opened.token
     if opened.stage is Stage.FULL:
         return redirect(target)
-    return redirect(url_for("second.code" if opened.stage is Stage.CODE else "second.enrol", next=target))
+    return redirect(url_for(f"second.{opened.stage}", next=target))

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts import factors, queries, rules, sign_ins
-from fleetapp.accounts.models import ExternalIdentity, SignInKind, UserAccount
-from fleetapp.accounts.providers import Identity
+from fleetapp.accounts import queries, sign_ins
+from fleetapp.accounts.models import ExternalIdentity, LogoutToken, SignIn, SignInKind, UserAccount
+from fleetapp.accounts.providers import LOGOUT_OLDEST, Identity, LoggedOut
 from fleetapp.accounts.rules import Limits
 from fleetapp.accounts.service import administrators
 from fleetapp.audit import service as audit
@@ -61,9 +62,34 @@ def sign_in(
             if administrators(user.grants):
                 raise NotAllowed("accounts.link_first")
             link(session, user, identity, actor=SYSTEM, now=now)
-        stage = rules.next_stage(
-            has_factor=factors.is_on(session, user_id=user.id), roles=[grant.role for grant in user.grants],
-            required_of_administrators=limits.admin_second_factor,
-        )  # fmt: skip
+        stage = sign_ins.missing(session, user, limits=limits, code_given=False, by_password=False)
         return sign_ins.open_for(session, user, kind=SignInKind.WEB, stage=stage, origin=origin, limits=limits, now=now,
-                                 way=identity.issuer)  # fmt: skip
+                                 way=identity.issuer, issuer=identity.issuer, issuer_session=identity.session)  # fmt: skip
+
+
+def signed_out_there(database: Database, *, told: LoggedOut, now: datetime) -> int:
+    """End the sign-ins that came from a session that has ended at its provider; returns how many, none is no fault.
+
+    With a session's name those of that session, else all that the subject opened through this provider. Those opened with the
+    password or as a program's token go on: the provider has not vouched for them.
+
+    :raises NotAllowed: ``accounts.provider_refused``, the message was taken before.
+    """
+    with database.transaction(SYSTEM) as session:
+        session.execute(delete(LogoutToken).where(LogoutToken.taken_at < now - 2 * LOGOUT_OLDEST))
+        taken = insert(LogoutToken).values(issuer=told.issuer, jti=told.jti, taken_at=now).on_conflict_do_nothing()
+        if session.scalar(taken.returning(LogoutToken.jti)) is None:
+            raise NotAllowed("accounts.provider_refused", why="jti")
+        ended = select(SignIn).where(SignIn.issuer == told.issuer, SignIn.ended_at.is_(None))
+        if told.session is not None:
+            ended = ended.where(SignIn.issuer_session == told.session)
+        if told.subject is not None:
+            whose = select(ExternalIdentity.user_id)
+            ended = ended.where(SignIn.user_id.in_(
+                whose.where(ExternalIdentity.issuer == told.issuer, ExternalIdentity.subject == told.subject)))  # fmt: skip
+        found = session.scalars(ended).all()
+        for one in found:
+            one.ended_at = now
+            audit.record(session, actor=SYSTEM, now=now, action="accounts.signed_out_there", subject_type="user_account",
+                         subject_id=one.user_id, org_id=one.user.org_id, issuer=told.issuer)  # fmt: skip
+        return len(found)

@@ -10,10 +10,10 @@ import pyotp
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts import queries, rules
+from fleetapp.accounts import rules
 from fleetapp.accounts.models import RecoveryCode, SecondFactor
 from fleetapp.audit import service as audit
-from fleetapp.kit import permits, sealed
+from fleetapp.kit import sealed
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import RuleBroken
 
@@ -106,22 +106,3 @@ def unused_recovery_codes(session: Session, *, user_id: int) -> int:
         select(RecoveryCode.id).where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
     ).all()
     return len(left)
-
-
-def reset(session: Session, *, user_id: int, reason: str, actor: Actor, now: datetime) -> None:
-    """Take somebody's lost second factor away, recovery codes too; another administrator does, never the person.
-
-    :raises NotAllowed: not within the actor's reach, or the actor's own.
-    :raises RuleBroken: ``accounts.reason_missing``, ``accounts.factor_off``.
-    """
-    user = queries.get_user(session, user_id=user_id, actor=actor)
-    permits.require("accounts.reset", actor, org_path=user.org.path, owner_id=user.id)
-    if len(reason.strip()) < 4:
-        raise RuleBroken("accounts.reason_missing")
-    found = session.get(SecondFactor, user_id)
-    if found is None:
-        raise RuleBroken("accounts.factor_off")
-    session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-    session.delete(found)
-    audit.record(session, actor=actor, now=now, action="accounts.factor_reset", subject_type="user_account", subject_id=user_id,
-                 org_id=user.org_id, reason=reason.strip())  # fmt: skip

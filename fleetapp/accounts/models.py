@@ -102,7 +102,11 @@ class SignInKind(StrEnum):
 
 
 class SignIn(Base):
-    """An open sign-in; only the SHA-256 of its token is kept. It acts as its account once its stage is ``full``."""
+    """An open sign-in; only the SHA-256 of its token is kept. It acts as its account once its stage is ``full``.
+
+    ``issuer`` and ``issuer_session`` (``sid``) say which session of which provider of identities it came from, if it did:
+    the provider ends it by these names.
+    """
 
     __tablename__ = "sign_in"
     __table_args__ = (one_of("kind", SignInKind), one_of("stage", Stage))
@@ -113,6 +117,8 @@ class SignIn(Base):
     stage: Mapped[Str] = mapped_column(server_default=text("'full'"), default=Stage.FULL)
     address: Mapped[OptionalStr]
     program: Mapped[OptionalStr]
+    issuer: Mapped[OptionalStr]
+    issuer_session: Mapped[OptionalStr]
     token_sha256: Mapped[Str] = mapped_column(unique=True)
     created_at: Mapped[Moment]
     last_seen_at: Mapped[Moment]
@@ -161,6 +167,21 @@ class RecoveryCode(Base):
     used_at: Mapped[OptionalMoment]
 
 
+class PasswordReset(Base):
+    """A one-time secret that stands in the place of a password until its person has chosen a new one.
+
+    While the row is there the password before does not count, and the secret only until ``expires_at``.
+    """
+
+    __tablename__ = "password_reset"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("user_account.id"), primary_key=True)
+    secret_hash: Mapped[Str]
+    made_by_id: Mapped[OptionalUserId]
+    made_at: Mapped[Moment]
+    expires_at: Mapped[Moment]
+
+
 class ExternalIdentity(Base):
     """Who an account is at a provider of identities: its issuer and the subject there, never a name that may be given anew."""
 
@@ -174,6 +195,16 @@ class ExternalIdentity(Base):
     linked_at: Mapped[Moment]
 
     user: Mapped[UserAccount] = relationship()
+
+
+class LogoutToken(Base):
+    """A logout token of a provider that was taken; it is not taken again while its time runs."""
+
+    __tablename__ = "logout_token"
+
+    issuer: Mapped[Str] = mapped_column(primary_key=True)
+    jti: Mapped[Str] = mapped_column(primary_key=True)
+    taken_at: Mapped[Moment]
 
 
 class StateStep:

@@ -17,7 +17,7 @@ blueprint = Blueprint("own", __name__, template_folder="templates")
 
 PASSWORD_FIELDS = {
     "accounts.old_password_wrong": "old", "accounts.locked": "old", "accounts.password_short": "new",
-    "accounts.password_contains_name": "new", "accounts.password_common": "new",
+    "accounts.password_contains_name": "new", "accounts.password_common": "new", "accounts.password_same": "new",
 }  # fmt: skip
 
 

@@ -18,24 +18,43 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from fleetapp.kit.errors import NotAllowed
+from fleetapp.kit.outward import OPENER
 from fleetapp.settings import Settings
 
 LONGEST_ANSWER = 262_144
+LONGEST_CLAIM = 255
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 """Signatures that are taken; none at all and shared-secret ones are not among them."""
 SKEW_S = 60
 REREAD_KEYS = timedelta(seconds=30)
 """How soon keys are fetched anew for a key that is not among them: forged names of keys must not become a flood."""
 REREAD_DIRECTORY = timedelta(hours=1)
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+LOGOUT_OLDEST = timedelta(minutes=10)
+"""How old a logout token may be, whatever it says itself: so long its name is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who somebody is at a provider: ``subject`` is never given anew; ``name`` is matched with a username once, for the link."""
+    """Who somebody is at a provider: ``subject`` is never given anew; ``name`` is matched with a username once, for the link.
+
+    ``session`` is the provider's name of the session there (``sid``), if it gives one.
+    """
 
     issuer: str
     subject: str
     name: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOut:
+    """Whose session ended at a provider: of a subject, of one session, or both; ``jti`` is the message's own name."""
+
+    issuer: str
+    subject: str | None
+    session: str | None
+    jti: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +80,12 @@ class Provider(Protocol):
     def end_url(self, *, back: str, now: datetime) -> str | None:
         """Return where the sign-in at the provider is ended, if it has such a place."""
 
+    def logged_out(self, raw: str, *, now: datetime) -> LoggedOut:
+        """Check the provider's message that somebody has signed out there.
+
+        :raises NotAllowed: ``accounts.provider_refused`` with the reason, ``accounts.provider_down``.
+        """
+
 
 def configured(settings: Settings) -> dict[str, Provider]:
     """Return the providers that the settings switch on."""
@@ -82,12 +107,15 @@ def _refused(why: str) -> NotAllowed:
     return NotAllowed("accounts.provider_refused", why=why)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_args: Any) -> None:
-        """Follow nothing: secrets go to the configured host alone."""
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    """Return a claim that must be text of a bearable length if it is there.
 
-
-OPENER = urllib.request.build_opener(_NoRedirect)
+    :raises NotAllowed: it is something else.
+    """
+    found = claims.get(name)
+    if found is not None and (not isinstance(found, str) or not 0 < len(found) <= LONGEST_CLAIM):
+        raise _refused(name)
+    return found
 
 
 def _exchange(url: str, form: Mapping[str, str] | None, timeout_s: float, *, token: str = "") -> dict[str, Any]:
@@ -175,7 +203,34 @@ class OpenId:
             or (self.claim == "email" and token.claims.get("email_verified") is not True)
         ):
             raise _refused(self.claim)
-        return Identity(self.issuer, str(token.claims["sub"]), name)
+        return Identity(self.issuer, str(token.claims["sub"]), name, _text(token.claims, "sid"))
+
+    def logged_out(self, raw: str, *, now: datetime) -> LoggedOut:
+        """Check a logout token (OpenID Connect Back-Channel Logout 1.0 s. 2.6), all but whether it was taken before."""
+        try:
+            token = self._decoded(raw, now)
+            expected = jwt.JWTClaimsRegistry(
+                now=int(now.timestamp()), leeway=SKEW_S, exp={"essential": True}, iat={"essential": True},
+                iss={"essential": True, "value": self.directory(now)["issuer"]},
+                aud={"essential": True, "value": self.client_id},
+            )  # fmt: skip
+            expected.validate(token.claims)
+        except (JoseError, ValueError, KeyError, TypeError) as error:
+            raise _refused(getattr(error, "error", "") or type(error).__name__) from error
+        claims, kind = token.claims, str(token.header.get("typ", "")).lower().removeprefix("application/")
+        if kind != "logout+jwt":  # no other kind of token of this provider passes for one (ASVS 5.0 V10.5.5)
+            raise _refused("typ")
+        if now.timestamp() - claims["iat"] > LOGOUT_OLDEST.total_seconds():
+            raise _refused("iat")
+        events = claims.get("events")
+        if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
+            raise _refused("events")
+        if "nonce" in claims:
+            raise _refused("nonce")
+        found = LoggedOut(self.issuer, _text(claims, "sub"), _text(claims, "sid"), _text(claims, "jti") or "")
+        if not found.jti or not (found.subject or found.session):
+            raise _refused("jti" if not found.jti else "sub")
+        return found
 
     def _decoded(self, raw: str, now: datetime) -> jwt.Token:
         """Check the signature; a key that is not known is looked for once more, which is how providers renew theirs."""
@@ -261,3 +316,7 @@ class WorkChat:
     def end_url(self, *, back: str, now: datetime) -> str | None:  # noqa: ARG002
         """Return nothing: the chat is not signed out from here."""
         return None
+
+    def logged_out(self, raw: str, *, now: datetime) -> LoggedOut:  # noqa: ARG002
+        """Refuse: the chat sends no such message."""
+        raise _refused("logout_token")

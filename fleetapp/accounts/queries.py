@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, SignIn, SignInFailure, UserAccount
 from fleetapp.accounts.rules import Failures, Stage
 from fleetapp.kit import permits
-from fleetapp.kit.actor import ADMINISTRATORS, Actor, Grant, Role
+from fleetapp.kit.actor import Actor, Grant, Role
 from fleetapp.kit.errors import NotFound
 
 
@@ -72,13 +72,9 @@ def list_districts(session: Session) -> Sequence[Organisation]:
 
 def visible_to(actor: Actor) -> Select[UserAccount]:
     """Return the accounts of the organisations whose accounts the actor may read; everybody sees their own."""
-    paths = actor.paths({Role.UNIT_ADMIN, Role.VEHICLE_OFFICE, Role.AUDITOR, *ADMINISTRATORS, Role.SYSTEM})
-    inside = select(Organisation.id).where(
-        or_(False, *(Organisation.path.startswith(path, autoescape=True) for path in paths))
-    )
     return (
         select(UserAccount)
-        .where(or_(UserAccount.id == actor.user_id, UserAccount.org_id.in_(inside)))
+        .where(or_(UserAccount.id == actor.user_id, inside(UserAccount.org_id, "accounts.read", actor)))
         .options(joinedload(UserAccount.org), selectinload(UserAccount.grants).joinedload(RoleGrant.org))
         .order_by(UserAccount.username)
     )

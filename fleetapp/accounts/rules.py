@@ -24,10 +24,11 @@ OPEN_TO_ALL = {"公务用车", "fleet", "vehicle", "password", "admin", "gongche
 
 
 class Stage(StrEnum):
-    """How far a sign-in has come: all done, a code of the second factor is missing, or a second factor itself is."""
+    """How far a sign-in has come: all done, or what is missing: a code of the second factor, a new password, a second factor."""
 
     FULL = "full"
     CODE = "code"
+    RENEW = "renew"
     ENROL = "enrol"
 
 
@@ -44,6 +45,7 @@ class Limits:
     lock_min: int
     known_days: int
     password_least: int
+    reset_h: int
     admin_second_factor: bool
 
 
@@ -102,11 +104,28 @@ def is_open(
     return ended_at is None and now < expires_at and now < last_seen_at + timedelta(minutes=idle_min)
 
 
-def next_stage(*, has_factor: bool, roles: Iterable[str], required_of_administrators: bool) -> Stage:
-    """Return what is still missing after the right password."""
-    if has_factor:
+def next_stage(
+    *, has_factor: bool, code_given: bool, must_renew: bool, roles: Iterable[str], required_of_administrators: bool
+) -> Stage:
+    """Return what is still missing after the right password: the code first, so that a one-time secret alone changes nothing."""
+    if has_factor and not code_given:
         return Stage.CODE
-    return Stage.ENROL if required_of_administrators and ADMINISTRATORS & set(roles) else Stage.FULL
+    if must_renew:
+        return Stage.RENEW
+    missing = not has_factor and required_of_administrators and ADMINISTRATORS & set(roles)
+    return Stage.ENROL if missing else Stage.FULL
+
+
+def check_reset_keeps_duties_apart(*, of: Iterable[str], by: Iterable[str], has_factor: bool) -> None:
+    """Refuse to reset the password of one of the three administrators where that alone would let another one in.
+
+    A second factor keeps whoever holds the one-time secret out; whoever has the same duty gains none by it.
+
+    :raises RuleBroken: ``accounts.reset_other_duty``.
+    """
+    duties = ADMINISTRATORS & set(of)
+    if duties and not has_factor and not duties <= set(by):
+        raise RuleBroken("accounts.reset_other_duty")
 
 
 def step_of(secret: str, code: str, *, now: datetime, last_step: int) -> int | None:

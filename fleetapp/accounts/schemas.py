@@ -43,6 +43,13 @@ class PasswordForm(StrictSchema):
     new = fields.String(required=True, validate=validate.Length(1, 200), load_only=True)
 
 
+class RenewForm(StrictSchema):
+    """A password in the place of a one-time secret; ``next`` is the page to go on to."""
+
+    new = fields.String(required=True, validate=validate.Length(1, 200), load_only=True)
+    next = Text()
+
+
 class GrantForm(StrictSchema):
     """A role to give, where and why."""
 

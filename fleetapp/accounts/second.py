@@ -1,17 +1,18 @@
-"""The second step of signing in: a code, or setting up what gives codes."""
+"""The steps of signing in after the first: a code, a new password for a one-time secret, setting up what gives codes."""
 
 import segno
 from flask import Blueprint, redirect, render_template, request, session, url_for
+from sqlalchemy.orm import Session
 from werkzeug import Response
 
-from fleetapp.accounts import factors, queries, sign_ins
+from fleetapp.accounts import factors, queries, service, sign_ins
 from fleetapp.accounts.browser import carry_on, safe_target
 from fleetapp.accounts.models import SignIn
 from fleetapp.accounts.rules import Stage
-from fleetapp.accounts.schemas import CodeForm
+from fleetapp.accounts.schemas import CodeForm, RenewForm
 from fleetapp.kit.actor import SYSTEM
-from fleetapp.kit.errors import FleetError, Invalid
-from fleetapp.web.forms import load_form
+from fleetapp.kit.errors import FleetError, Invalid, RuleBroken
+from fleetapp.web.forms import errors_of, load_form
 from fleetapp.web.request import SESSION_TOKEN, now, origin, shell
 from fleetapp.web.texts import t
 
@@ -25,8 +26,8 @@ def picture(secret: str, username: str) -> str:
     return found
 
 
-def _unfinished(s: object) -> SignIn | None:
-    return sign_ins.unfinished(s, token=session.get(SESSION_TOKEN, ""), now=now(), limits=shell().limits(now()))  # type: ignore[arg-type]
+def _unfinished(s: Session) -> SignIn | None:
+    return sign_ins.unfinished(s, token=session.get(SESSION_TOKEN, ""), now=now(), limits=shell().limits(now()))
 
 
 @blueprint.get("/sign-in/code")
@@ -41,7 +42,7 @@ def code() -> Response | str:
 
 @blueprint.post("/sign-in/code")
 def code_post() -> Response | tuple[str, int]:
-    """Use the code up and open the sign-in with all rights, under a new token."""
+    """Use the code up and go on, under a new token."""
     where, limits, error, opened = sign_ins.Origin(*origin()), shell().limits(now()), "", None
     target = safe_target(request.form.get("next"))
     with shell().database.transaction(SYSTEM) as s:
@@ -53,7 +54,7 @@ def code_post() -> Response | tuple[str, int]:
             sign_ins.refuse_if_slowed_down(s, username=username, origin=where, limits=limits, now=now())
             given = load_form(CodeForm())["code"]
             if factors.takes(s, user_id=found.user_id, code=given, key=shell().settings.secret_key, now=now()):
-                opened = sign_ins.finish(s, found, origin=where, limits=limits, now=now(), way="code")
+                opened = sign_ins.go_on(s, found, origin=where, limits=limits, now=now(), way="code")
             else:
                 error = t("accounts.wrong_code")
                 sign_ins.note_failure(s, username=username, user=found.user, origin=where, now=now(), why="code")
@@ -62,6 +63,45 @@ def code_post() -> Response | tuple[str, int]:
     if opened is not None:
         return carry_on(opened, target)
     return render_template("accounts/code.html", next=target, error=error), 403
+
+
+RENEW_FIELDS = dict.fromkeys(("accounts.password_short", "accounts.password_contains_name", "accounts.password_common", "accounts.password_same"), "new")  # fmt: skip
+
+
+@blueprint.get("/sign-in/renew")
+def renew() -> Response | str:
+    """Ask whoever came with a one-time secret for a password of their own."""
+    with shell().database.transaction(SYSTEM) as s:
+        found = _unfinished(s)
+        if found is None or found.stage != Stage.RENEW:
+            return redirect(url_for("accounts.sign_in"))
+        return _renew_page(found, {})
+
+
+def _renew_page(found: SignIn, errors: dict[str, list[str]]) -> str:
+    return render_template(
+        "accounts/renew.html", username=found.user.username, next=safe_target(request.values.get("next")), errors=errors,
+        least=shell().limits(now()).password_least,
+    )  # fmt: skip
+
+
+@blueprint.post("/sign-in/renew")
+def renew_post() -> Response | tuple[str, int]:
+    """Set the new password and go on, under a new token."""
+    limits = shell().limits(now())
+    with shell().database.transaction(SYSTEM) as s:
+        found = _unfinished(s)
+        if found is None or found.stage != Stage.RENEW:
+            return redirect(url_for("accounts.sign_in"))
+        try:
+            new = load_form(RenewForm())["new"]
+            service.set_password(
+                s, found.user, new, least=limits.password_least, actor=queries.actor_of(found.user), now=now()
+            )
+        except (Invalid, RuleBroken) as refused:
+            return _renew_page(found, errors_of(refused, RENEW_FIELDS)), 422
+        opened = sign_ins.go_on(s, found, origin=sign_ins.Origin(*origin()), limits=limits, now=now(), way="renewed")
+    return carry_on(opened, safe_target(request.form.get("next")))
 
 
 @blueprint.get("/sign-in/enrol")
@@ -99,7 +139,7 @@ def enrol_post() -> Response | str | tuple[str, int]:
             codes = factors.confirm(s, user_id=found.user_id, code=given, key=key, actor=who, now=now())
         except FleetError:
             return _enrol_page(found, secret, t("accounts.wrong_code")), 422
-        opened = sign_ins.finish(s, found, origin=sign_ins.Origin(*origin()), limits=limits, now=now(), way="enrolled")
+        opened = sign_ins.go_on(s, found, origin=sign_ins.Origin(*origin()), limits=limits, now=now(), way="enrolled")
     target = safe_target(request.form.get("next"))
     carry_on(opened, target)
     return render_template("accounts/recovery.html", codes=codes, target=target)

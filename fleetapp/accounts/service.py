@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import delete, text
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts import queries, rules, sign_ins
-from fleetapp.accounts.models import Organisation, OrgKind, RoleGrant, UserAccount
+from fleetapp.accounts import queries, resets, rules, sign_ins
+from fleetapp.accounts.models import Organisation, OrgKind, PasswordReset, RoleGrant, UserAccount
 from fleetapp.accounts.sign_ins import hash_password
 from fleetapp.audit import service as audit
 from fleetapp.kit import permits
@@ -60,8 +60,11 @@ def create_user(
     phone: str | None = None,
     password_hash: str | None = None,
     password_least: int = SHORTEST,
+    renew_within_h: int | None = None,
 ) -> UserAccount:
     """Open an account. Who opens many with one first password passes its ``password_hash`` along.
+
+    With ``renew_within_h`` the password is one of first use: it opens the account within so many hours and must be changed then.
 
     Grants come from whoever may grant: set-up gives them at once, in operation the security administrator gives them later.
 
@@ -83,6 +86,8 @@ def create_user(
     session.add(user)
     audit.record(session, actor=actor, now=now, action="accounts.user_created", subject_type="user_account",
                  subject_id=username, org_id=org_id, grants=[[role, where] for role, where in grants])  # fmt: skip
+    if renew_within_h is not None:
+        resets.put(session, user, secret_hash=user.password_hash, valid_h=renew_within_h, actor=actor, now=now)
     return user
 
 
@@ -153,6 +158,20 @@ def end_sign_ins(session: Session, *, user_id: int, actor: Actor, now: datetime)
     return sign_ins.end_others(session, user_id=user.id, but="", actor=actor, now=now)
 
 
+def set_password(session: Session, user: UserAccount, new: str, *, least: int, actor: Actor, now: datetime) -> None:
+    """Set a person's new password in the place of the old one or of a one-time secret. As the system only.
+
+    :raises RuleBroken: weak password, or ``accounts.password_same``.
+    """
+    rules.check_password_strength(new, user.username, least=least, words=(user.name_zh, user.name_en))
+    if sign_ins.password_matches(sign_ins.stored_hash(session, user), new):
+        raise RuleBroken("accounts.password_same")
+    user.password_hash = hash_password(new)
+    session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
+    audit.record(session, actor=actor, now=now, action="accounts.password_changed", subject_type="user_account",
+                 subject_id=user.id, org_id=user.org_id)  # fmt: skip
+
+
 def change_password(
     database: Database,
     *,
@@ -174,12 +193,8 @@ def change_password(
         user = session.get_one(UserAccount, actor.user_id)
         sign_ins.refuse_if_slowed_down(session, username=user.username, origin=origin, limits=limits, now=now)
         if sign_ins.password_matches(sign_ins.stored_hash(session, user), old):
-            words = (user.name_zh, user.name_en)
-            rules.check_password_strength(new, user.username, least=limits.password_least, words=words)
-            user.password_hash = hash_password(new)
+            set_password(session, user, new, least=limits.password_least, actor=actor, now=now)
             sign_ins.end_others(session, user_id=user.id, but=token, actor=actor, now=now)
-            audit.record(session, actor=actor, now=now, action="accounts.password_changed", subject_type="user_account",
-                         subject_id=user.id, org_id=user.org_id)  # fmt: skip
         else:
             wrong = True
             sign_ins.note_failure(

@@ -12,8 +12,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
-from fleetapp.accounts import queries, rules
-from fleetapp.accounts.models import SignIn, SignInFailure, SignInKind, UserAccount
+from fleetapp.accounts import factors, queries, rules
+from fleetapp.accounts.models import PasswordReset, SignIn, SignInFailure, SignInKind, UserAccount
 from fleetapp.accounts.rules import Limits, Stage
 from fleetapp.audit import service as audit
 from fleetapp.kit.actor import SYSTEM, Actor
@@ -66,9 +66,23 @@ def password_matches(password_hash: str, password: str) -> bool:
 
 
 def stored_hash(session: Session, user: UserAccount) -> str:
-    """Return an account's password hash; only in a transaction of the system."""
+    """Return the hash of what opens an account: the password, or the one-time secret in its place. As the system only."""
+    reset = session.get(PasswordReset, user.id)
+    if reset is not None:
+        return reset.secret_hash
     found: str = session.scalar(text("SELECT fleet_password_hash(:id)"), {"id": user.id}) or _decoy_hash()
     return found
+
+
+def missing(
+    session: Session, user: UserAccount, *, limits: Limits, code_given: bool, by_password: bool
+) -> Stage:  # fmt: skip
+    """Return what a sign-in still lacks; who came from a provider of identities needs no password here, so no new one."""
+    return rules.next_stage(
+        has_factor=factors.is_on(session, user_id=user.id), code_given=code_given,
+        must_renew=by_password and session.get(PasswordReset, user.id) is not None,
+        roles=[grant.role for grant in user.grants], required_of_administrators=limits.admin_second_factor,
+    )  # fmt: skip
 
 
 def token_sha256(token: str) -> str:
@@ -118,12 +132,14 @@ def open_for(
     limits: Limits,
     now: datetime,
     way: str,
+    issuer: str | None = None,
+    issuer_session: str | None = None,
 ) -> Opened:
-    """Open a sign-in of an account that has proved itself by ``way``."""
+    """Open a sign-in of an account that has proved itself by ``way``; ``issuer`` and its session name a provider that vouched."""
     token = secrets.token_urlsafe(32)
     hours = limits.max_h if kind == SignInKind.WEB else limits.token_max_h
     session.add(SignIn(user_id=user.id, kind=kind, stage=stage, token_sha256=token_sha256(token), created_at=now, last_seen_at=now,
-                       address=origin.address[:64], program=origin.program[:200], expires_at=now + timedelta(hours=hours)))  # fmt: skip
+                       address=origin.address[:64], program=origin.program[:200], issuer=issuer, issuer_session=issuer_session, expires_at=now + timedelta(hours=hours)))  # fmt: skip
     who = queries.actor_of(user)
     if stage is Stage.FULL:
         user.last_sign_in_at = now
@@ -149,11 +165,10 @@ def sign_in(
     Takes the database, not a session: a failure is counted and logged although the call raises. Failures of one name from one
     address are counted one after another, so that many at once get no more tries than as many in a row.
 
-    :raises NotAllowed: ``accounts.locked``, ``accounts.wrong_password`` for unknown, closed and wrong alike, for programs also
-        ``accounts.code_needed`` and ``accounts.enrol_first``.
+    :raises NotAllowed: ``accounts.locked``, ``accounts.wrong_password`` for unknown, closed and wrong alike, ``accounts.reset_late``
+        for a one-time secret that is right but too late; for programs also ``accounts.code_needed``, ``accounts.wrong_code``,
+        ``accounts.renew_first`` and ``accounts.enrol_first``.
     """
-    from fleetapp.accounts import factors  # which counts its failures here
-
     name = username.strip().lower()[:64]
     refused: NotAllowed | None = None
     opened: Opened | None = None
@@ -167,19 +182,19 @@ def sign_in(
         if user is None or user.closed_at is not None or not matches:
             refused = NotAllowed("accounts.wrong_password")
             note_failure(session, username=name, user=user, origin=origin, now=now, why="password")
+        elif (reset := session.get(PasswordReset, user.id)) is not None and now >= reset.expires_at:
+            refused = NotAllowed("accounts.reset_late")
         else:
-            roles = [grant.role for grant in user.grants]
-            stage = rules.next_stage(has_factor=factors.is_on(session, user_id=user.id), roles=roles,
-                                     required_of_administrators=limits.admin_second_factor)  # fmt: skip
-            if kind == SignInKind.API and stage is Stage.ENROL:
-                refused = NotAllowed("accounts.enrol_first")
-            elif kind == SignInKind.API and stage is Stage.CODE:
+            stage = missing(session, user, limits=limits, code_given=False, by_password=True)
+            if kind == SignInKind.API and stage is Stage.CODE:
                 if not code:
                     refused = NotAllowed("accounts.code_needed")
                 elif not factors.takes(session, user_id=user.id, code=code, key=key, now=now):
                     refused = NotAllowed("accounts.wrong_code")
                     note_failure(session, username=name, user=user, origin=origin, now=now, why="code")
-                stage = Stage.FULL
+                stage = missing(session, user, limits=limits, code_given=True, by_password=True)
+            if refused is None and kind == SignInKind.API and stage is not Stage.FULL:
+                refused = NotAllowed(f"accounts.{stage}_first")
             if refused is None:
                 if stage is Stage.FULL:
                     forget_failures(session, username=name, origin=origin)
@@ -215,19 +230,20 @@ def resume(
 
 
 def unfinished(session: Session, *, token: str, now: datetime, limits: Limits) -> SignIn | None:
-    """Return the sign-in that still lacks its second factor, None when there is no such or ten minutes are over."""
+    """Return the sign-in that still lacks a step, None when there is no such or ten minutes are over."""
     found = _current(session, token=token, now=now, limits=limits)
     if found is None or found.stage == Stage.FULL or now - found.created_at > timedelta(minutes=10):
         return None
     return found
 
 
-def finish(session: Session, found: SignIn, *, origin: Origin, limits: Limits, now: datetime, way: str) -> Opened:
-    """Put a sign-in with all rights, under a new token, in the place of an unfinished one."""
+def go_on(session: Session, found: SignIn, *, origin: Origin, limits: Limits, now: datetime, way: str) -> Opened:
+    """Put a sign-in that has come one step further, under a new token, in the place of an unfinished one whose code was given."""
     found.ended_at = now
+    stage = missing(session, found.user, limits=limits, code_given=True, by_password=found.issuer is None)
     forget_failures(session, username=found.user.username, origin=origin)
-    return open_for(session, found.user, kind=SignInKind(found.kind), stage=Stage.FULL, origin=origin, limits=limits, now=now,
-                    way=way)  # fmt: skip
+    return open_for(session, found.user, kind=SignInKind(found.kind), stage=stage, origin=origin, limits=limits, now=now,
+                    way=way, issuer=found.issuer, issuer_session=found.issuer_session)  # fmt: skip
 
 
 def sign_out(session: Session, *, token: str, actor: Actor, now: datetime) -> None:
@@ -236,7 +252,7 @@ def sign_out(session: Session, *, token: str, actor: Actor, now: datetime) -> No
     if found is not None and found.ended_at is None:
         found.ended_at = now
         audit.record(session, actor=actor, now=now, action="accounts.signed_out", subject_type="user_account",
-                     subject_id=actor.user_id, org_id=actor.org_id)  # fmt: skip
+                     subject_id=found.user_id, org_id=found.user.org_id)  # fmt: skip
 
 
 def end_others(session: Session, *, user_id: int, but: str, actor: Actor, now: datetime) -> int:

@@ -1,9 +1,9 @@
-"""To a provider of identities and back."""
+"""To a provider of identities and back, and what the provider tells by itself."""
 
 import hmac
 from typing import Any
 
-from flask import Blueprint, flash, redirect, request, session, url_for
+from flask import Blueprint, flash, jsonify, redirect, request, session, url_for
 from werkzeug import Response
 
 from fleetapp.accounts import external, sign_ins
@@ -66,3 +66,19 @@ def end(provider: str) -> Response:
     """Sign out at the provider too."""
     target = _provider(provider).end_url(back=_outside("accounts.sign_in"), now=now())
     return redirect(target or url_for("accounts.sign_in"))
+
+
+@blueprint.post("/<provider>/logged-out")
+def logged_out(provider: str) -> tuple[Response, int]:
+    """Hear from the provider that somebody has signed out there (OpenID Connect Back-Channel Logout 1.0 s. 2.5, 2.8)."""
+    one = _provider(provider)
+    try:
+        told = one.logged_out(request.form.get("logout_token", ""), now=now())
+        external.signed_out_there(shell().database, told=told, now=now())
+    except NotAllowed as refused:
+        down = refused.code == "accounts.provider_down"
+        error = "temporarily_unavailable" if down else "invalid_request"
+        return jsonify(
+            error=error, error_description=t(refused.code, lang="en", **refused.params)
+        ), 503 if down else 400
+    return jsonify(), 200

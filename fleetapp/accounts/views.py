@@ -3,9 +3,9 @@
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from werkzeug import Response
 
-from fleetapp.accounts import factors, queries, service, sign_ins
+from fleetapp.accounts import factors, queries, resets, service, sign_ins
 from fleetapp.accounts.browser import carry_on, safe_target
-from fleetapp.accounts.models import SignInKind, UserAccount
+from fleetapp.accounts.models import PasswordReset, SignInKind, UserAccount
 from fleetapp.accounts.schemas import GrantForm, PageQuery, ReasonForm, SignInForm, UserForm
 from fleetapp.kit import permits
 from fleetapp.kit.actor import Role
@@ -128,9 +128,10 @@ def create() -> Response | tuple[str, int]:
     try:
         data = load_form(UserForm())
         with transaction() as s:
+            limits = shell().limits(now())
             service.create_user(
-                s, **data, grants=[], actor=actor(), now=now(), password_least=shell().limits(now()).password_least
-            )
+                s, **data, grants=[], actor=actor(), now=now(), password_least=limits.password_least, renew_within_h=limits.reset_h
+            )  # fmt: skip
     except (Invalid, RuleBroken) as error:
         return _form(request.form.to_dict(), errors_of(error, FIELDS)), 422
     flash(t("accounts.created"))
@@ -157,6 +158,7 @@ def show(user_id: int) -> str:
             "accounts/show.html", user=user, roles=[role for role in Role if role is not Role.SYSTEM],
             orgs=s.scalars(queries.orgs_visible_to(actor())).all(), looks_after=looks_after,
             factor=factors.is_on(s, user_id=user_id) if looks_after else None,
+            reset=s.get(PasswordReset, user_id) if looks_after else None, hours=shell().limits(now()).reset_h,
             open=s.scalars(queries.open_sign_ins(user_id, now=now())).all() if looks_after else [],
         )  # fmt: skip
 
@@ -181,13 +183,22 @@ def revoke(user_id: int, grant_id: int) -> Response:
     return redirect(url_for("accounts.show", user_id=user_id))
 
 
+@blueprint.post("/accounts/<int:user_id>/password/reset")
+def reset_password(user_id: int) -> str:
+    """Put a one-time secret in the place of a forgotten password and show it, this once."""
+    data, hours = load_form(ReasonForm()), shell().limits(now()).reset_h
+    with transaction() as s:
+        secret = resets.password(s, user_id=user_id, **data, valid_h=hours, actor=actor(), now=now())
+        user = queries.get_user(s, user_id=user_id, actor=actor())
+        return render_template("accounts/secret.html", user=user, secret=secret, hours=hours)
+
+
 @blueprint.post("/accounts/<int:user_id>/factor/reset")
 def reset_factor(user_id: int) -> Response:
     """Take a lost second factor away."""
     data = load_form(ReasonForm())
     with transaction() as s:
-        factors.reset(s, user_id=user_id, **data, actor=actor(), now=now())
-        service.end_sign_ins(s, user_id=user_id, actor=actor(), now=now())
+        resets.factor(s, user_id=user_id, **data, actor=actor(), now=now())
     flash(t("accounts.factor_reset_done"))
     return redirect(url_for("accounts.show", user_id=user_id))
 

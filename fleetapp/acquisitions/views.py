@@ -184,6 +184,9 @@ def edit(indicator_id: int) -> str:
 @blueprint.post("/indicators/<int:indicator_id>/edit")
 def edit_post(indicator_id: int) -> Response | tuple[str, int]:
     """Change a draft or returned application."""
+    with transaction() as s:
+        found = queries.get_indicator(s, indicator_id=indicator_id, actor=actor())
+        permits.require("indicators.apply", actor(), org_path=found.org.path, state=found.state)
     try:
         data = load_form(IndicatorFields())
         with transaction() as s:

@@ -131,6 +131,17 @@ def range_of(session: Session, *, start: datetime | None, end: datetime | None) 
     return (0, 0) if first is None else (first, last)
 
 
+def did(
+    session: Session, *, actor_id: int | None, action: str, subject_type: str, subject_id: int, since: datetime
+) -> bool:  # fmt: skip
+    """Tell whether somebody did something to a subject after a moment, as far as the log is open to who asks."""
+    mine = select(AuditEntry.seq).where(
+        AuditEntry.actor_id == actor_id, AuditEntry.action == action, AuditEntry.subject_type == subject_type,
+        AuditEntry.subject_id == str(subject_id), AuditEntry.at > since,
+    )  # fmt: skip
+    return session.scalar(mine.limit(1)) is not None
+
+
 def head(session: Session) -> Head:
     """Return the newest link of the chain: evidence files name it, so that a later rewrite would show."""
     row = session.execute(text("SELECT seq, encode(hash, 'hex') AS hash FROM audit_head")).one()

@@ -76,6 +76,7 @@ def _titles(code: str) -> str:
 @blueprint.post("/reruns")
 def rerun_post() -> Response | tuple[str, int]:
     """Run rules over a past period with another figure."""
+    permits.require("findings.rerun", actor())
     given = request.form.to_dict()
     try:
         start_on, last_on = date.fromisoformat(given.get("start_on", "")), date.fromisoformat(given.get("end_on", ""))
@@ -138,6 +139,7 @@ def _records(values: dict[str, str], errors: dict[str, list[str]]) -> str:
 @blueprint.post("/records")
 def records_post() -> Response | tuple[str, int]:
     """Import a file of records."""
+    permits.require("findings.external", actor())
     given, upload = request.form.to_dict(), request.files.get("file")
     data = upload.read(MOST_BYTES + 1) if upload else b""
     if not data or len(data) > MOST_BYTES or given.get("kind") not in set(RecordKind):

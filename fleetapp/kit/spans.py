@@ -26,10 +26,6 @@ class Span:
         """Tell whether the two share any time; touching ends do not."""
         return self.start < other.end and other.start < self.end
 
-    def overlap_s(self, other: "Span") -> float:
-        """Return the shared seconds."""
-        return max(0.0, (min(self.end, other.end) - max(self.start, other.start)).total_seconds())
-
     def widened(self, before: timedelta, after: timedelta) -> "Span":
         """Return the span with buffers added."""
         return Span(self.start - before, self.end + after)

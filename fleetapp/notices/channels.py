@@ -3,6 +3,7 @@
 import json
 import smtplib
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from email.message import EmailMessage
 from http.client import HTTPException
 from typing import Any, Protocol
 
+from fleetapp.kit.outward import OPENER
 from fleetapp.notices.rules import ChannelName
 from fleetapp.settings import Settings
 
@@ -71,7 +73,7 @@ def _post(url: str, body: Mapping[str, Any], *, token: str, key: str, timeout_s:
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, json.dumps(body, ensure_ascii=False).encode(), headers)  # noqa: S310 -- checked by the settings
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+        with OPENER.open(request, timeout=timeout_s) as answer:
             raw = answer.read1(LONGEST_ANSWER)
     except urllib.error.HTTPError as error:
         with error:
@@ -158,7 +160,7 @@ class Mail:
                 self.host, self.port, timeout=self.timeout_s, local_hostname=socket.gethostname()
             ) as relay:
                 if self.tls:
-                    relay.starttls()
+                    relay.starttls(context=ssl.create_default_context())  # the default verifies nobody
                 if self.user:
                     relay.login(self.user, self.password)
                 relay.send_message(mail)

@@ -141,6 +141,7 @@ def _terminals(values: dict[str, str], errors: dict[str, list[str]], token: str 
 @blueprint.post("/terminals")
 def allow_terminal() -> str | BaseResponse | tuple[str, int]:
     """Allow a device."""
+    permits.require("tracking.terminals", actor())
     try:
         data = load_form(TerminalIn())
         with transaction() as s:

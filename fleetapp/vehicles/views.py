@@ -164,6 +164,9 @@ def edit(vehicle_id: int) -> str:
 @blueprint.post("/vehicles/<int:vehicle_id>/edit")
 def edit_post(vehicle_id: int) -> Response | tuple[str, int]:
     """Correct facts of a vehicle; an emptied input clears what may be empty."""
+    with transaction() as s:
+        vehicle = queries.get_vehicle(s, vehicle_id=vehicle_id, actor=actor())
+        permits.require("vehicles.edit", actor(), org_path=vehicle.org.path, state=vehicle.state)
     try:
         data = load_form(VehiclePatch())
         version = data.pop("version", None)

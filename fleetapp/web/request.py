@@ -102,8 +102,10 @@ def allowed(action: str, **where: Any) -> bool:
 
 
 PUBLIC = frozenset({"static", "phone.app", "phone.manifest", "phone.worker", "accounts.sign_in", "accounts.sign_in_post", "accounts.language",
-                    "second.code", "second.code_post", "second.enrol", "second.enrol_post", "sso.start", "sso.back", "sso.end", "shell.healthz", "operations.readyz", "operations.metrics",
+                    "second.code", "second.code_post", "second.enrol", "second.enrol_post", "second.renew", "second.renew_post", "sso.start", "sso.back", "sso.end", "sso.logged_out", "shell.healthz", "operations.readyz", "operations.metrics",
                     "slips.verify", "slips.keys", "slips.offline"})  # fmt: skip
+NO_COOKIE = frozenset({"api_accounts.Tokens", "sso.logged_out"})
+"""Go by what is in the request alone: there is nothing that a browser would add, so nothing to forge."""
 
 
 def init_app(app: Flask, parts: Shell) -> None:
@@ -127,7 +129,7 @@ def init_app(app: Flask, parts: Shell) -> None:
     @app.before_request
     def guard() -> None:
         endpoint = request.endpoint or ""
-        if bearer() is None and request.method not in {"GET", "HEAD", "OPTIONS"} and endpoint != "api_accounts.Tokens":
+        if bearer() is None and request.method not in {"GET", "HEAD", "OPTIONS"} and endpoint not in NO_COOKIE:
             csrf.protect()
         if endpoint and endpoint not in PUBLIC and not endpoint.startswith(("api-docs", "api_accounts.Tokens")):
             actor()

@@ -2,9 +2,12 @@
 
 import base64
 import hashlib
+import secrets
 import threading
 import time
-from contextlib import contextmanager
+import urllib.error
+import urllib.request
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -14,6 +17,7 @@ from joserfc.jwk import RSAKey
 from werkzeug.serving import make_server
 
 CLIENT, SECRET = "fleet", "secret of the client"
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 @dataclass
@@ -25,6 +29,7 @@ class Issuer:
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "first", "use": "sig"}))
     published: list = field(default_factory=list)
     claims: dict = field(default_factory=dict)
+    ending: dict = field(default_factory=dict)
     unsigned: bool = False
     down: bool = False
     codes: dict = field(default_factory=dict)
@@ -43,6 +48,22 @@ class Issuer:
         code = f"code-{len(self.codes)}"
         self.codes[code] = given
         return f"{given['redirect_uri']}?{urlencode({'code': code, 'state': given['state']})}"
+
+    def logout_token(self, kind="logout+jwt", key=None, **more):
+        """Return the message that somebody has signed out; None leaves a claim out."""
+        now = int(time.time())
+        claims = {
+            "iss": self.url,
+            "aud": CLIENT,
+            "iat": now,
+            "exp": now + 120,
+            "jti": secrets.token_hex(8),
+            "events": {LOGOUT_EVENT: {}},
+            "sub": self.user["sub"],
+            **more,
+        }
+        header = {"alg": "RS256", "kid": self.key.kid} | ({"typ": kind} if kind else {})
+        return jwt.encode(header, {name: value for name, value in claims.items() if value is not None}, key or self.key)
 
     def token(self, asked):
         """Return the token's claims and header of a request for authorization."""
@@ -69,7 +90,8 @@ def provider(issuer):
     @app.get("/.well-known/openid-configuration")
     def directory():
         return jsonify(issuer=issuer.url, authorization_endpoint=f"{issuer.url}/authorize", token_endpoint=f"{issuer.url}/token",
-                       jwks_uri=f"{issuer.url}/keys", end_session_endpoint=f"{issuer.url}/end")  # fmt: skip
+                       jwks_uri=f"{issuer.url}/keys", end_session_endpoint=f"{issuer.url}/end",
+                       backchannel_logout_supported=True, backchannel_logout_session_supported=True)  # fmt: skip
 
     @app.get("/keys")
     def keys():
@@ -78,6 +100,15 @@ def provider(issuer):
     @app.get("/authorize")
     def authorize():
         return redirect(issuer.authorize(request.url))
+
+    @app.get("/end")
+    def end():
+        """Sign out here, and tell the application over the network, as the provider does."""
+        with suppress(urllib.error.HTTPError):
+            body = urlencode({"logout_token": issuer.logout_token(**issuer.ending)}).encode()
+            with urllib.request.urlopen(request.args["tell"], body, timeout=10) as answer:
+                return "", answer.status
+        return "", 502
 
     @app.post("/token")
     def token():

@@ -147,3 +147,17 @@ def test_the_page_of_an_account_shows_each_administrator_what_is_his(browse, dat
     assert "已登录的设备" in security
     assert "已登录的设备" in system
     assert "已登录的设备" not in office
+
+
+def test_an_administrator_ends_the_sign_ins_of_somebody_else(browse, api, database):
+    person, at_the_desk, program = (
+        world.user_id(database, "applicant.xhedu"),
+        browse("applicant.xhedu"),
+        api("applicant.xhedu"),
+    )
+    for username, status in (("vehicle_office.city", 403), ("audit_admin.city", 403), ("fleet_manager.xihu", 404)):
+        assert browse(username).submit(f"/accounts/{person}/sign-ins/end").status_code == status, username
+    assert at_the_desk.get("/account").status_code == 200
+    assert browse("security_admin.city").submit(f"/accounts/{person}/sign-ins/end").status_code == 302
+    assert at_the_desk.get("/account").status_code == 302
+    assert program("GET", "/me").status_code == 401

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nacl.exceptions import CryptoError
 from sqlalchemy import select, text
 
-from fleetapp.accounts import factors, rules
+from fleetapp.accounts import factors, resets, rules
 from fleetapp.accounts.models import RecoveryCode
 from fleetapp.audit.models import AuditEntry
 from fleetapp.factory import create_app
@@ -215,7 +215,7 @@ def test_only_another_administrator_takes_it_away_and_the_log_says_why(database,
 
     def reset(username, reason="手机遗失"):
         with session_as(username) as session:
-            factors.reset(session, user_id=mine, reason=reason, actor=acting(username), now=now)
+            resets.factor(session, user_id=mine, reason=reason, actor=acting(username), now=now)
 
     with pytest.raises(NotAllowed, match="own_row"):
         reset("security_admin.city")

@@ -17,7 +17,7 @@ from tests import world
 
 LIMITS = Limits(
     idle_min=30, max_h=12, token_max_h=12, failures=5, failures_by_address=20, failures_overall=30, lock_min=15, known_days=90,
-    password_least=15, admin_second_factor=False,
+    password_least=15, reset_h=24, admin_second_factor=False,
 )  # fmt: skip
 
 

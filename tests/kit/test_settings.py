@@ -21,6 +21,15 @@ PRODUCTION = BASE | {"FLEET_ENV": "production", "FLEET_COOKIE_SECURE": "1"}
         (BASE | {"FLEET_SECRET_KEY_FILE": "/nowhere/key"}, "cannot be read"),
         (BASE | {"FLEET_SECRET_KEY": "x", "FLEET_SECRET_KEYS": "y"}, "is not a setting"),
         (PRODUCTION | {"FLEET_SECRET_KEY": STRONG, "FLEET_OIDC_ISSUER": "http://127.0.0.1:9"}, "must begin with https"),
+        (
+            PRODUCTION | {"FLEET_SECRET_KEY": STRONG, "FLEET_SMS_URL": "http://sms.example"},
+            "SMS_URL must begin with https",
+        ),
+        (
+            PRODUCTION | {"FLEET_SECRET_KEY": STRONG, "FLEET_CHAT_URL": "http://chat.example"},
+            "CHAT_URL must begin with https",
+        ),
+        (PRODUCTION | {"FLEET_SECRET_KEY": STRONG, "FLEET_MAIL_PASSWORD": "x"}, "FLEET_MAIL_TLS=1 is required"),
         (BASE | {"FLEET_SECRET_KEY": "x", "FLEET_OIDC_ISSUER": "http://sso.example"}, "must begin with https"),
         (BASE | {"FLEET_SECRET_KEY": "x", "FLEET_OIDC_ISSUER": "https://sso.example"}, "FLEET_OIDC_CLIENT_SECRET_FILE"),
         (
@@ -39,6 +48,7 @@ def test_every_secret_may_come_from_a_file(tmp_path):
     for name in SECRETS:
         (tmp_path / name).write_text(f"{STRONG}\n", encoding="ascii")
         environ[f"FLEET_{name.upper()}_FILE"] = str(tmp_path / name)
+    environ["FLEET_MAIL_TLS"] = "1"
     found = load(environ)
     assert {getattr(found, name) for name in SECRETS} == {STRONG}
     (tmp_path / "secret_key").write_text("", encoding="ascii")

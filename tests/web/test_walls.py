@@ -20,8 +20,8 @@ INLINE = re.compile(
     re.IGNORECASE,
 )
 """What the policy would stop; a block of JSON is no script (HTML 4.12.1, "data block"): no browser runs it."""
-NO_COOKIE = {"api_accounts.Tokens"}
-"""Signs in a program with what is in the request alone: there is nothing a browser would add."""
+NO_COOKIE = {"api_accounts.Tokens", "sso.logged_out"}
+"""Signs in a program, or is told by a provider, with what is in the request alone: there is nothing a browser would add."""
 
 SAID = {
     "api_findings.NearPlace": {"lat": 30.2, "lon": 120.1, "radius_m": 200, "start": "2026-11-18T09:00", "end": "2026-11-18T12:00", "purpose": "复核 1"},
@@ -56,6 +56,7 @@ PUBLIC = {
 EVERYBODYS = {
     "second.code": "second step of the way in: without a first step it goes back",
     "second.enrol": "one's own second factor",
+    "second.renew": "one's own password, after a one-time secret",
     "shell.root": "goes to one's own first page",
     "own.show": "one's own account and sign-ins",
     "api_accounts.Me": "one's own grants",

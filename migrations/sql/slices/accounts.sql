@@ -54,6 +54,8 @@ CALL fleet_scope('sign_in', 'user_id = fleet_actor_id() OR fleet_sees_all() OR f
 CALL fleet_scope('second_factor', 'user_id = fleet_actor_id() OR fleet_sees_all() OR fleet_looks_after(user_id)');
 CALL fleet_scope('recovery_code', 'user_id = fleet_actor_id() OR fleet_sees_all() OR fleet_looks_after(user_id)');
 CALL fleet_scope('external_identity', 'user_id = fleet_actor_id() OR fleet_sees_all() OR fleet_looks_after(user_id)');
+CALL fleet_scope('password_reset', 'fleet_sees_all() OR fleet_looks_after(user_id)');
+CALL fleet_scope('logout_token', 'fleet_sees_all()');
 CALL fleet_scope('sign_in_failure', 'fleet_sees_all()');
-REVOKE UPDATE ON sign_in_failure FROM fleet_app;
-GRANT DELETE ON second_factor, recovery_code, external_identity, sign_in_failure TO fleet_app;
+REVOKE UPDATE ON sign_in_failure, logout_token FROM fleet_app;
+GRANT DELETE ON second_factor, recovery_code, external_identity, sign_in_failure, password_reset, logout_token TO fleet_app;
