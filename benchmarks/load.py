@@ -37,7 +37,7 @@ from tests import world
 from tests.serving import environment
 
 ROOT = Path(__file__).parents[1]
-SPAWN_RATE = 5.0
+SPAWN_RATE = 2.0
 """People signing in a second: a password is dear on purpose."""
 FIRST_PHONE = 13_800_000_001
 TARGETS = {"pages": 300, "api": 150}

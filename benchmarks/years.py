@@ -4,16 +4,19 @@
     ... --database URL    # fill and measure this one, made by the migrations with the world in it, and leave it
 
 Makes a database of its own (some 8 GB for a million orders) and drops it. Status 1 when a page takes longer than the target.
-``bytes`` are those of a table with its indexes, for one order. ``slowest`` of the rounds is what counts, after one that warms.
+``bytes`` are those of a table with its indexes, for one order. ``slowest`` of the rounds is what counts, after one that warms; the ``cpu_s`` tell what an idle machine would
+take where this one is shared.
 """
 
 import argparse
 import json
+import os
 import time
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -53,6 +56,19 @@ def fill(
             if statement.strip():
                 connection.execute(statement)  # type: ignore[call-overload]
         connection.execute("VACUUM ANALYZE" if not small else "ANALYZE")
+
+
+def cpu_s(url: str) -> tuple[float, float]:
+    """Return the processor time so far of this program and of the database's processes for this database, where they run on this machine."""
+    name, spent = urlsplit(url).path[1:], 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (line := (folder / "cmdline").read_bytes()).startswith(b"postgres:") and name.encode() in line:
+                rest = (folder / "stat").read_text().rpartition(")")[2].split()
+                spent += (int(rest[11]) + int(rest[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:
+            continue  # it has ended meanwhile
+    return time.process_time(), spent
 
 
 def pages(now: datetime) -> dict[str, tuple[str, str]]:
@@ -110,16 +126,17 @@ def measure(url: str, cars: int, orders: int, rounds: int, *, filled: bool) -> d
     result["bytes_per_row"] = {name: round(sizes[name] / max(1, number)) for name, number in rows.items()}
     desk, result["pages"] = Desk(url), {}
     for name, (who, path) in pages(now).items():
-        times = []
+        times, spent = [], []
         for _ in range(rounds + 1):
-            desk.statements, begun = 0, time.perf_counter()
+            desk.statements, begun, before = 0, time.perf_counter(), cpu_s(url)
             desk.open(who, path)
             times.append(time.perf_counter() - begun)
+            spent.append([after - earlier for after, earlier in zip(cpu_s(url), before, strict=True)])
+        program_s, database_s = (round(max(one[at] for one in spent[1:]), 2) for at in (0, 1))
         result["pages"][name] = {
-            "s": round(max(times[1:]), 2),
-            "first_s": round(times[0], 2),
+            "s": round(max(times[1:]), 2), "first_s": round(times[0], 2), "program_cpu_s": program_s, "database_cpu_s": database_s,
             "statements": desk.statements,
-        }
+        }  # fmt: skip
     result["slowest_s"] = max(one["s"] for one in result["pages"].values())
     return result
 
