@@ -1,7 +1,7 @@
 # The one list of commands; `make help` prints it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast torture check sbom lock migration db db-stop roads demo-reset demo-remove backup restore bundle bench clean
+.PHONY: help setup run test test-fast torture check sbom lock migration db db-stop roads demo-reset demo-remove backup restore bundle bench load clean
 
 # The first suitable Python: PYTHON=... if given, else whatever the machine calls by these names.
 SUITABLE = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -81,8 +81,16 @@ bundle: ## 离线安装包 TO=var/bundle DEBS=yes / everything for a machine wit
 
 bench: setup ## 性能测量，每项输出 JSON / benchmarks, each prints JSON
 	@url="$$($(PY) scripts/cluster.py start)" || exit 1; \
-	for file in $(filter-out benchmarks/_% benchmarks/dispatch_peers.py,$(wildcard benchmarks/*.py)); do \
+	for file in $(filter-out benchmarks/_% benchmarks/dispatch_peers.py benchmarks/load.py benchmarks/years.py,$(wildcard benchmarks/*.py)); do \
 	  echo "== $$file" >&2; FLEET_TEST_DATABASE_URL="$$url" $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit 1; done
+
+load: setup var/loadvenv/bin/locust ## 全系统压力试验（30 分钟） / 300 people and 3,000 terminals on the whole system for 30 minutes, JSON
+	@url="$$($(PY) scripts/cluster.py start)" && FLEET_TEST_DATABASE_URL="$$url" $(BIN)/python -m benchmarks.load $(LOAD)
+
+var/loadvenv/bin/locust: requirements/load.txt
+	$(PY) -m venv var/loadvenv
+	var/loadvenv/bin/pip install -q --require-hashes -r requirements/load.txt
+	@touch $@
 
 clean: ## 删除可再生的文件，保留数据 / remove what can be made again; data in var/pg stay
 	-$(PY) scripts/cluster.py stop --test

@@ -14,6 +14,8 @@ from fleetapp.web.forms import load, load_query
 from fleetapp.web.request import actor, shell, transaction
 
 blueprint = Blueprint("audit", __name__, template_folder="templates")
+MOST = 10_000
+"""How many entries are counted and can be paged through: of millions, text and subject narrow the list."""
 
 
 @blueprint.get("/audit")
@@ -24,7 +26,7 @@ def index() -> str:
     with transaction() as s:
         rows = queries.filtered(queries.visible_to(actor()), q=query["q"], subject_type=query["subject_type"],
                                 subject_id=query["subject_id"])  # fmt: skip
-        return render_template("audit/index.html", page=paginate(s, rows, number=query["page"]), query=query)
+        return render_template("audit/index.html", page=paginate(s, rows, number=query["page"], most=MOST), query=query)
 
 
 @blueprint.get("/audit/verify")

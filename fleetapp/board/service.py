@@ -122,8 +122,10 @@ def substitutes(session: Session, *, order_id: int, actor: Actor, now: datetime)
             if not said.may_drive(driver, car, order) or driver.user_id in {actor.user_id, order.approver_id}:
                 continue
             against = planning.faults(session, order=order, vehicle=car, driver=driver, limits=limits, said=said)
-            if rules.first_refusal(against) is None:
+            refused = rules.first_refusal(against)
+            if refused is None:
                 found.append(Substitute(car, driver, took_s, length_m, where[car.id][2] is not None))
+            if refused is None or not refused.is_of_driver:
                 break
         if len(found) == NEAREST:
             break

@@ -1,6 +1,6 @@
 """Costs beside what was driven: one vehicle by month, units by year, whole lives."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ from fleetapp.policies import queries as policies
 from fleetapp.trips.queries import Driven
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
-from fleetapp.vehicles.rules import CostRow, VehicleState
+from fleetapp.vehicles.rules import CostRow, CostSum, VehicleState
 
 FIRST_DAY = date(2000, 1, 1)
 """Before any cost on record: where whole lives begin."""
@@ -94,26 +94,27 @@ def by_unit(session: Session, *, actor: Actor, year: int, org_path: str = "/") -
     """Return the sum and every unit below a place in the tree that spent something or holds a vehicle, in tree order."""
     start, end = date(year, 1, 1), date(year + 1, 1, 1)
     orgs = {org.id: org for org in session.scalars(orgs_visible_to(actor)) if org.path.startswith(org_path)}
-    rows: dict[int, list[CostRow]] = defaultdict(list)
-    for row in queries.all_rows(session, actor=actor, start=start, end=end):
+    rows: dict[int, list[CostSum]] = defaultdict(list)
+    for row in queries.sums(session, actor=actor, start=start, end=end):
         if row.org_id in orgs:
             rows[row.org_id].append(row)
-    holders = {
-        car.id: car.org_id
-        for car in session.scalars(vehicles.visible_to(actor))
-        if car.org_id in orgs and car.state != VehicleState.RETIRED
-    }
+    cars = (
+        vehicles.visible_to(actor)
+        .where(Vehicle.state != VehicleState.RETIRED)
+        .with_only_columns(Vehicle.id, Vehicle.org_id)
+    )
+    holders = {car.id: car.org_id for car in session.execute(cars) if car.org_id in orgs}
     metres: dict[int, float] = defaultdict(float)
     driven = queries.driven(session, vehicle_ids=holders.keys(), start=start, end=end)
     for vehicle_id, found in driven.items():
         metres[holders[vehicle_id]] += found.metres
-    held = list(holders.values())
+    held = Counter(holders.values())
     units = [
-        UnitYear(org, held.count(org.id), rules.add_up(rows[org.id]), metres[org.id])
+        UnitYear(org, held[org.id], rules.add_up(rows[org.id]), metres[org.id])
         for org in orgs.values() if rows[org.id] or org.id in held
     ]  # fmt: skip
     every = [row for of_unit in rows.values() for row in of_unit]
-    return UnitYear(None, len(held), rules.add_up(every), sum(metres.values())), units
+    return UnitYear(None, held.total(), rules.add_up(every), sum(metres.values())), units
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Date, Select, cast, func, or_, select, text
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.queries import within_reach
@@ -24,7 +24,7 @@ from fleetapp.trips.queries import Driven
 from fleetapp.upkeep import queries as upkeep
 from fleetapp.vehicles import queries as vehicles
 from fleetapp.vehicles.models import Vehicle
-from fleetapp.vehicles.rules import PURCHASE_COSTS, Acquired, CostKind, CostRow
+from fleetapp.vehicles.rules import PURCHASE_COSTS, Acquired, CostKind, CostRow, CostSum
 
 ORDERS_OFFERED = 30
 
@@ -107,20 +107,26 @@ def drove(session: Session, *, vehicle_id: int, order_id: int) -> bool:
 def own_rows(session: Session, *, actor: Actor, start: date, end: date, vehicle_id: int | None = None) -> list[CostRow]:
     """Return the own entries over the local days ``[start, end)`` as costs."""
     query = filtered(visible_to(actor), start_on=start, end_on=end - timedelta(days=1), vehicle_id=vehicle_id)
-    entries = session.scalars(query.where(CostEntry.void_at.is_(None)))
+    columns = (CostEntry.vehicle_id, CostEntry.org_id, CostEntry.on, CostEntry.kind, CostEntry.amount, CostEntry.id, CostEntry.order_id,
+               CostEntry.explanation)  # fmt: skip
+    found = session.execute(query.where(CostEntry.void_at.is_(None)).with_only_columns(*columns))
     return [
-        CostRow(
-            one.vehicle_id,
-            one.org_id,
-            one.on,
-            CostKind(one.kind),
-            one.amount,
-            f"costs:{one.id}",
-            one.order_id,
-            one.explanation,
-        )
-        for one in entries
+        CostRow(vehicle, org, on, CostKind(kind), amount, f"costs:{number}", order_id, note)
+        for vehicle, org, on, kind, amount, number, order_id, note in found
     ]
+
+
+def own_sums(session: Session, *, actor: Actor, start: date, end: date) -> list[CostSum]:
+    """Return the same added up by the database: by organisation, month and kind."""
+    month = cast(func.date_trunc("month", CostEntry.on), Date)
+    query = filtered(visible_to(actor), start_on=start, end_on=end - timedelta(days=1)).where(
+        CostEntry.void_at.is_(None)
+    )
+    columns = (CostEntry.org_id, month.label("month"), CostEntry.kind, func.sum(CostEntry.amount))
+    found = session.execute(
+        query.with_only_columns(*columns).order_by(None).group_by(CostEntry.org_id, text("month"), CostEntry.kind)
+    )
+    return [CostSum(org, first, CostKind(kind), amount) for org, first, kind, amount in found]
 
 
 def purchase_rows(
@@ -131,7 +137,15 @@ def purchase_rows(
     if vehicle_id is not None:
         query = query.where(Vehicle.id == vehicle_id)
     found = []
-    for car in session.scalars(query.where(within_reach(actor, "costs.read"))):
+    columns = (
+        Vehicle.id,
+        Vehicle.org_id,
+        Vehicle.acquired_on,
+        Vehicle.registered_on,
+        Vehicle.price_ex_tax,
+        Vehicle.purchase_tax,
+    )
+    for car in session.execute(query.where(within_reach(actor, "costs.read")).with_only_columns(*columns)):
         on = car.acquired_on or car.registered_on
         parts = ((CostKind.PURCHASE, car.price_ex_tax), (CostKind.PURCHASE_TAX, car.purchase_tax))
         found += [
@@ -161,6 +175,22 @@ def all_rows(session: Session, *, actor: Actor, start: date, end: date, vehicle_
         row for source in SOURCES for row in source(session, actor=actor, start=start, end=end, vehicle_id=vehicle_id)
     ]
     return sorted(rows, key=lambda row: (row.on, row.source, row.kind))
+
+
+def sums(session: Session, *, actor: Actor, start: date, end: date) -> list[CostSum]:
+    """Return all costs within reach over the local days ``[start, end)`` added up by organisation, month and kind.
+
+    What comes with every journey is added up by the database; a vehicle's few other costs a year are added up here.
+    """
+    few = [
+        *purchase_rows(session, actor=actor, start=start, end=end),
+        *upkeep.cost_rows(session, actor=actor, start=start, end=end),
+    ]
+    return [
+        *own_sums(session, actor=actor, start=start, end=end),
+        *energy.cost_sums(session, actor=actor, start=start, end=end),
+        *(CostSum(row.org_id, rules.month_of(row.on), row.kind, row.amount) for row in few),
+    ]
 
 
 def proceeds(session: Session, *, actor: Actor, vehicle_id: int | None = None) -> dict[int, Decimal]:

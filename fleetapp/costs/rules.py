@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from fleetapp.kit.errors import RuleBroken
-from fleetapp.vehicles.rules import PURCHASE_COSTS, CostKind, CostRow
+from fleetapp.vehicles.rules import PURCHASE_COSTS, CostKind, CostRow, CostSum
 
 _K = CostKind
 ELSEWHERE = PURCHASE_COSTS | {
@@ -73,7 +73,7 @@ class Sum:
         return sum((amount for kind, amount in self.by_kind.items() if GROUPS[kind] is group), Decimal(0))
 
 
-def add_up(rows: Iterable[CostRow]) -> Sum:
+def add_up(rows: Iterable[CostRow | CostSum]) -> Sum:
     """Return what rows come to; every amount counts once, as purchase or as running."""
     found = Sum()
     for row in rows:

@@ -3,7 +3,7 @@
 What each means stands in ``texts.toml`` under ``define.<code>``, in one place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -27,6 +27,7 @@ class Measure:
     """A figure. ``rows`` add up to it; ``drill`` opens the rows, ``to`` is (endpoint, argument) of a row's own page.
 
     ``note`` is the prefix of the texts of the rows' notes; ``unit``: count, cny or km.
+    ``total`` adds up what would be too many rows to add up here; a ``grouped`` one is shown by organisation too.
     """
 
     code: str
@@ -36,6 +37,8 @@ class Measure:
     to: tuple[str, str]
     note: str = ""
     unit: str = "count"
+    total: Callable[[Session, Scope], Decimal] | None = None
+    grouped: bool = False
 
     @property
     def sums(self) -> bool:
@@ -67,8 +70,8 @@ STAGES: Mapping[str, frozenset[OrderState]] = {
 """Where today's orders are; each state is in exactly one."""
 
 _ALL = (
-    Measure("stock", "quota", queries.stock, "vehicles.read", CAR, "vehicles.state."),
-    Measure("quota", "quota", queries.quota, "quota.read", UNIT, "vehicles.category."),
+    Measure("stock", "quota", queries.stock, "vehicles.read", CAR, "vehicles.state.", grouped=True),
+    Measure("quota", "quota", queries.quota, "quota.read", UNIT, "vehicles.category.", grouped=True),
     Measure("over", "quota", queries.over_quota, "quota.read", UNIT, "vehicles.category."),
     Measure("nev", "nev", queries.nev, "vehicles.read", CAR, "vehicles.energy."),
     Measure("counted", "nev", queries.counted, "vehicles.read", CAR, "vehicles.energy."),
@@ -81,14 +84,15 @@ _ALL = (
         Measure(f"reserve_{which}", "reserve", partial(queries.reserve_rows, which=which), "reserves.read", ("reserves.index", ""), "reserves.body.")
         for which in ("free", "floor", "low")
     ),
-    Measure("cost_year", "cost", queries.running_costs, "costs.read", ("costs.vehicle", "vehicle_id"), "costs.kind.", unit="cny"),
+    Measure("cost_year", "cost", queries.running_costs, "costs.read", ("costs.vehicle", "vehicle_id"), "costs.kind.", unit="cny",
+            total=queries.cost_year),
     *(
         Measure(f"clues_{severity.value}", "clues", _clues(severity.value), "findings.read", ("findings.show", "finding_id"))
         for severity in Severity
     ),
-    Measure("shared", "sharing", queries.shared, "planning.read", ORDER),
+    Measure("shared", "sharing", queries.shared, "planning.read", ORDER, grouped=True),
     Measure("shared_rental", "sharing", queries.shared_rental, "planning.read", ORDER, unit="cny"),
-    Measure("pooled", "sharing", queries.pooled, "planning.read", ORDER),
+    Measure("pooled", "sharing", queries.pooled, "planning.read", ORDER, grouped=True),
     Measure("pooled_km", "sharing", queries.pooled_km, "planning.read", ORDER, unit="km"),
     Measure("terminals", "terminals", queries.terminals, "tracking.health", ("terminals.show", "terminal_id")),
     *(
@@ -100,7 +104,14 @@ MEASURES: Mapping[str, Measure] = {one.code: one for one in _ALL}
 
 
 def by_org(session: Session, scope: Scope, code: str) -> dict[int, Decimal]:
-    """Return a figure by organisation."""
+    """Return a figure by organisation; asked once a page."""
+    known: dict[str, dict[int, Decimal]] = scope.known.setdefault("by_org", {})
+    if code not in known:
+        known[code] = _by_org(session, scope, code)
+    return known[code]
+
+
+def _by_org(session: Session, scope: Scope, code: str) -> dict[int, Decimal]:
     rows = MEASURES[code].rows(session, scope)
     found: dict[int, Decimal] = {}
     if isinstance(rows, list):
@@ -114,11 +125,37 @@ def by_org(session: Session, scope: Scope, code: str) -> dict[int, Decimal]:
 
 def figure(session: Session, scope: Scope, code: str) -> Decimal:
     """Return a figure: what its rows add up to."""
-    rows = MEASURES[code].rows(session, scope)
-    if isinstance(rows, list):
-        return sum((row.amount for row in rows), Decimal(0))
-    inner = rows.order_by(None).subquery()
-    return Decimal(session.scalar(select(func.coalesce(func.sum(inner.c.amount), 0))) or 0)
+    if code not in scope.known.setdefault("figures", {}):
+        reckon(session, scope, [MEASURES[code]])
+    value: Decimal = scope.known["figures"][code]
+    return value
+
+
+def reckon(session: Session, scope: Scope, wanted: Iterable[Measure]) -> None:
+    """Make figures known to the scope: what the database adds up in one statement for all of them."""
+    found, asked = {}, {}
+    for one in wanted:
+        if one.total is not None:
+            found[one.code] = one.total(session, scope)
+            continue
+        if one.grouped:
+            found[one.code] = sum(by_org(session, scope, one.code).values(), Decimal(0))
+            continue
+        rows = one.rows(session, scope)
+        if isinstance(rows, list):
+            found[one.code] = sum((row.amount for row in rows), Decimal(0))
+        else:
+            inner = rows.order_by(None).subquery()
+            asked[one.code] = select(func.coalesce(func.sum(inner.c.amount), 0)).scalar_subquery()
+    if asked:
+        sums = session.execute(select(*asked.values())).one()
+        found |= {code: Decimal(value) for code, value in zip(asked, sums, strict=True)}
+    scope.known.setdefault("figures", {}).update(found)
+
+
+def of_tile(tile: str) -> list[Measure]:
+    """Return the figures that stand in a tile."""
+    return [one for one in _ALL if one.tile == tile]
 
 
 def listed(session: Session, scope: Scope, code: str, *, number: int, size: int) -> tuple[Sequence[Any], int]:

@@ -51,7 +51,7 @@ from fleetapp.tracking.condition import Fault
 from fleetapp.tracking.health import Bounds
 from fleetapp.tracking.rules import LiveState
 from fleetapp.vehicles.models import TerminalBinding, Vehicle
-from fleetapp.vehicles.rules import NEV, PURCHASE_COSTS, CostRow, ManagementMode, Secrecy, VehicleState
+from fleetapp.vehicles.rules import NEV, PURCHASE_COSTS, ManagementMode, Secrecy, VehicleState
 
 Rows = Select[Any]
 
@@ -361,12 +361,30 @@ def reserve_rows(session: Session, scope: Scope, which: str) -> list[Row]:
     ]  # fmt: skip
 
 
+def cost_by_month(session: Session, scope: Scope) -> dict[date, Decimal]:
+    """Return this year's running costs by month."""
+    if "cost_by_month" not in scope.known:
+        inside = {one.id for one in scope.known.get("reach", ()) if scope.covers(one.path)}
+        months: dict[date, Decimal] = {}
+        for one in costs.sums(
+            session, actor=scope.actor, start=year_start(scope), end=date(scope.today.year + 1, 1, 1)
+        ):
+            if one.kind not in PURCHASE_COSTS and one.org_id in inside:
+                months[one.month] = months.get(one.month, Decimal(0)) + one.amount
+        scope.known["cost_by_month"] = months
+    found: dict[date, Decimal] = scope.known["cost_by_month"]
+    return found
+
+
+def cost_year(session: Session, scope: Scope) -> Decimal:
+    """Return what this year's running costs come to."""
+    return sum(cost_by_month(session, scope).values(), Decimal(0))
+
+
 def running_costs(session: Session, scope: Scope) -> list[Row]:
     """Return this year's running costs, the latest first."""
-    if "costs" not in scope.known:
-        end = date(scope.today.year + 1, 1, 1)
-        scope.known["costs"] = costs.all_rows(session, actor=scope.actor, start=year_start(scope), end=end)
-    every: list[CostRow] = scope.known["costs"]
+    end = date(scope.today.year + 1, 1, 1)
+    every = costs.all_rows(session, actor=scope.actor, start=year_start(scope), end=end)
     inside = {one.id for one in scope.known.get("reach", ()) if scope.covers(one.path)}
     found = [row for row in every if row.kind not in PURCHASE_COSTS and row.org_id in inside]
     cars = select(Vehicle.id, Vehicle.plate).where(Vehicle.id.in_({row.vehicle_id for row in found}))

@@ -13,7 +13,7 @@ from fleetapp.dashboard import measures, queries, rules
 from fleetapp.dashboard.measures import MEASURES, STAGES
 from fleetapp.dashboard.scope import Scope, grouped
 from fleetapp.findings.rules import Severity
-from fleetapp.kit import clock, permits
+from fleetapp.kit import permits
 from fleetapp.kit.errors import FleetError
 from fleetapp.policies import queries as policies
 from fleetapp.renewal import queries as renewal
@@ -129,9 +129,7 @@ def _cost(session: Session, scope: Scope, tile: Tile) -> None:
     by_month = dict.fromkeys(
         cost_rules.months_between(queries.year_start(scope), scope.today + timedelta(days=1)), Decimal(0)
     )
-    for row in queries.running_costs(session, scope):
-        month = cost_rules.month_of(clock.local_date(row.at)) if row.at else queries.year_start(scope)
-        by_month[month] = by_month.get(month, Decimal(0)) + row.amount
+    by_month |= queries.cost_by_month(session, scope)
     tile.heads = ("cost_month", "cost_norm_month")
     tile.rows = [(month, (amount, monthly)) for month, amount in sorted(by_month.items())]
     tile.state = "filled" if spent else "empty"
@@ -193,6 +191,7 @@ def tiles(session: Session, scope: Scope) -> list[Tile]:
             tile.state, tile.why = "denied", action
         else:
             try:
+                measures.reckon(session, scope, measures.of_tile(code))
                 fill(session, scope, tile)
             except FleetError as error:
                 tile = Tile(code, "failed", why=error)

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Date, Select, cast, func, or_, select, text
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from fleetapp.accounts.models import Organisation
@@ -18,7 +18,7 @@ from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import NotFound
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.vehicles.models import Vehicle
-from fleetapp.vehicles.rules import CostKind, CostRow
+from fleetapp.vehicles.rules import CostKind, CostRow, CostSum
 
 COST_KINDS = {EntryKind.FUEL: CostKind.FUEL, EntryKind.CHARGE: CostKind.CHARGING}
 
@@ -208,6 +208,19 @@ def digests_known(session: Session, digests: Collection[str]) -> set[str]:
     """Return which rows of a file have been imported before, void ones too: a void row does not come back by itself."""
     found = session.scalars(select(EnergyEntry.digest).where(EnergyEntry.digest.in_(digests)))
     return {digest for digest in found if digest is not None}
+
+
+def cost_sums(session: Session, *, actor: Actor, start: date, end: date) -> list[CostSum]:
+    """Return the same added up by the database: by organisation, local month and kind."""
+    month = cast(func.date_trunc("month", func.timezone("Asia/Shanghai", EnergyEntry.at)), Date)
+    query = filtered(visible_to(actor), start_on=start, end_on=end - timedelta(days=1)).where(
+        EnergyEntry.void_at.is_(None)
+    )
+    columns = (EnergyEntry.org_id, month.label("month"), EnergyEntry.kind, func.sum(EnergyEntry.amount))
+    found = session.execute(
+        query.with_only_columns(*columns).order_by(None).group_by(EnergyEntry.org_id, text("month"), EnergyEntry.kind)
+    )
+    return [CostSum(org, first, COST_KINDS[EntryKind(kind)], amount) for org, first, kind, amount in found]
 
 
 def cost_rows(

@@ -30,16 +30,21 @@ class Page(Generic[T]):
         return max(1, -(-self.total // self.size))
 
 
-def paginate(session: Session, query: Select[Any], *, number: int = 1, size: int = PAGE_SIZE) -> Page[Any]:
-    """Run an ordered query for one page. Whole entities are returned where the query selects one, else rows."""
+def paginate(
+    session: Session, query: Select[Any], *, number: int = 1, size: int = PAGE_SIZE, most: int | None = None
+) -> Page[Any]:
+    """Run an ordered query for one page. Whole entities are returned where the query selects one, else rows.
+
+    ``most`` is how far rows are counted: of millions nobody turns over every page, but each would be counted for each page.
+    """
     number, size = max(1, number), min(max(1, size), LARGEST_PAGE)
     # Whole entities are counted by their keys: what is not read is not counted through either.
     columns = [key for one in query.column_descriptions for key in _keys(one["expr"])]
-    counted = query.order_by(None).with_only_columns(*columns)
+    counted = query.order_by(None).with_only_columns(*columns).limit(None if most is None else most + 1)
     total = session.scalar(select(func.count()).select_from(counted.subquery())) or 0
     result = session.execute(query.limit(size).offset((number - 1) * size))
     rows: Sequence[Any] = result.scalars().all() if len(query.column_descriptions) == 1 else result.all()
-    return Page(rows, number, size, total)
+    return Page(rows, number, size, total if most is None else min(total, most), most is not None and total > most)
 
 
 def _keys(selected: Any) -> Sequence[Any]:

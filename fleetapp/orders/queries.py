@@ -303,13 +303,22 @@ def find_by_request_key(session: Session, *, applicant_id: int, request_key: str
     )
 
 
+REMEMBERED = 100
+"""Of how many orders the places are offered again."""
+
+
 def recent_stops(session: Session, *, actor: Actor, limit: int = 8) -> list[dict[str, Any]]:
-    """Return the places that the actor named last, newest first, each once: ``{name, lat, lon}``."""
+    """Return the places of the actor's newest ``REMEMBERED`` orders, newest first, each once: ``{name, lat, lon}``."""
     newest = func.max(OrderStop.id)
+    own = (
+        select(TravelOrder.id)
+        .where(TravelOrder.applicant_id == actor.user_id)
+        .order_by(TravelOrder.id.desc())
+        .limit(REMEMBERED)
+    )
     rows = session.execute(
         select(OrderStop.name, func.max(OrderStop.lat), func.max(OrderStop.lon))
-        .join(TravelOrder, TravelOrder.id == OrderStop.order_id)
-        .where(TravelOrder.applicant_id == actor.user_id)
+        .where(OrderStop.order_id.in_(own), OrderStop.ended_at.is_(None))
         .group_by(OrderStop.name)
         .order_by(newest.desc())
         .limit(limit)

@@ -61,6 +61,11 @@ class Fault:
         return self.code in SOFT
 
     @property
+    def is_of_driver(self) -> bool:
+        """Whether another driver could do what this one may not."""
+        return self.code.startswith(("driver_", "licence_"))
+
+    @property
     def refuses(self) -> bool:
         """Whether a vehicle proposed with this fault would be refused by hand too."""
         return self.code not in SOFT | TIGHT

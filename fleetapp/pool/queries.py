@@ -19,7 +19,7 @@ from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.spans import Span
 from fleetapp.orders import rules as order_rules
-from fleetapp.orders.models import OrderEvent, TravelOrder
+from fleetapp.orders.models import OrderEvent, OrderStop, TravelOrder
 from fleetapp.orders.rules import ASSIGNED, DRIVEN, OrderAction, OrderState
 from fleetapp.planning import queries as planning
 from fleetapp.planning.models import Assignment, AssignmentState
@@ -157,8 +157,17 @@ def uses(session: Session, *, actor: Actor, span: Span) -> list[Use]:
     """
     holder, user = aliased(Organisation), aliased(Organisation)
     reach = select(Organisation.id).where(within_reach(actor, "pool.read"))
+    columns = (
+        TravelOrder.id,
+        TravelOrder.start_at,
+        TravelOrder.end_at,
+        TravelOrder.route_m,
+        holder.path.label("held"),
+        user.path.label("used"),
+    )
     rows = session.execute(
-        select(Assignment, holder.path, user.path)
+        select(*columns)
+        .select_from(Assignment)
         .join(Assignment.order)
         .join(holder, holder.id == Assignment.org_id)
         .join(user, user.id == Assignment.order_org_id)
@@ -166,20 +175,26 @@ def uses(session: Session, *, actor: Actor, span: Span) -> list[Use]:
             Assignment.state == AssignmentState.ACTIVE, TravelOrder.state.in_(DRIVEN), TravelOrder.start_at >= span.start,
             TravelOrder.start_at < span.end, or_(Assignment.org_id.in_(reach), Assignment.order_org_id.in_(reach)),
         )
-        .options(contains_eager(Assignment.order).selectinload(TravelOrder.stops))
         .order_by(Assignment.id)
     ).all()  # fmt: skip
-    prices: dict[date, Decimal] = {}
-    city = f"/{rows[0][1].split('/')[1]}/" if rows else "/"
+    if not rows:
+        return []
+    days = {row.id: clock.local_date(row.start_at) for row in rows}
+    prices = policies.by_day(
+        session, "rental.sedan_day_cny", days=set(days.values()), org_path=f"/{rows[0].held.split('/')[1]}/"
+    )
+    unmeasured = [row.id for row in rows if not row.route_m]
+    points: dict[int, list[tuple[float, float]]] = {}
+    stops = select(OrderStop).where(OrderStop.order_id.in_(unmeasured)).order_by(OrderStop.order_id, OrderStop.position)
+    for stop in session.scalars(stops) if unmeasured else ():
+        points.setdefault(stop.order_id, []).append((stop.lat, stop.lon))
     found = []
-    for held, holder_path, user_path in rows:
-        order: TravelOrder = held.order
-        on = clock.local_date(order.start_at)
-        if on not in prices:
-            prices[on] = policies.value(session, "rental.sedan_day_cny", on, city)
-        window = Span(order.start_at, order.end_at)
-        metres = order.route_m or DETOUR * order_rules.round_trip_m([(stop.lat, stop.lon) for stop in order.stops])
-        found.append(Use(holder_path, user_path, window.seconds / 3600, metres / 1000, rental_norm(prices[on], window)))
+    for row in rows:
+        window = Span(row.start_at, row.end_at)
+        metres = row.route_m or DETOUR * order_rules.round_trip_m(points.get(row.id, []))
+        found.append(
+            Use(row.held, row.used, window.seconds / 3600, metres / 1000, rental_norm(prices[days[row.id]], window))
+        )
     return found
 
 

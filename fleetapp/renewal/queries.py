@@ -36,7 +36,8 @@ def held(session: Session, *, org_path: str) -> list[Held]:
     """Return every vehicle a sub-tree holds or held, from its registration to its deregistration."""
     out = select(DisposalCase.vehicle_id, DisposalCase.deregistered_on).where(DisposalCase.deregistered_on.is_not(None))
     gone = {vehicle_id: on for vehicle_id, on in session.execute(out)}  # noqa: C416 -- rows are not tuples to a type checker
-    return [Held(car.energy, car.registered_on, gone.get(car.id)) for car in session.scalars(_counted(org_path))]
+    cars = _counted(org_path).with_only_columns(Vehicle.id, Vehicle.energy, Vehicle.registered_on)
+    return [Held(car.energy, car.registered_on, gone.get(car.id)) for car in session.execute(cars)]
 
 
 def left_out(session: Session, *, org_path: str) -> int:

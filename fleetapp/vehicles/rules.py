@@ -111,6 +111,16 @@ class CostRow:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CostSum:
+    """What one organisation's costs of a kind come to in the month that begins on ``month``: CNY."""
+
+    org_id: int
+    month: date
+    kind: CostKind
+    amount: Decimal
+
+
 class ReadingSource(StrEnum):
     """Where a reading of the odometer comes from; ``import`` is also the first one of a vehicle."""
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -64,8 +64,12 @@ def save(database_url: str, phone: str, fixes: list[Fix]) -> None:
 
 @pytest.fixture(scope="module")
 def day(url: str, city: Database) -> None:
-    """A day in its middle: a finished journey, one under way, a shared one ahead, others waiting, an event tomorrow, a stray drive and its clue, an indicator, a notice of sealing."""
-    now = clock.now().replace(second=0, microsecond=0)
+    """A day in its middle, now."""
+    a_day(url, city, clock.now().replace(second=0, microsecond=0))
+
+
+def a_day(url: str, city: Database, now: datetime) -> None:
+    """Live a day up to its middle: a finished journey, one under way, a shared one ahead, others waiting, an event tomorrow, a stray drive and its clue, an indicator, a notice of sealing."""
     roads = load_roads()
     start, end = now - timedelta(hours=6), now - timedelta(hours=3)
     _, done = steps.dispatched(city, start=start, end=end, stops=[SEAT, EAST], plate="浙A10001")
