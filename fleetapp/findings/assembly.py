@@ -1,6 +1,7 @@
 """From trips and what the fixes say to stays with places: pure, the same for rows of the database and for a simulated city."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -108,6 +109,35 @@ def together(
             if len(others) > 1:
                 found.append((name, start, end, len(others)))
     return found
+
+
+def fill_limits(
+    rows: Iterable[tuple[int, datetime, float]], *, own_id: int, small_cny: float, large_cny: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the 95th percentile of small and of large fillings over the *other* vehicles that took fuel, by local month.
+
+    ``rows`` are (vehicle, moment, CNY). The vehicle itself stays out: in a unit of up to twenty the highest count is the
+    percentile, and nobody would ever exceed his own. A month with fewer than four others has none.
+    """
+    sides: tuple[dict[str, Counter[int]], dict[str, Counter[int]]] = ({}, {})
+    for vehicle_id, at, amount in rows:
+        if vehicle_id == own_id:
+            continue
+        month = f"{clock.local(at):%Y-%m}"
+        for side, counts in ((sides[0], amount <= small_cny), (sides[1], amount >= large_cny)):
+            side.setdefault(month, Counter())[vehicle_id] += counts
+    small, large = (
+        {month: _p95(counts) for month, counts in side.items() if len(counts) >= LEAST_OTHERS} for side in sides
+    )
+    return small, large
+
+
+LEAST_OTHERS = 4
+
+
+def _p95(counts: Mapping[int, int]) -> float:
+    ordered = sorted(counts.values())
+    return float(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))])
 
 
 LONG_STAY = timedelta(hours=2)

@@ -175,13 +175,15 @@ def _peers(
     """Return what the unit's papers say, and on days off who stood where."""
     rows = days.gatherings(session, start_on=first_on - MARGIN, end_on=last_on + MARGIN) if rest else []
     figures = figures_on(figure_rows, on=last_on, org_path=vehicle.org.path, category=vehicle.category)
-    small, large = ledgers.fill_counts(
-        session, org_id=vehicle.org_id, start_on=first_on, end_on=last_on, small_cny=figures["G-08.small_cny"].value,
-        large_cny=figures["G-08.large_cny"].value,
+    small, large = assembly.fill_limits(
+        ledgers.fills_of_unit(session, org_id=vehicle.org_id, start_on=first_on, end_on=last_on), own_id=vehicle.id,
+        small_cny=figures["G-08.small_cny"].value, large_cny=figures["G-08.large_cny"].value,
     )  # fmt: skip
     return Peers(
         supplementary=ledgers.supplementary(session, org_id=vehicle.org_id, start_on=first_on - HISTORY, end_on=last_on),
-        small_fills=small, large_fills=large, gatherings=assembly.together(rows, timedelta(hours=2)),
+        rentals=ledgers.rentals(
+            session, org_id=vehicle.org_id, start=clock.start_of(first_on), end=clock.start_of(last_on + timedelta(days=1))
+        ), small_fills=small, large_fills=large, gatherings=assembly.together(rows, timedelta(hours=2)),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fleetapp.findings.escalation import Earlier
 from fleetapp.findings.inputs import OrderFacts
-from fleetapp.findings.ledger_values import External, Fill, Life, Paper, Peers, Reading, SealFacts, Ticket, Work
+from fleetapp.findings.ledger_values import External, Fill, Life, Paper, Peers, Reading, Rental, SealFacts, Ticket, Work
 from fleetapp.findings.rules import FigureBook, FigureRow, Figures
 from fleetapp.kit import clock
 from fleetapp.places.roads import LonLat, Route
@@ -32,6 +32,7 @@ __all__ = [
     "Poi",
     "Position",
     "Reading",
+    "Rental",
     "SealFacts",
     "Signal",
     "Stay",

@@ -120,7 +120,10 @@ class External:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """The life-cycle ledgers of a vehicle; ``papers_until`` the day its papers of a kind run out."""
+    """The ledgers of a vehicle's life; ``papers_until`` the day its papers of a kind run out.
+
+    ``running_cny`` is what it cost this year up to the day, purchase left out.
+    """
 
     quota: int | None = None
     active: int = 0
@@ -139,13 +142,31 @@ class Life:
     remitted_on: date | None = None
     borrowed_since: date | None = None
     figures_on_contract: Figures | None = None
+    running_cny: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rental:
+    """A vehicle rented for an order over ``[start, end)`` since no own one was to be had.
+
+    ``idle`` are the unit's vehicles with the seats that nothing was planned for then, the lowest id first.
+    """
+
+    id: int
+    number: str
+    start_at: datetime
+    end_at: datetime
+    passengers: int
+    price: float
+    idle: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peers:
-    """What the unit's other vehicles say: share of supplementary orders, counts of fillings, who else stood where."""
+    """What the unit says: share of supplementary orders, the others' fillings, who else stood where, what was rented."""
 
     supplementary: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     small_fills: Mapping[str, float] = field(default_factory=dict)
     large_fills: Mapping[str, float] = field(default_factory=dict)
     gatherings: Sequence[tuple[str, datetime, datetime, int]] = ()
+    rentals: Sequence[Rental] = ()

@@ -1,7 +1,6 @@
 """The ledgers of a vehicle as the rules look at them: papers, fuel, readings, repairs, seals, tickets, life cycle."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session, joinedload
 
 from fleetapp.acquisitions.models import Indicator, Procurement, QuotaEntry
+from fleetapp.costs import queries as costs
 from fleetapp.disposal.models import DisposalCase
 from fleetapp.drivers.models import Driver
 from fleetapp.duty.models import DutyEvent, TripExpense
@@ -17,22 +17,22 @@ from fleetapp.energy.models import EnergyEntry
 from fleetapp.energy.rules import EntryKind
 from fleetapp.findings import external, rules
 from fleetapp.findings.inputs import ApprovedStop
-from fleetapp.findings.known import External, Fill, Life, Paper, Reading, SealFacts, Ticket, Work
+from fleetapp.findings.known import External, Fill, Life, Paper, Reading, Rental, SealFacts, Ticket, Work
 from fleetapp.findings.rules import FigureRow
 from fleetapp.kit import clock
-from fleetapp.kit.errors import RuleBroken
+from fleetapp.kit.actor import SYSTEM
 from fleetapp.orders.changes import only_shorter
 from fleetapp.orders.models import TravelOrder
-from fleetapp.orders.rules import DRIVEN, ChangeState
+from fleetapp.orders.rules import DRIVEN, ChangeState, OrderState
 from fleetapp.places.models import Place
 from fleetapp.planning.models import Assignment, AssignmentState
 from fleetapp.seals.models import SealRecord
-from fleetapp.sharing.models import ShareLoan
-from fleetapp.sharing.rules import LoanState
+from fleetapp.sharing.models import Fallback, ShareLoan
+from fleetapp.sharing.rules import FallbackKind, FallbackReason, LoanState
 from fleetapp.upkeep.models import VehicleIncident, WorkOrder
 from fleetapp.upkeep.rules import IncidentKind
 from fleetapp.vehicles.models import OdometerReading, Vehicle, VehicleDocument
-from fleetapp.vehicles.rules import DocumentKind, ManagementMode, VehicleState
+from fleetapp.vehicles.rules import PURCHASE_COSTS, DocumentKind, ManagementMode, VehicleState
 
 
 def papers(session: Session, *, vehicle_id: int, start: datetime, end: datetime) -> list[Paper]:
@@ -107,40 +107,54 @@ def fills(session: Session, *, vehicle_id: int, start: datetime, end: datetime) 
     ]  # fmt: skip
 
 
-def fill_counts(
-    session: Session, *, org_id: int, start_on: date, end_on: date, small_cny: float, large_cny: float
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the 95th percentile of small and of large fillings over the unit's vehicles, by local month.
-
-    A unit with fewer than five vehicles that took fuel in a month has none.
-    """
+def fills_of_unit(session: Session, *, org_id: int, start_on: date, end_on: date) -> list[tuple[int, datetime, float]]:
+    """Return (vehicle, moment, CNY) of the unit's fillings from the first of the month to a day, void ones left out."""
     start, end = clock.start_of(start_on.replace(day=1)), clock.start_of(end_on + timedelta(days=1))
     rows = session.execute(
         select(EnergyEntry.vehicle_id, EnergyEntry.at, EnergyEntry.amount).where(
             EnergyEntry.org_id == org_id, EnergyEntry.kind == EntryKind.FUEL, EnergyEntry.void_at.is_(None), EnergyEntry.at >= start,
             EnergyEntry.at < end,
         )
+    )  # fmt: skip
+    return [(vehicle_id, at, float(amount)) for vehicle_id, at, amount in rows]
+
+
+WANTING = (FallbackReason.NONE_FREE, FallbackReason.NONE_SUITABLE, FallbackReason.DECLINED)
+"""Reasons of a rental that an idle car speaks against; it does not speak against a missing driver or a lower price."""
+
+
+def rentals(session: Session, *, org_id: int, start: datetime, end: datetime) -> list[Rental]:
+    """Return what a unit rented for want of a vehicle for orders that begin in ``[start, end)``, with the own ones idle then."""
+    rows = session.execute(
+        select(Fallback, TravelOrder).join(TravelOrder, TravelOrder.id == Fallback.order_id).where(
+            Fallback.org_id == org_id, Fallback.kind == FallbackKind.RENTAL, Fallback.reason.in_(WANTING), TravelOrder.start_at >= start,
+            TravelOrder.start_at < end, TravelOrder.state.not_in([OrderState.CANCELLED, OrderState.WITHDRAWN, OrderState.NO_SHOW]),
+        ).order_by(TravelOrder.start_at, TravelOrder.id)
     ).all()  # fmt: skip
-    sides: tuple[defaultdict[str, Counter[int]], defaultdict[str, Counter[int]]] = (
-        defaultdict(Counter),
-        defaultdict(Counter),
+    return [
+        Rental(
+            id=row.id, number=order.number, start_at=order.start_at, end_at=order.end_at, passengers=order.passenger_count,
+            price=float(row.price), idle=_idle(session, org_id, order),
+        )
+        for row, order in rows
+    ]  # fmt: skip
+
+
+def _idle(session: Session, org_id: int, order: TravelOrder) -> tuple[int, ...]:
+    """Return the unit's vehicles with the seats for an order that nothing was planned for at its time."""
+    span = func.tstzrange(order.start_at, order.end_at)
+    taken = (
+        select(Assignment.vehicle_id).where(
+            Assignment.state == AssignmentState.ACTIVE, Assignment.during.op("&&")(span)
+        ),
+        select(WorkOrder.vehicle_id).where(WorkOrder.during.op("&&")(span)),
+        select(ShareLoan.vehicle_id).where(ShareLoan.state != LoanState.CALLED_OFF, ShareLoan.during.op("&&")(span)),
     )
-    for vehicle_id, at, amount in rows:
-        month = f"{clock.local(at):%Y-%m}"
-        sides[0][month][vehicle_id] += amount <= small_cny
-        sides[1][month][vehicle_id] += amount >= large_cny
-    small, large = (
-        {month: _p95(counts) for month, counts in side.items() if len(counts) >= LEAST_PEERS} for side in sides
-    )
-    return small, large
-
-
-LEAST_PEERS = 5
-
-
-def _p95(counts: Mapping[int, int]) -> float:
-    ordered = sorted(counts.values())
-    return float(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))])
+    query = select(Vehicle.id).where(
+        Vehicle.org_id == org_id, Vehicle.state == VehicleState.IN_SERVICE, Vehicle.management_mode != ManagementMode.RENTED,
+        Vehicle.seats > order.passenger_count, *(Vehicle.id.not_in(ids) for ids in taken),
+    )  # fmt: skip
+    return tuple(session.scalars(query.order_by(Vehicle.id)))
 
 
 def supplementary(session: Session, *, org_id: int, start_on: date, end_on: date) -> dict[str, tuple[int, int]]:
@@ -260,8 +274,16 @@ def life(session: Session, *, vehicle: Vehicle, on: date, figure_rows: Sequence[
         marked=any(paper.kind == DocumentKind.MARKING for paper in documents) if documents else None,
         papers_until=until, deal_on=deal.deal_on if deal else None, remitted_on=deal.remitted_on if deal else None,
         borrowed_since=clock.local_date(borrowed) if borrowed else None,
-        figures_on_contract=_figures(figure_rows, buy.contract_on, vehicle) if buy and buy.contract_on else None,
+        running_cny=_running(session, vehicle, on), figures_on_contract=rules.figures_on(figure_rows, on=buy.contract_on, org_path=vehicle.org.path, whole=False) if buy and buy.contract_on else None,
     )  # fmt: skip
+
+
+def _running(session: Session, vehicle: Vehicle, on: date) -> float:
+    """Return what a vehicle cost from the first of January up to a local day with it, purchase left out."""
+    rows = costs.all_rows(
+        session, actor=SYSTEM, start=on.replace(month=1, day=1), end=on + timedelta(days=1), vehicle_id=vehicle.id
+    )
+    return float(sum(row.amount for row in rows if row.kind not in PURCHASE_COSTS))
 
 
 def _places(session: Session, vehicle: Vehicle, on: date) -> dict[str, Any]:
@@ -278,11 +300,3 @@ def _places(session: Session, vehicle: Vehicle, on: date) -> dict[str, Any]:
         )
     )  # fmt: skip
     return {"quota": None if quota is None else int(quota), "active": active or 0}
-
-
-def _figures(rows: Sequence[FigureRow], on: date, vehicle: Vehicle) -> Any:
-    """Return the figures of a day long past; the oldest caps begin later than the oldest vehicles."""
-    try:
-        return rules.figures_on(rows, on=on, org_path=vehicle.org.path)
-    except RuleBroken:
-        return None

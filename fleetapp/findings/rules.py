@@ -80,10 +80,12 @@ class FigureRow:
         return self.figure.value
 
 
-def figures_on(rows: Iterable[FigureRow], *, on: date, org_path: str, category: str | None = None) -> Figures:
+def figures_on(
+    rows: Iterable[FigureRow], *, on: date, org_path: str, category: str | None = None, whole: bool = True
+) -> Figures:
     """Return the figures of all rules that stand for an organisation on a local day: the stricter scope wins.
 
-    A row of ``category`` (code and category) stands before that of all vehicles.
+    A row of ``category`` (code and category) stands before that of all vehicles. Not ``whole``: those that were there.
 
     :raises RuleBroken: ``policies.missing``, naming the first figure that no row gives.
     """
@@ -92,10 +94,10 @@ def figures_on(rows: Iterable[FigureRow], *, on: date, org_path: str, category: 
         if row.figure.valid_from <= on and (row.valid_to is None or on < row.valid_to) and org_path.startswith(row.org_path)
     )  # fmt: skip
     found = {code: row.figure for code, row in standing(applying).items()}
-    for code in (*FIGURES, *SLA.values()):
+    for code in (*FIGURES, *SLA.values()) if whole else ():
         if code not in found:
             raise RuleBroken("policies.missing", figure=code, on=on.isoformat())
-    own = {code: found[f"{code}.{category}"] for code in FIGURES if f"{code}.{category}" in found}
+    own = {code: found[f"{code}.{category}"] for code in FIGURES if category and f"{code}.{category}" in found}
     return found | own
 
 

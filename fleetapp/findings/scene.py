@@ -151,10 +151,18 @@ def _under(trip: Trip, order: OrderFacts, following: datetime | None, now: datet
 
 def _weak_parts(scene: Known, seen: Seen) -> None:
     known = {order.order_id: order for order in scene.orders}
+    sure: frozenset[int] = frozenset()  # orders that the way since the designated place belongs to without doubt
     for trip in scene.trips:
+        away = scene.away.get(trip.id)
+        before, sure = sure, sure | {part.order_id for part in trip.matches if part.kind == "matched" and part.order_id}
+        if away is None or away.to_m <= judge.HOME_REACH_M:
+            sure = frozenset()
         for part in trip.matches:
             order = known.get(part.order_id or 0)
             if order is None or part.kind not in {"weak", "ambiguous"} or _ongoing(trip, scene.now):
+                continue
+            # The way on or home fits origin and destination badly by nature: whose journey it is, its first leg said.
+            if part.kind == "weak" and order.order_id in before:
                 continue
             rival = next((c["order_id"] for c in part.candidates if scene.slips.get(c["order_id"]) != order.slip), None)
             seen.add(judge.weak_match(WeakPart(

@@ -1,8 +1,11 @@
 """A small labelled city: the rules find what was done, and nothing grave where nothing was."""
 
+from pathlib import Path
+
 import pytest
 
 from fleetapp.demo.labelled import city
+from fleetapp.findings.families import JUDGES
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +40,15 @@ def test_the_same_seed_gives_the_same_city():
     one, other = (city.make_city(cars=1, days=3, seed=4) for _ in range(2))
     assert one.sims[0].acts == other.sims[0].acts
     assert [trip.best_m for trip in one.known[0].trips] == [trip.best_m for trip in other.known[0].trips]
+
+
+def test_every_rule_with_a_function_has_an_act_that_it_must_or_may_find():
+    written = "".join(file.read_text(encoding="utf-8") for file in Path(city.__file__).parent.glob("*.py"))
+    assert [rule for rule in JUDGES if f'"{rule}"' not in written] == []
+
+
+def test_what_weeks_show_is_told_of_the_one_car_that_does_it():
+    sims = city.make_city(cars=2, days=21, seed=5).sims
+    assert [act.must for act in sims[0].acts if act.name == "own_car"] == [("D-03",)]
+    assert not any(act.name == "own_car" for act in sims[1].acts)
+    assert len(sims[1].drives) < 10, "its habit is to stand"

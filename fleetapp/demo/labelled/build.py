@@ -12,8 +12,8 @@ from fleetapp.demo.labelled.world import FIRST_ON
 from fleetapp.findings import assembly
 from fleetapp.findings.bridge import observe
 from fleetapp.findings.inputs import ApprovedStop, OrderFacts
-from fleetapp.findings.known import Known, Paper, Part, Trip
-from fleetapp.findings.rules import Figure, FigureBook, FigureRow
+from fleetapp.findings.known import Known, Life, Paper, Part, Peers, Trip
+from fleetapp.findings.rules import Figure, FigureBook, FigureRow, figures_on
 from fleetapp.kit import clock
 from fleetapp.places import areas
 from fleetapp.trips import bridge
@@ -59,8 +59,16 @@ def build(sim: Sim, rows: Sequence[FigureRow], *, days: int) -> tuple[Known, lis
         pauses=[assembly.placed(pause, sim.world.index, outside_m) for pause in seen.pauses], blanks=seen.blanks, signals=seen.signals,
         positions=[replace(one, home_m=outside_m([one.lat], [one.lon])[0]) for one in seen.positions], covered=seen.covered,
         fills=sorted(sim.fills, key=lambda fill: fill.at), readings=sim.readings, works=sim.works, seals=sim.seals, tickets=sim.tickets,
-        externals=sim.externals, life=sim.life, figure_rows=rows,
+        externals=sim.externals, life=_life(sim, rows), peers=Peers(rentals=sim.rentals), figure_rows=rows,
     ), list(trips)  # fmt: skip
+
+
+def _life(sim: Sim, rows: Sequence[FigureRow]) -> Life | None:
+    """Return the ledgers with the figures that stood when the vehicle was bought."""
+    if sim.life is None:
+        return None
+    bought = sim.life.contract_on or clock.local_date(clock.start_of(FIRST_ON))
+    return replace(sim.life, figures_on_contract=figures_on(rows, on=bought, org_path=sim.car.org_path, whole=False))
 
 
 def _trip(sim: Sim, index: int, trip: Any, parts: Sequence[tuple[Any, float]]) -> Trip:

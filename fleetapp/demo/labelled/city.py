@@ -13,11 +13,12 @@ from fleetapp.demo.labelled.score import Score
 from fleetapp.demo.labelled.sim import Sim
 from fleetapp.demo.labelled.world import FIRST_ON, World, make_world
 from fleetapp.findings import assembly, scene
-from fleetapp.findings.known import Known, Peers
+from fleetapp.findings.known import Known
 from fleetapp.findings.rules import Clue, FigureBook, FigureRow
+from fleetapp.kit import clock
 from fleetapp.workdays.rules import DayKind
 
-CARS_OF_UNIT = 5
+CARS_OF_UNIT = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,21 @@ def _with_peers(known: Sequence[Known]) -> list[Known]:
         for one in known for stay in one.stays for poi in stay.pois[:1] if poi.kind in {"hotel", "funeral"}
     ]  # fmt: skip
     together = assembly.together(stays, timedelta(hours=2))
-    return [replace(one, peers=Peers(gatherings=together)) for one in known]
+    found = []
+    for one in known:
+        fills = [
+            (mate.car.id, fill.at, fill.amount) for mate in known if mate.car.org_id == one.car.org_id
+            for fill in mate.fills if fill.kind == "fuel"
+        ]  # fmt: skip
+        figures = _rows().on(clock.local_date(one.end - timedelta(seconds=1)), one.car.org_path, one.car.category)
+        small, large = assembly.fill_limits(
+            fills,
+            own_id=one.car.id,
+            small_cny=figures["G-08.small_cny"].value,
+            large_cny=figures["G-08.large_cny"].value,
+        )
+        found.append(replace(one, peers=replace(one.peers, gatherings=together, small_fills=small, large_fills=large)))
+    return found
 
 
 def judge(city: City, rows: Sequence[FigureRow] | None = None) -> list[list[Clue]]:

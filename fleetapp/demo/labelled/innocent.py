@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from fleetapp.demo.drive import Quirks
 from fleetapp.demo.labelled.sim import Sim
 from fleetapp.demo.labelled.world import apart_m, shifted
-from fleetapp.findings.known import SealFacts, Work
+from fleetapp.findings.known import Rental, SealFacts, Work
 from fleetapp.findings.semantics import Site
 from fleetapp.kit import clock
 from fleetapp.workdays.rules import DayKind
@@ -177,6 +177,36 @@ def order_on_day_off(sim: Sim, day: date) -> None:
         sim.journey(day, sim.rng.uniform(8, 15), [_office(sim)])
 
 
+def closed_road(sim: Sim, day: date) -> None:
+    """A closed road: some kilometres round it, and that is all."""
+    site = _office(sim)
+    start = _at(day, 9)
+    order_id = sim.order(start, start + timedelta(hours=4), [site])
+    sim.wait(max(sim.at, start))
+    out, out_m = sim.at, sim.shown_m
+    round_it = min(
+        sim.rng.sample(list(sim.world.graph.nodes.values()), 80),
+        key=lambda node: apart_m(node, sim.spot) + apart_m(node, (site.lon, site.lat)),
+    )
+    sim.go(sim.beside(site), order_id=order_id, via=[round_it])
+    sim.wait(sim.at + timedelta(minutes=sim.rng.uniform(30, 60)))
+    sim.home(order_id=order_id)
+    back = sim.at + timedelta(minutes=3)
+    sim.close_order(
+        order_id, checked_out_at=out, checked_out_odometer_m=out_m, returned_at=back, returned_odometer_m=sim.shown_m
+    )
+    sim.wait(back)
+
+
+def rented_for_more(sim: Sim, day: date) -> None:
+    """A car is rented while this one is out on duty: on paper it was free, since its slip was written later."""
+    order_id = sim.journey(day, 9, [_office(sim)])
+    order = next(one for one in sim.orders if one.order_id == order_id)
+    number = sim.next_id()
+    sim.rentals.append(Rental(id=number, number=f"O{number}", start_at=order.start_at, end_at=order.end_at, passengers=2, price=300.0,
+                              idle=(sim.car.id,)))  # fmt: skip
+
+
 def workshop(sim: Sim, day: date) -> None:
     """To the workshop on a service order, without current for hours."""
     place = sim.rng.choice(sim.world.of("repair"))
@@ -196,7 +226,7 @@ def workshop(sim: Sim, day: date) -> None:
             contracted=True,
             in_at=begin,
             out_at=sim.at,
-            cost=600,
+            cost=sim.rng.choice([600.0, 1_800.0, 0.2 * sim.worth(day)]),
         )
     )
     sim.home(order_id=order_id)
@@ -208,7 +238,7 @@ def workshop(sim: Sim, day: date) -> None:
 
 
 ODD: tuple[Act, ...] = (
-    gas_check, wash_with_slip, basement, over_midnight, far_with_lunch, typing_error, back_to_back, pooled, tunnel, jam, workshop,
+    gas_check, wash_with_slip, basement, over_midnight, far_with_lunch, typing_error, back_to_back, pooled, tunnel, jam, closed_road, rented_for_more, workshop,
 )  # fmt: skip
 DAYS_OFF: tuple[Act, ...] = (duty_weekend, order_on_day_off)
 EARLY: tuple[Act, ...] = (night_call,)

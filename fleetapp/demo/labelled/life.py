@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 
-from fleetapp.demo.labelled import innocent, misuse, paperwork
+from fleetapp.demo.labelled import habits, innocent, misuse, paperwork
 from fleetapp.demo.labelled.sim import Sim
 from fleetapp.demo.labelled.world import FIRST_ON, Unit, World, apart_m
 from fleetapp.findings.known import Car, Life, SealFacts
@@ -23,12 +23,16 @@ def make_car(world: World, unit: Unit, number: int, rng: Random, *, compliant: b
         id=number, org_id=unit.id, org_path=unit.path, plate=f"浙A{number:04d}", category=rng.choice(CATEGORIES), energy=energy,
         seats=rng.choice([5, 5, 7]), parking_id=unit.id, adcode="330100", registered_on=date(2019, 3, 1) + timedelta(days=rng.randint(0, 2000)),
         tank_l=None if energy == "bev" else float(rng.choice([50, 55, 60])), battery_kwh={"phev": 18.0, "bev": 60.0}.get(energy),
-        fuel_grade=None if energy == "bev" else "92", price=float(rng.randint(110, 180) * 1000), displacement_ml=1500,
+        fuel_grade=None if energy == "bev" else "92", displacement_ml=None if energy == "bev" else 1500,
     )  # fmt: skip
+    # A new-energy sedan may cost what another may not: that is in order.
+    most = 180 if energy != "petrol" or car.category in {"YJBZ", "QT"} else 120
+    car = replace(car, price=float(rng.randint(most * 7 // 10, most) * 1000))
     start = clock.start_of(FIRST_ON)
     sim = Sim(world=world, unit=unit, car=car, rng=rng, at=start, spot=unit.yard, driver_id=2000 + number, compliant=compliant,
               people=tuple(unit.id * 100 + one for one in range(8)), per_100km=rng.uniform(7, 10.5), odometer_m=rng.uniform(2e7, 9e7))  # fmt: skip
-    sim.life = Life(quota=5, active=5, owner=f"unit {unit.id}", unit=f"unit {unit.id}", marked=True,
+    habits.settle(sim)
+    sim.life = Life(quota=5, active=5, running_cny=rng.uniform(6_000.0, 21_000.0), owner=f"unit {unit.id}", unit=f"unit {unit.id}", marked=True,
                     papers_until={"compulsory_insurance": date(2027, 6, 1), "inspection": date(2027, 6, 1)})  # fmt: skip
     return sim
 
@@ -36,6 +40,7 @@ def make_car(world: World, unit: Unit, number: int, rng: Random, *, compliant: b
 def live(sim: Sim, days: int, *, weddings: Sequence[tuple[date, str]] = ()) -> None:
     """Let a vehicle live; acts are drawn from its own generator."""
     pattern, first, last = _habit(sim, days)
+    habit = habits.of(sim)
     wrong = [
         paperwork.PAPER[(sim.car.id * 7 + turn * 5 + sim.rng.randrange(3)) % len(paperwork.PAPER)] for turn in range(14)
     ]
@@ -44,6 +49,8 @@ def live(sim: Sim, days: int, *, weddings: Sequence[tuple[date, str]] = ()) -> N
         sim.wait(clock.start_of(day))
         kind = sim.world.days[day].kind
         if sim.at >= clock.start_of(day + timedelta(days=1)):
+            continue
+        if habit is not None and habit.fills_the_day(sim, day):
             continue
         if kind is not DayKind.WORKDAY:
             _day_off(sim, day, weddings)
@@ -55,6 +62,11 @@ def live(sim: Sim, days: int, *, weddings: Sequence[tuple[date, str]] = ()) -> N
             _workday(sim, day, wrong)
     sim.wait(clock.start_of(FIRST_ON + timedelta(days=days)))
     _patterns(sim, days)
+    if habit is not None:
+        habit.tell(sim, clock.start_of(FIRST_ON), days)
+    if not sim.compliant:
+        habits.unplugged(sim, clock.start_of(FIRST_ON), days)
+        habits.ran_empty(sim, clock.start_of(FIRST_ON), days)
     _wrong_life(sim, days)
 
 
@@ -108,8 +120,10 @@ def _workday(sim: Sim, day: date, wrong: list[paperwork.Act]) -> None:
             if sim.at < wanted:
                 sites = sim.rng.sample(sim.world.of("government", far=False), sim.rng.choice([1, 1, 2]))
                 sim.journey(day, hour, sites)
-    if sim.car.tank_l and sim.tank < 25 and sim.at_home[-1:] == [True]:
-        _refuel(sim, day)
+    if sim.at_home[-1:] == [True]:
+        sim.plug_in()
+        if sim.car.tank_l and sim.tank < 25:
+            _refuel(sim, day)
 
 
 def _refuel(sim: Sim, day: date) -> None:
@@ -165,8 +179,12 @@ def _wrong_life(sim: Sim, days: int) -> None:
         (replace(sim.life, replaced_on=FIRST_ON - timedelta(days=120)), "K-05"),
         (replace(sim.life, deal_on=FIRST_ON - timedelta(days=45)), "K-12"),
         (replace(sim.life, borrowed_since=FIRST_ON - timedelta(days=200)), "K-07"),
-        (replace(sim.life, active=6), "K-01"),
+        (replace(sim.life, active=6), "K-01"), (sim.life, "K-02"), (sim.life, "I-08"),
     ])  # fmt: skip
+    if rule == "K-02":
+        sim.car = replace(sim.car, price=float(rng.randint(185, 260) * 1000))
+    if rule == "I-08":
+        life = replace(life, running_cny=rng.uniform(22_000.0, 42_000.0))
     sim.life = life
     sim.act(f"life {rule}", start, end, [rule])
 

@@ -134,7 +134,7 @@ def roundabout_way(sim: Sim, day: date) -> None:
         order_id, checked_out_at=out, checked_out_odometer_m=out_m, returned_at=back, returned_odometer_m=sim.shown_m
     )
     sim.wait(back)
-    sim.act("roundabout_way", out, back, ["C-02|C-03"], ["C-02", "C-03", "A-03"])
+    sim.act("roundabout_way", out, back, ["C-02|C-03", "C-03"], ["C-02", "A-03"])
 
 
 def waiting_somewhere(sim: Sim, day: date) -> None:
@@ -186,6 +186,37 @@ def over_the_border(sim: Sim, day: date) -> None:
     sim.close_order(order_id, slip=f"S{order_id}")
     sim.act("over_the_border", sim.drives[-2].start_at, sim.at, ["C-01"], ["A-03", "J-05", "C-02"])
     sim.areas[order_id] = "urban"
+
+
+def on_an_old_slip(sim: Sim, day: date) -> None:
+    """A slip was approved for the morning; the car goes hours later to somebody else's door near by, unregistered."""
+    if sim.at > _at(day, 8.5):
+        return
+    site = _office(sim)
+    order_id = sim.order(_at(day, 9), _at(day, 11), [site])
+    elsewhere = shifted((site.lon, site.lat), sim.rng.uniform(300, 900), sim.rng.uniform(-300, 300))
+    start, _ = sim.go(elsewhere, at=_at(day, 11) + timedelta(minutes=sim.rng.uniform(-30, 50)), order_id=order_id)
+    sim.wait(sim.at + timedelta(minutes=sim.rng.uniform(20, 60)))
+    _, end = sim.home(order_id=order_id)
+    sim.act("on_an_old_slip", start, end, ["A-02|A-01"], ["A-02", "A-03", "A-06", "C-04", "C-02", "E-01", "K-13"])
+
+
+def weekend_away(sim: Sim, day: date) -> None:
+    """Away over the night of a day off: out in the afternoon, back the next day."""
+    following = day + timedelta(days=1)
+    if sim.world.days[following].kind == "workday":
+        return
+    place = sim.rng.choice(sim.world.of("scenic", far=True))
+    start, _ = sim.go(sim.beside(place), at=_at(day, sim.rng.uniform(14, 17)))
+    _, end = sim.home(at=_at(following, sim.rng.uniform(9, 15)))
+    kind = "B-01" if sim.world.days[day].kind == "holiday" else "B-02"
+    sim.act(
+        "weekend_away",
+        start,
+        end,
+        ["A-01", "D-05", "E-02"],
+        [kind, "B-01", "B-02", "D-01", "D-06", "D-08", "G-07", "K-13", "J-05"],
+    )
 
 
 def night_at_home(sim: Sim, day: date) -> None:
@@ -306,7 +337,12 @@ def pulled_plug(sim: Sim, day: date) -> None:
 ROAD: tuple[tuple[Act, float], ...] = (
     (errand_without_slip, 1.6), (wash_round_the_corner, 1.0), (evening_ride, 1.2), (pleasure_in_duty, 1.8), (never_arrived, 1.0),
     (roundabout_way, 1.0), (waiting_somewhere, 1.2), (back_late, 1.2), (returned_on_paper_later, 1.2), (slip_left_open, 0.8),
-    (over_the_border, 0.8), (night_at_home, 1.2), (too_fast, 0.7), (day_and_night, 0.5), (pulled_plug, 0.6),
+    (over_the_border, 0.8), (on_an_old_slip, 0.6), (night_at_home, 1.2), (too_fast, 0.7), (day_and_night, 0.5), (pulled_plug, 0.6),
 )  # fmt: skip
 """Acts of workdays with their weights."""
-DAYS_OFF: tuple[tuple[Act, float], ...] = ((weekend_outing, 1.0), (lent_out, 0.7), (evening_ride, 0.7))
+DAYS_OFF: tuple[tuple[Act, float], ...] = (
+    (weekend_outing, 1.0),
+    (weekend_away, 0.5),
+    (lent_out, 0.7),
+    (evening_ride, 0.7),
+)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from fleetapp.demo.labelled.sim import Sim
-from fleetapp.findings.known import External, Reading, Ticket, Work
+from fleetapp.findings.known import External, Reading, Rental, Ticket, Work
 from fleetapp.findings.semantics import Site
 from fleetapp.kit import clock
 
@@ -294,6 +294,50 @@ def unknown_workshop(sim: Sim, day: date) -> None:
     sim.wait(start + timedelta(hours=3))
 
 
+def dear_repair(sim: Sim, day: date) -> None:
+    """Two bills that together are a good part of what the car would still fetch."""
+    start = max(sim.at, _at(day, 9))
+    total = sim.worth(day) * sim.rng.uniform(0.38, 1.1)
+    share = sim.rng.uniform(0.3, 0.7)
+    for delay, cost in ((30, total * share), (0, total * (1 - share))):
+        begin = start - timedelta(days=delay)
+        sim.works.append(Work(id=sim.next_id(), number=f"W{sim.serial}", supplier="A", contracted=True, in_at=begin,
+                              out_at=begin + timedelta(hours=3), cost=cost))  # fmt: skip
+    # The first is on paper alone: a car that drives meanwhile is rightly asked about. The second such pair adds nothing new.
+    told = any(act.name == "dear_repair" for act in sim.acts)
+    sim.act(
+        "dear_repair",
+        start - timedelta(days=30),
+        start + timedelta(hours=3),
+        [] if told else ["I-04"],
+        ["I-02", "I-04"],
+    )
+    sim.wait(start + timedelta(hours=3))
+
+
+def rented_meanwhile(sim: Sim, day: date) -> None:
+    """A car is rented since none is free, they say; this one stands in its yard all the time."""
+    start = max(sim.at, _at(day, sim.rng.uniform(8, 13)))
+    end = start + timedelta(hours=sim.rng.uniform(2, 6))
+    sim.wait(end + timedelta(minutes=10))
+    number = sim.next_id()
+    sim.rentals.append(Rental(id=number, number=f"O{number}", start_at=start, end_at=end, passengers=sim.rng.randint(1, sim.car.seats - 1),
+                              price=sim.rng.uniform(200, 900), idle=(sim.car.id,)))  # fmt: skip
+    sim.act("rented_meanwhile", start, end, ["I-09"])
+
+
+def charge_of_another(sim: Sim, day: date) -> None:
+    """More is charged than the battery holds: another vehicle's charge on this one's bill."""
+    if sim.car.battery_kwh is None:
+        return
+    sim.journey(day, 9, [_office(sim)])
+    kwh = sim.car.battery_kwh * sim.rng.uniform(1.1, 2.2)
+    fill = sim.note_fill(
+        kwh, None, at=sim.at, kind="charge", product=None, card=None, card_vehicle_id=None, breaks="missed"
+    )
+    sim.act("charge_of_another", fill.at, fill.at, ["G-11"], ["G-01"])
+
+
 def _record(kind: str, rule: str) -> Act:
     def act(sim: Sim, day: date) -> None:
         sim.journey(day, 9, [_office(sim)])
@@ -322,6 +366,6 @@ def ticket(sim: Sim, day: date) -> None:
 
 THINGS: tuple[Act, ...] = (
     reading_back, kilometres_on_paper, driven_in_the_dark, power_pulled, antenna_cut, terminal_in_other_car, silent_for_days,
-    driving_while_in_shop, unknown_workshop, _record("parking", "E-05"), _record("toll", "I-05"), ticket, fuel_on_idle_day,
+    driving_while_in_shop, dear_repair, rented_meanwhile, charge_of_another, unknown_workshop, _record("parking", "E-05"), _record("toll", "I-05"), ticket, fuel_on_idle_day,
 )  # fmt: skip
 PAPER: tuple[Act, ...] = (*ORDERS, police_car_to_meeting, split_in_two, *FUEL, *THINGS)

@@ -9,13 +9,14 @@ from typing import Any
 from fleetapp.demo.drive import PLAIN, Quirks, drive, park
 from fleetapp.demo.labelled.world import Unit, World, apart_m, shifted
 from fleetapp.duty.queries import OrderOfVehicle, Stop
-from fleetapp.findings.known import Car, External, Fill, Life, Paper, Reading, SealFacts, Ticket, Work
+from fleetapp.findings.known import Car, External, Fill, Life, Paper, Reading, Rental, SealFacts, Ticket, Work
 from fleetapp.findings.semantics import Site
 from fleetapp.kit import clock
 from fleetapp.places.roads import LonLat
 from telematics.model import Fix
 
 MINUTE = timedelta(minutes=1)
+KWH_PER_100KM = 17.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Drive:
     end_at: datetime
     order_id: int | None
     dark: bool = False
+    metres: float = 0.0
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class Sim:
     per_100km: float = 9.0
     odometer_m: float = 30_000_000.0
     tank: float = 40.0
+    electric: float = 0.0
+    used_kwh: float = 0.0
     shown_offset_m: float = 0.0
     fixes: list[Fix] = field(default_factory=list)
     orders: list[OrderOfVehicle] = field(default_factory=list)
@@ -67,6 +71,7 @@ class Sim:
     seals: list[SealFacts] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
     externals: list[External] = field(default_factory=list)
+    rentals: list[Rental] = field(default_factory=list)
     dark: list[tuple[datetime, datetime]] = field(default_factory=list)
     alarms: list[tuple[datetime, datetime, int]] = field(default_factory=list)
     life: Life | None = None
@@ -87,6 +92,11 @@ class Sim:
         """Return the school of the one's child."""
         sites = self.world.of("school")
         return sites[self.car.id % len(sites)]
+
+    def worth(self, on: date) -> float:
+        """Return what the vehicle would still fetch, CNY: an eighth less each year, something at the end."""
+        years = (on - self.car.registered_on).days / 365.25 if self.car.registered_on else 0.0
+        return (self.car.price or 0.0) * max(0.05, 1 - years / 8)
 
     def next_id(self) -> int:
         """Return a number that nothing else of the city has."""
@@ -117,6 +127,7 @@ class Sim:
             self.wait(at)
         start = self.at
         begun = len(self.fixes)
+        begun_m = self.odometer_m
         for target in (*via, to):
             route = self.world.graph.route(self.spot, target)
             factor = pace if pace is not None else self.rng.uniform(0.8, 1.0)
@@ -125,7 +136,11 @@ class Sim:
             )
             self.fixes += fixes
             self.odometer_m += route.length_m
-            self.tank -= route.length_m / 100_000 * self.per_100km
+            # A hybrid whose battery is empty goes on with petrol; who has nothing else charges on the way.
+            empty = self.electric < 1 and self.used_kwh >= (self.car.battery_kwh or 0.0)
+            share = 0.0 if empty else self.electric
+            self.tank -= route.length_m / 100_000 * self.per_100km * (1 - share)
+            self.used_kwh += route.length_m / 100_000 * KWH_PER_100KM * share
             self.at = (fixes[-1].at if fixes else self.at + timedelta(seconds=route.seconds)) + timedelta(seconds=1)
             if quirks.basement:
                 self.at += timedelta(seconds=60)
@@ -133,7 +148,7 @@ class Sim:
         if dark:
             self.dark.append((start, self.at))
             del self.fixes[begun:]
-        self.drives.append(Drive(start, self.at, order_id, dark))
+        self.drives.append(Drive(start, self.at, order_id, dark, self.odometer_m - begun_m))
         self.at_home.append(apart_m(self.spot, self.unit.yard) < 60)
         return start, self.at
 
@@ -269,6 +284,26 @@ class Sim:
         litres = max(1.0, size - self.tank)
         self.tank = size
         return self.note_fill(litres, station, at=at, **changes)
+
+    def plug_in(self) -> None:
+        """Charge in the yard what was driven on electricity; the meter of the pile counts what is lost on the way as well."""
+        size = self.car.battery_kwh
+        if size is None or self.used_kwh < 0.35 * size:
+            return
+        missed = {"breaks": "missed"} if self.used_kwh > size else {}
+        kwh = min(self.used_kwh, 0.95 * size) * self.rng.uniform(1.02, 1.12)
+        self.used_kwh = 0.0
+        self.note_fill(
+            kwh,
+            None,
+            at=self.at,
+            kind="charge",
+            product=None,
+            card=None,
+            card_vehicle_id=None,
+            amount=round(kwh, 2),
+            **missed,
+        )
 
     def note_fill(self, litres: float, station: Site | None, *, at: datetime, **changes: Any) -> Fill:
         """Write down a filling."""

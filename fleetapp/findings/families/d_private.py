@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 
 from fleetapp.findings.families.tools import (
+    HOME_M,
     SERVICE_KINDS,
     Answers,
     approved_at,
@@ -21,7 +22,7 @@ from fleetapp.findings.families.tools import (
     surest,
     trailing,
 )
-from fleetapp.findings.known import Known, Poi, Stay
+from fleetapp.findings.known import Known, Poi, Stay, Trip
 from fleetapp.findings.rules import Clue, Severity, Silence, is_rest, touches_night
 from fleetapp.kit import clock
 from fleetapp.workdays.rules import DayKind
@@ -199,15 +200,15 @@ def _school_run(known: Known) -> Answers:
 
 
 def tourism(known: Known) -> Answers:
-    """D-05: far on a day off, with a long stay at a sight that is no approved stop."""
+    """D-05: far on a day off, with a long stay at a sight or a night outside, at no approved stop."""
     for stay in known.stays:
-        sight = surest(stay, ["scenic"])
-        if sight is None or not known.holds(stay.start_at) or not is_rest(known.day(stay.start_at)):
+        if not known.holds(stay.start_at) or not is_rest(known.day(stay.start_at)):
             continue
-        if stay.minutes < known.value("D-05.scenic_min", stay.start_at) or approved_at(known, stay):
+        sight = _visited(known, stay)
+        if sight is None or approved_at(known, stay):
             continue
         on = clock.local_date(stay.start_at)
-        trips = [trip for trip in known.trips if clock.local_date(trip.start_at) == on]
+        trips = _outing(known, stay)
         metres = sum(trip.best_m for trip in trips)
         if metres <= known.value("D-05.min_km", stay.start_at) * 1000:
             continue
@@ -220,6 +221,44 @@ def tourism(known: Known) -> Answers:
             saw={"on": on.isoformat(), "km": km(metres), "place": sight.name, "minutes": round(stay.minutes)},
             distance_m=metres, against=others(stay, sight), day=_day(known, stay.start_at),
         )  # fmt: skip
+
+
+def _visited(known: Known, stay: Stay) -> Poi | None:
+    """Return the sight of a long stay, or where a night was spent outside; a night in a workshop is none."""
+    sight = surest(stay, ["scenic"])
+    if sight is not None and stay.minutes >= known.value("D-05.scenic_min", stay.start_at):
+        return sight
+    outside = known.car.parking_id is not None and (stay.home_m or 0.0) > 300 and known.in_shop(stay.start_at) is None
+    hours = max((hours for _, hours in _night_hours(known, stay)), default=0.0)
+    if not outside or hours < known.value("D-06.min_h", stay.start_at):
+        return None
+    if stay.pois and stay.pois[0].kind in SERVICE_KINDS:
+        return None
+    return stay.pois[0] if stay.pois else Poi(place_name(stay), "other", 0.0, 0.7)
+
+
+def _outing(known: Known, stay: Stay) -> list[Trip]:
+    """Return the trips from leaving the designated place to coming back around a stay; without such a place those of its day.
+
+    Who stays the night drives home on another day: what counts is how far the whole outing was.
+    """
+    on = clock.local_date(stay.start_at)
+    trips = sorted(known.trips, key=lambda trip: trip.start_at)
+    same_day = [trip for trip in trips if clock.local_date(trip.start_at) == on]
+    before = [trip for trip in trips if trip.start_at < stay.end_at and trip.start_at <= stay.start_at]
+    if not before or before[-1].id not in known.away:
+        return same_day
+    first = last = len(before) - 1
+    while first > 0 and trips[first].id in known.away and known.away[trips[first].id].from_m > HOME_M:
+        first -= 1
+    while last + 1 < len(trips) and (trips[last].id not in known.away or known.away[trips[last].id].to_m > HOME_M):
+        last += 1
+    span = timedelta(days=LONGEST_OUTING)
+    return [trip for trip in trips[first : last + 1] if abs(trip.start_at - stay.start_at) <= span] or same_day
+
+
+LONGEST_OUTING = 3
+"""Days around a stay within which trips still belong to one outing: a holiday of a week would be several."""
 
 
 def night_at_housing(known: Known) -> Answers:

@@ -59,12 +59,13 @@ def repeated_repair(known: Known) -> Answers:
 
 
 def costly(known: Known) -> Answers:
-    """I-04: the repairs of twelve months exceed a share of the vehicle's residual value."""
+    """I-04: the repairs of twelve months exceed a share of the vehicle's residual value; told once a year, when they come to it."""
     car = known.car
     if car.price is None or car.registered_on is None:
         return
-    for work in known.works:
-        if work.out_at is None or not known.holds(work.out_at):
+    told: set[int] = set()
+    for work in sorted(known.works, key=lambda one: one.out_at or known.end):
+        if work.out_at is None or not known.holds(work.out_at) or clock.local_date(work.out_at).year in told:
             continue
         cost = sum(
             one.cost
@@ -75,10 +76,61 @@ def costly(known: Known) -> Answers:
         residual = car.price * max(0.05, 1 - age / known.value("costs.depreciation_years", work.out_at))
         share = known.value("I-04.residual_share", work.out_at)
         if cost > share * residual:
+            told.add(clock.local_date(work.out_at).year)
             yield clue(
                 known, "I-04", key=f"{clock.local_date(work.out_at).year}", start=work.out_at, end=work.out_at, severity=Severity.ORANGE,
                 saw={"cost": f"{cost:,.0f}", "value": f"{residual:,.0f}", "percent": round(share * 100)}, at=work.out_at,
             )  # fmt: skip
+
+
+def over_norm(known: Known) -> Answers:
+    """I-08: what the vehicle cost this year reaches the share of its yearly norm; orange above the norm."""
+    spent = known.life.running_cny if known.life is not None else None
+    at = min(known.end, known.now) - timedelta(seconds=1)
+    norm = known.value("costs.norm_year_cny", at)
+    if spent is None or spent < known.value("I-08.share", at) * norm:
+        return
+    year = clock.local_date(at).year
+    yield clue(
+        known, "I-08", key=str(year), start=clock.start_of(clock.local_date(at)), end=at,
+        severity=Severity.ORANGE if spent > norm else Severity.YELLOW,
+        saw={"year": year, "cost": f"{spent:,.0f}", "limit": f"{norm:,.0f}", "percent": round(spent / norm * 100)},
+    )  # fmt: skip
+
+
+def rented_though_idle(known: Known) -> Answers:
+    """I-09: a vehicle was rented for want of one while this one, with the seats, had nothing planned and stood.
+
+    Of several idle ones the first tells. One that is away, sealed or in the shop could not have served.
+    """
+    for rental in known.peers.rentals:
+        start, end = rental.start_at, rental.end_at
+        if (
+            rental.idle[:1] != (known.car.id,)
+            or not known.holds(start)
+            or end > known.now
+            or known.car.state != "IN_SERVICE"
+        ):
+            continue
+        if (
+            any(trip.start_at < end and trip.end_at > start for trip in known.trips)
+            or known.in_shop(start)
+            or known.in_shop(end)
+        ):
+            continue
+        if any(
+            seal.sealed_at and seal.sealed_at < end and start < (seal.unsealed_at or known.now) for seal in known.seals
+        ):
+            continue
+        coverage = min(known.covered.get(clock.local_date(moment), 0.0) for moment in (start, end))
+        if coverage < known.value("A-06.min_coverage", start):
+            yield Silence.INSUFFICIENT_DATA
+            continue
+        yield clue(
+            known, "I-09", key=str(rental.id), start=start, end=end, severity=Severity.YELLOW, confidence=coverage, coverage=coverage,
+            saw={"number": rental.number, "start": hm(start), "until": hm(end), "price": f"{rental.price:,.0f}", "count": rental.passengers,
+                 "seats": known.car.seats},
+        )  # fmt: skip
 
 
 def toll_elsewhere(known: Known) -> Answers:
@@ -100,4 +152,5 @@ def toll_elsewhere(known: Known) -> Answers:
 
 JUDGES = {
     "I-01": not_designated, "I-02": driving_in_repair, "I-03": repeated_repair, "I-04": costly, "I-05": toll_elsewhere,
+    "I-08": over_norm, "I-09": rented_though_idle,
 }  # fmt: skip

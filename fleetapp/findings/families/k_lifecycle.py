@@ -1,12 +1,15 @@
 """Family K: quota, standard, papers and life cycle of a vehicle, K-01 to K-13. Judged as of the window's end."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from fleetapp.acquisitions import rules as acquisitions
 from fleetapp.findings.families.tools import Answers, clue, km, month_of
 from fleetapp.findings.known import Known
 from fleetapp.findings.rules import Clue, Severity
 from fleetapp.kit import clock
+from fleetapp.vehicles.rules import Body, Category, Energy
 
 
 def _as_of(known: Known) -> datetime:
@@ -35,18 +38,28 @@ def over_quota(known: Known) -> Answers:
 
 
 def over_standard(known: Known) -> Answers:
-    """K-02: price or displacement above the standard in force on the day of the contract, without special approval."""
+    """K-02: price or displacement above the standard in force on the day of the contract, without special approval.
+
+    The cap is the one by which a purchase is approved: new-energy vehicles have their own.
+    """
     life, car = known.life, known.car
-    if life is None or life.special_approval or life.figures_on_contract is None:
+    if life is None or life.special_approval or "nev.phev_no_displacement_cap" not in (life.figures_on_contract or {}):
+        return  # bought before there was a standard
+    figures = {
+        code: acquisitions.Figure(Decimal(str(figure.value)), figure.source)
+        for code, figure in (life.figures_on_contract or {}).items()
+    }
+    cap = acquisitions.cap_of(
+        figures, category=Category(car.category), body=Body(car.body), energy=Energy(car.energy), step=acquisitions.Step.NORMAL
+    )  # fmt: skip
+    if cap is None:
         return
-    for what, value, code in (
-        ("price", car.price, "price_cny"),
-        ("displacement", car.displacement_ml, "displacement_ml"),
+    for what, zh, en, value, limit in (
+        ("price", "购置价格", "price", car.price, cap.price),
+        ("displacement", "排气量", "displacement", car.displacement_ml, cap.displacement_ml),
     ):
-        limit = life.figures_on_contract.get(f"cap.{car.category}.normal.{code}")
-        if value is not None and limit is not None and value > limit.value:
-            zh, en = {"price": ("购置价格", "price"), "displacement": ("排气量", "displacement")}[what]
-            saw = {"what_zh": zh, "what_en": en, "value": f"{value:,.0f}", "limit": f"{limit.value:,.0f}"}
+        if value is not None and limit is not None and value > limit:
+            saw = {"what_zh": zh, "what_en": en, "value": f"{value:,.0f}", "limit": f"{limit:,.0f}"}
             yield _life(known, "K-02", what, Severity.RED, saw)
 
 
