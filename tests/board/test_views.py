@@ -145,3 +145,17 @@ def test_emergencies_and_the_reserve_stand_beside_the_board(browse):
     page = browse("dispatcher.city").get("/board/day/emergency")
     assert page.status_code == 200
     assert "没有进行中的启动或演练" in page.text
+
+
+def test_an_order_dropped_on_a_journey_is_told_what_joining_saves_or_that_the_journey_is_gone(
+    browse, client, approved, assign
+):
+    first, second = approved(), approved()
+    assign(first)
+    key = client.get(BOARD).json["bars"][0]["id"]
+    found = client.get(f"/board/live/join?order_id={second}&pool_key={key}").json
+    assert found["fit"] in {"yes", "care", "no"}
+    assert found["text"]
+    gone = client.get(f"/board/live/join?order_id={second}&pool_key={key + 1000}")
+    assert (gone.status_code, gone.json["code"]) == (422, "planning.journey_gone")
+    assert browse("leader.city").get(f"/board/live/join?order_id={second}&pool_key={key}").status_code == 403
