@@ -54,6 +54,8 @@ function start(data) {
     groups,
     timelineOptions(data, label, (item) => bar(sprite, item)),
   );
+  const names = time.querySelector(".vis-left"); // the rows' names scroll up and down, so they are a stop of the Tab key
+  for (const [name, value] of Object.entries({ tabindex: 0, role: "group", "aria-label": words.vehicles })) names.setAttribute(name, value); // biome-ignore format: one loop
 }
 
 function draw(data) {
