@@ -42,7 +42,7 @@ export function drawAlerts(box, alerts, total, words, sprite, { remind, substitu
       "a",
       { href: one.href },
       icon(sprite, "alert-triangle"),
-      ` ${one.plate} ${one.number} ${one.text}`,
+      `${one.plate} ${one.number} ${one.text}`,
     );
     const item = make("span", { class: "board-exception" }, link);
     const offer = (text, act, name) => {

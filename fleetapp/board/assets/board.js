@@ -61,8 +61,8 @@ function start(data) {
 function draw(data) {
   state.data = data;
   sync(groups, withHeads(data.rows));
-  if (!timeline) start(data);
   sync(items, itemsOf(data));
+  if (!timeline) start(data); // once everything is there: it draws thousands of bars once, not twice
   drawQueue(find("queue"), find("waiting"), data.queue, words, sprite, fill);
   drawAlerts(find("alerts"), data.alerts, data.alerts_total, words, sprite, { remind, substitute });
   showOnMap();
