@@ -16,7 +16,7 @@ from fleetapp.board import bars, facts
 from fleetapp.board import queries as board
 from fleetapp.board.bars import ms
 from fleetapp.board.queries import Held
-from fleetapp.board.schemas import MOST_ROWS, BoardQuery
+from fleetapp.board.schemas import BoardQuery
 from fleetapp.board.words import as_json, case, fit, undo_of
 from fleetapp.kit import clock, permits
 from fleetapp.kit.errors import RuleBroken
@@ -167,7 +167,7 @@ def lock() -> Response:
 def _board(s: Session, span: Span, *, q: str, number: int, size: int, by: str) -> dict[str, Any]:
     cars = vehicles.filtered(vehicles.visible_to(actor()), q=q).where(Vehicle.state != VehicleState.RETIRED)
     order = (Vehicle.parking_id.nulls_last(), Vehicle.plate) if by == "yard" else (Organisation.path, Vehicle.plate)
-    page = paginate(s, cars.order_by(None).order_by(*order), number=number, size=size, most=MOST_ROWS)
+    page = paginate(s, cars.order_by(None).order_by(*order), number=number, size=size)
     here = {car.id for car in page.items}
     held = board.held(s, span=span, actor=actor())
     by_journey: dict[int, list[Held]] = {}

@@ -30,11 +30,9 @@ class Page(Generic[T]):
         return max(1, -(-self.total // self.size))
 
 
-def paginate(
-    session: Session, query: Select[Any], *, number: int = 1, size: int = PAGE_SIZE, most: int = LARGEST_PAGE
-) -> Page[Any]:
-    """Run an ordered query for one page of ``most`` rows at most. Whole entities are returned where it selects one, else rows."""
-    number, size = max(1, number), min(max(1, size), most)
+def paginate(session: Session, query: Select[Any], *, number: int = 1, size: int = PAGE_SIZE) -> Page[Any]:
+    """Run an ordered query for one page. Whole entities are returned where the query selects one, else rows."""
+    number, size = max(1, number), min(max(1, size), LARGEST_PAGE)
     # Whole entities are counted by their keys: what is not read is not counted through either.
     columns = [key for one in query.column_descriptions for key in _keys(one["expr"])]
     counted = query.order_by(None).with_only_columns(*columns)
