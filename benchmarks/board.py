@@ -3,8 +3,10 @@
     FLEET_TEST_DATABASE_URL=... python -m benchmarks.board [--vehicles 500] [--seconds 6] [--chromium /usr/bin/chromium]
 
 Runs the web server on a database of its own and a headless Chromium without a graphics card; every vehicle has four journeys a
-day. ``page`` is a page of 60 vehicles as dispatchers see it, ``whole`` all of them on one page. ``bound`` is the same drag with no
-vehicle in sight. Wanted: 30 frames a second, the check within 300 ms (p95), first content within 1.5 s.
+day. ``page`` is a page of 60 vehicles as dispatchers see it, ``whole`` the largest page there is. ``bound`` is the same drag with no
+vehicle in sight; ``check_bound`` asks a page that does nothing as often as the check was asked, so that a busy machine shows.
+Wanted: 30 frames a second, the check within 300 ms (p95), first content within 1.5 s. What takes more than two minutes to show
+its first bar is told as such.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from typing import Any
 
 import psycopg
 from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from benchmarks.database import own_database
 from benchmarks.live_map import FRAMES, GAPS, PAINT, prepare, sign_in
@@ -27,6 +30,7 @@ from fleetapp import wiring
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database, make_engine
+from fleetapp.kit.paging import LARGEST_PAGE
 from fleetapp.policies import service as policies
 from tests.serving import web
 
@@ -128,13 +132,14 @@ def scroll(page: Page, seconds: float) -> dict[str, float]:
     return frames(page, seconds, lambda n: page.mouse.wheel(0, 120 if n // 20 % 2 == 0 else -120))
 
 
-def check(page: Page, rounds: int) -> dict[str, float]:
-    """Time the check of every row before a drop, asked by the page itself."""
+def check(page: Page, rounds: int, *, bound: bool = False) -> dict[str, float]:
+    """Time the check of every row before a drop, asked by the page itself, or of a page that does nothing."""
     ids = page.evaluate("() => [...document.querySelectorAll('[data-order]')].map((one) => one.dataset.order)")
     ask = """async (path) => { const began = performance.now(); const answer = await fetch(path); await answer.text();
         return answer.ok ? performance.now() - began : NaN; }"""
     path = page.locator("[data-check]").get_attribute("data-check")
-    times = [page.evaluate(ask, f"{path}?order_id={ids[k % len(ids)]}") for k in range(rounds)]
+    paths = ["/healthz" if bound else f"{path}?order_id={ids[k % len(ids)]}" for k in range(rounds)]
+    times = [page.evaluate(ask, one) for one in paths]
     assert not any(math.isnan(one) for one in times)
     return {"p50_ms": round(statistics.median(times)), "p95_ms": round(sorted(times)[int(rounds * 0.95)])}
 
@@ -142,8 +147,13 @@ def check(page: Page, rounds: int) -> dict[str, float]:
 def look(page: Page, base: str, day: Any, size: int, seconds: float) -> dict[str, Any]:
     """Open the board with so many vehicles on a page and measure."""
     page.goto(f"{base}/board?day={day}&days={DAYS}&size={size}&q=浙B")
-    page.wait_for_selector(".board-bar")
+    began = time.perf_counter()
+    try:
+        page.wait_for_selector(".board-bar", state="attached")
+    except PlaywrightTimeout:
+        return {"first_bar_s": "more than 120"}
     found: dict[str, Any] = {"first_content_ms": round(page.evaluate(PAINT))}
+    found["first_bar_s"] = round(time.perf_counter() - began, 1)
     found["bars"] = page.locator(".board-bar").count()
     time.sleep(2)
     return {**found, "scroll": scroll(page, seconds), "drag": drag(page, seconds)}
@@ -161,12 +171,14 @@ def measure(url: str, vehicles: int, seconds: float, chromium: str) -> dict[str,
         sign_in(page, base)
         page.goto(f"{base}/board?day={day}&q=nothing")
         page.wait_for_selector("[data-order]")
-        result["bound"] = drag(page, seconds)
+        result["bound"] = {"first_content_ms": round(page.evaluate(PAINT)), **drag(page, seconds)}
         result["page"] = look(page, base, day, 60, seconds)
-        result["check"] = check(page, 20)
-        result["whole"] = look(page, base, day, min(vehicles, 500), seconds)
+        result["check"], result["check_bound"] = check(page, 20), check(page, 20, bound=True)
+        result["whole"] = look(page, base, day, min(vehicles, LARGEST_PAGE), seconds)
         browser.close()
-    result["ratio"] = round(min(result["page"][kind]["fps"] for kind in ("scroll", "drag")) / result["bound"]["fps"], 2)
+    if "scroll" in result["page"]:
+        slower = min(result["page"][kind]["fps"] for kind in ("scroll", "drag"))
+        result["ratio"] = round(slower / result["bound"]["fps"], 2)
     return result
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from fleetapp.board.queries import Held
 from fleetapp.energy import queries as energy
 from fleetapp.energy.rules import EntryKind
 from fleetapp.kit import clock, permits
@@ -13,7 +14,6 @@ from fleetapp.kit.actor import Actor
 from fleetapp.kit.spans import Span
 from fleetapp.phone import queries as phone
 from fleetapp.planning import rules
-from fleetapp.planning.models import Assignment
 from fleetapp.seals import queries as seals
 from fleetapp.tracking import queries as tracking
 from fleetapp.tracking.rules import LiveState, live_state
@@ -69,7 +69,7 @@ def idle(session: Session, *, vehicle_ids: Collection[int], span: Span) -> list[
 
 
 def places(
-    session: Session, *, cars: Sequence[Vehicle], held: Sequence[Assignment], actor: Actor, now: datetime
+    session: Session, *, cars: Sequence[Vehicle], held: Sequence[Held], actor: Actor, now: datetime
 ) -> tuple[dict[int, Where], dict[int, Where]]:
     """Return where vehicles are by their terminals, and where the phones of drivers under way are, by vehicle id.
 
@@ -87,7 +87,7 @@ def places(
                           live_state(at=one.at, received_at=one.received_at, speed_kmh=one.speed_kmh, now=now))
         for vehicle_id, one in tracking.newest(session, vehicle_ids=watched, now=now).items()
     }  # fmt: skip
-    out = {row.id: row.vehicle_id for row in held if row.order.state in rules.OUT and row.vehicle_id in watched}
+    out = {row.id: row.vehicle_id for row in held if row.state in rules.OUT and row.vehicle_id in watched}
     phones = {
         out[row.assignment_id]: Where(
             (row.lon, row.lat), row.at, "phone", live_state(at=row.at, received_at=row.received_at, speed_kmh=None, now=now)
@@ -97,9 +97,9 @@ def places(
     return own, phones
 
 
-def silent(own: dict[int, Where], row: Assignment, bound: Collection[int]) -> bool:
+def silent(own: dict[int, Where], row: Held, bound: Collection[int]) -> bool:
     """Tell whether the terminal of a vehicle under way says nothing: offline, or never heard of though it carries one."""
-    if row.order.state not in rules.OUT or row.vehicle_id not in bound:
+    if row.state not in rules.OUT or row.vehicle_id not in bound:
         return False
     return row.vehicle_id not in own or own[row.vehicle_id].state is LiveState.OFFLINE
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
+from fleetapp.kit.paging import LARGEST_PAGE
 from fleetapp.kit.schema import Moment, StrictSchema, Text
 from fleetapp.planning.rules import MOST_ORDERS
 from fleetapp.planning.schemas import DayQuery, PlanIn
@@ -15,7 +16,7 @@ class BoardQuery(DayQuery):
     """Which local days, from which on, which vehicles the board shows, and what they stand under."""
 
     days = fields.Integer(load_default=1, validate=validate.Range(1, 3))
-    size = fields.Integer(load_default=60, validate=validate.Range(20, 500))
+    size = fields.Integer(load_default=60, validate=validate.Range(20, LARGEST_PAGE))
     by = fields.String(load_default="org", validate=validate.OneOf(["org", "pool", "yard"]))
 
 

@@ -14,6 +14,7 @@ from fleetapp.drivers.models import Driver, DriverAbsence
 from fleetapp.drivers.rules import AbsenceState
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import Actor, Role
+from fleetapp.kit.columns import among
 from fleetapp.kit.errors import NotFound
 from fleetapp.kit.spans import Span
 
@@ -141,7 +142,7 @@ def absent(session: Session, *, driver_ids: Collection[int], span: Span) -> dict
     """Return when drivers are away with leave during a span, as far as row-level security shows it."""
     days = Range(clock.local_date(span.start), clock.local_date(span.end) + timedelta(days=1))
     rows = select(DriverAbsence.driver_id, DriverAbsence.during).where(
-        DriverAbsence.driver_id.in_(driver_ids), DriverAbsence.state == AbsenceState.GRANTED,
+        among(DriverAbsence.driver_id, driver_ids), DriverAbsence.state == AbsenceState.GRANTED,
         DriverAbsence.during.overlaps(days),
     )  # fmt: skip
     found: dict[int, list[Span]] = {}

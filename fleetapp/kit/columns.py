@@ -1,12 +1,13 @@
 """Column types and table parts that many slices share."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, DateTime, ForeignKey, Identity, Text, any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import InstrumentedAttribute, mapped_column
 
 Id = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
 OrgId = Annotated[int, mapped_column(BigInteger, ForeignKey("organisation.id"), index=True)]
@@ -24,3 +25,10 @@ def one_of(column: str, values: type[StrEnum], name: str | None = None) -> Check
     """Return a CHECK that a text column holds a value of the enum."""
     allowed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({allowed})", name=name or column)
+
+
+def among(
+    column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None], ids: Collection[int]
+) -> ColumnElement[bool]:
+    """Tell whether a column holds one of many ids, sent as one array: quicker than a parameter for each from some hundred on."""
+    return column == any_(literal(list(ids), ARRAY(BigInteger)))

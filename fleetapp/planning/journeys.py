@@ -20,7 +20,7 @@ from fleetapp.orders.queries import lock_bookings
 from fleetapp.planning import bridge, lending, pooling, queries, rules, service, turns
 from fleetapp.planning.models import Assignment, JourneyStop
 from fleetapp.planning.pooling import Joint, Rider
-from fleetapp.planning.rules import Fault
+from fleetapp.planning.rules import Fault, Figures
 from fleetapp.policies import queries as policies
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Energy
@@ -50,12 +50,17 @@ class JoinOption:
         return self.members[0].driver
 
 
-def options(session: Session, *, order: TravelOrder, actor: Actor, now: datetime) -> list[JoinOption]:
-    """Return the journeys at the time of an approved order, those it can join first, by what that saves."""
-    limits = queries.figures(session, now=now, org_path=order.org.path)
-    found = []
-    for key, members in queries.journeys_at(session, span=Span(order.start_at, order.end_at), actor=actor).items():
-        joint, saved_m = _joint(session, order, members, agreed=True, now=now)
+def options(
+    session: Session, *, order: TravelOrder, actor: Actor, now: datetime, pool_key: int | None = None
+) -> list[JoinOption]:
+    """Return the journeys at the time of an approved order, those it can join first, by what that saves.
+
+    ``pool_key`` asks for one of them alone: there may be hundreds, and each takes milliseconds to judge.
+    """
+    limits, pool_limits = _limits(session, now=now, org_path=order.org.path)
+    span, found = Span(order.start_at, order.end_at), []
+    for key, members in queries.journeys_at(session, span=span, actor=actor, pool_key=pool_key).items():
+        joint, saved_m = _joint(session, order, members, agreed=True, limits=limits, pool_limits=pool_limits)
         fault = _apart(session, order, members, actor) or (joint.faults[0] if joint.faults else None)
         if fault is None:
             car = members[0].vehicle
@@ -101,7 +106,8 @@ def join(
         permits.require("planning.assign", actor, org_path=vehicle.org.path, owner_id=row.order.applicant_id)
     for one in (order, *(row.order for row in members)):
         _check_separation(session, one, driver=driver, actor=actor)
-    joint, _ = _joint(session, order, members, agreed=bool(consent), now=now)
+    limits, pool_limits = _limits(session, now=now, org_path=order.org.path)
+    joint, _ = _joint(session, order, members, agreed=bool(consent), limits=limits, pool_limits=pool_limits)
     if joint.faults:
         raise RuleBroken(f"planning.why.{joint.faults[0].code}", **joint.faults[0].params)
     for row in members:
@@ -126,8 +132,8 @@ def join(
 
 
 def _joint(
-    session: Session, order: TravelOrder, members: Sequence[Assignment], *, agreed: bool, now: datetime
-) -> tuple[Joint, float]:
+    session: Session, order: TravelOrder, members: Sequence[Assignment], *, agreed: bool, limits: Figures, pool_limits: pooling.Limits
+) -> tuple[Joint, float]:  # fmt: skip
     """Return the journey with the order in it and what it saves in metres; ``agreed``: who has not ticked it was asked."""
     orders = [row.order for row in members]
     known = [turn.stop.id for turn in turns.of(session, rows=members)]
@@ -135,16 +141,14 @@ def _joint(
     riders.append(_rider(order, agreed=agreed))
     leg = bridge.leg_between([point for rider in riders for _, point in rider.stops])
     vehicle = members[0].vehicle
-    figures = queries.figures(session, now=now, org_path=order.org.path)
     range_m = (
-        vehicle.range_km * 1000 / figures.range_factor if vehicle.energy == Energy.BEV and vehicle.range_km else None
+        vehicle.range_km * 1000 / limits.range_factor if vehicle.energy == Energy.BEV and vehicle.range_km else None
     )
     points = {stop_id: point for rider in riders for stop_id, point in rider.stops}
     before = [points[stop_id] for stop_id in known]
     been = turns.arrivals(session, order_ids=[one.id for one in orders])
     reached = sum(place < been for place in pooling.places(before))
-    limits = _limits(session, now=now, org_path=order.org.path)
-    joint = pooling.join(riders, known, reached, seats=vehicle.seats - 1, range_m=range_m, limits=limits, leg=leg)
+    joint = pooling.join(riders, known, reached, seats=vehicle.seats - 1, range_m=range_m, limits=pool_limits, leg=leg)
     so_far_m = sum(leg(a, b)[1] for a, b in zip(before, [*before[1:], before[0]], strict=True))
     return joint, so_far_m + pooling.alone_m(riders[-1], leg) - joint.distance_m
 
@@ -155,10 +159,11 @@ def _rider(order: TravelOrder, *, agreed: bool) -> Rider:
                  agreed or order.pooling_ok, stops)  # fmt: skip
 
 
-def _limits(session: Session, *, now: datetime, org_path: str) -> pooling.Limits:
+def _limits(session: Session, *, now: datetime, org_path: str) -> tuple[Figures, pooling.Limits]:
     on = clock.local_date(now)
     minutes = [float(policies.value(session, f"pool.{name}_min", on, org_path)) for name in ("detour", "wait")]
-    return pooling.Limits(*(timedelta(minutes=minute) for minute in minutes))
+    pool_limits = pooling.Limits(*(timedelta(minutes=minute) for minute in minutes))
+    return queries.figures(session, now=now, org_path=org_path), pool_limits
 
 
 def _apart(session: Session, order: TravelOrder, members: Sequence[Assignment], actor: Actor) -> Fault | None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, or_, select
+from sqlalchemy import Row, Select, func, or_, select
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import Session, joinedload
 
@@ -14,6 +14,7 @@ from fleetapp.drivers import queries as drivers
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock, permits
 from fleetapp.kit.actor import SYSTEM, Actor
+from fleetapp.kit.columns import among
 from fleetapp.kit.errors import NotFound
 from fleetapp.kit.spans import Span
 from fleetapp.orders import queries as orders
@@ -103,9 +104,13 @@ def journeys(session: Session, *, pool_keys: Collection[int]) -> Sequence[Assign
     return session.scalars(query.order_by(Assignment.pool_key, TravelOrder.start_at, Assignment.id)).unique().all()
 
 
-def journeys_at(session: Session, *, span: Span, actor: Actor) -> dict[int, list[Assignment]]:
-    """Return the journeys at the time of a span, not over yet, of vehicles within a dispatcher's reach, by key."""
+def journeys_at(
+    session: Session, *, span: Span, actor: Actor, pool_key: int | None = None
+) -> dict[int, list[Assignment]]:
+    """Return the journeys at the time of a span, not over yet, of vehicles within a dispatcher's reach, all or one, by key."""
     query = between(visible_to(actor), span).where(TravelOrder.state.in_(SHARED)).order_by(None)
+    if pool_key is not None:
+        query = query.where(Assignment.pool_key == pool_key)
     keys = session.scalars(query.with_only_columns(Assignment.pool_key).distinct()).all()
     found: dict[int, list[Assignment]] = {}
     for row in journeys(session, pool_keys=keys):
@@ -170,20 +175,22 @@ def busy(
     A driver on leave counts as taken. What is kept for a cause counts as taken, except for an ``order`` of that cause. What the ``order`` itself and the
     orders ``besides`` hold is left out: they would give that up.
     """
-    query = between(select(Assignment), span).where(
+    start, end = func.lower(Assignment.during), func.upper(Assignment.during)
+    query = select(Assignment.vehicle_id, Assignment.driver_id, start, end).where(
         Assignment.state == AssignmentState.ACTIVE,
-        or_(Assignment.vehicle_id.in_(vehicle_ids), Assignment.driver_id.in_(driver_ids)),
+        Assignment.during.overlaps(Range(span.start, span.end)),
+        or_(among(Assignment.vehicle_id, vehicle_ids), among(Assignment.driver_id, driver_ids)),
     )
     if given_up := [*besides, *([order.id] if order is not None else [])]:
         query = query.where(Assignment.order_id.not_in(given_up))
     of_vehicle: dict[int, list[Span]] = {}
     of_driver: dict[int, list[Span]] = {}
-    for row in session.scalars(query):
-        if row.during.lower is None or row.during.upper is None:
+    for vehicle_id, driver_id, first, last in session.execute(query):  # no rows of the model: there may be thousands
+        if first is None or last is None:
             continue  # none has an open end; the type allows it
-        taken = Span(row.during.lower, row.during.upper)
-        of_vehicle.setdefault(row.vehicle_id, []).append(taken)
-        of_driver.setdefault(row.driver_id, []).append(taken)
+        taken = Span(first, last)
+        of_vehicle.setdefault(vehicle_id, []).append(taken)
+        of_driver.setdefault(driver_id, []).append(taken)
     for kept in holds(session, span=span, vehicle_ids=vehicle_ids, driver_ids=driver_ids):
         if kept.during.lower is None or kept.during.upper is None:
             continue
@@ -205,7 +212,7 @@ def holds(session: Session, *, span: Span, vehicle_ids: Collection[int], driver_
         select(Hold).where(
             Hold.released_at.is_(None),
             Hold.during.overlaps(Range(span.start, span.end)),
-            or_(Hold.vehicle_id.in_(vehicle_ids), Hold.driver_id.in_(driver_ids)),
+            or_(among(Hold.vehicle_id, vehicle_ids), among(Hold.driver_id, driver_ids)),
         )
     ).all()
 

@@ -73,6 +73,12 @@ class CheckQuery(StrictSchema):
     order_id = fields.Integer(required=True)
 
 
+class JoinQuery(CheckQuery):
+    """The journey that the order is about to join."""
+
+    pool_key = fields.Integer(required=True)
+
+
 class MoveIn(StrictSchema):
     """Where one order is to go; ``seen`` is the assignment it had when the dispatcher looked."""
 

@@ -13,6 +13,7 @@ from fleetapp.accounts.queries import within_reach
 from fleetapp.audit import queries as audit
 from fleetapp.audit.models import AuditEntry
 from fleetapp.kit.actor import Actor
+from fleetapp.kit.columns import among
 from fleetapp.kit.errors import NotFound
 from fleetapp.policies import queries as policies
 from fleetapp.policies.preview import Measure
@@ -173,7 +174,7 @@ def papers_ended(session: Session, *, vehicle_ids: Collection[int], last_on: dat
     ends = (
         select(VehicleDocument.vehicle_id, VehicleDocument.kind, func.max(func.coalesce(VehicleDocument.valid_to, date.max)))
         .where(
-            VehicleDocument.vehicle_id.in_(vehicle_ids), VehicleDocument.kind.in_([kind.value for kind in BLOCKING]),
+            among(VehicleDocument.vehicle_id, vehicle_ids), VehicleDocument.kind.in_([kind.value for kind in BLOCKING]),
             VehicleDocument.void_at.is_(None),
         )
         .group_by(VehicleDocument.vehicle_id, VehicleDocument.kind)

@@ -153,3 +153,17 @@ def test_a_script_is_told_that_the_session_is_over_and_a_person_is_led_to_sign_i
     assert (asked.status_code, asked.json["code"]) == (401, "kit.not_signed_in")
     walked = client.get("/board", headers={"Sec-Fetch-Dest": "document"})
     assert (walked.status_code, walked.headers["Location"]) == (302, "/sign-in?next=/board")
+
+
+def test_an_order_dropped_on_a_journey_is_told_what_joining_saves_or_that_the_journey_is_gone(
+    browse, client, approved, assign
+):
+    first, second = approved(), approved()
+    assign(first)
+    key = client.get(BOARD).json["bars"][0]["id"]
+    found = client.get(f"/board/live/join?order_id={second}&pool_key={key}").json
+    assert found["fit"] in {"yes", "care", "no"}
+    assert found["text"]
+    gone = client.get(f"/board/live/join?order_id={second}&pool_key={key + 1000}")
+    assert (gone.status_code, gone.json["code"]) == (422, "planning.journey_gone")
+    assert browse("leader.city").get(f"/board/live/join?order_id={second}&pool_key={key}").status_code == 403

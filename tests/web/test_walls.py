@@ -30,6 +30,7 @@ SAID = {
     "api_trips.TripGpx": {"purpose": "复核 1"},
     "api_workdays.Workdays": {"start_on": "2026-11-01", "end_on": "2026-11-08"},
     "board.check": {"order_id": 1},
+    "board.join": {"order_id": 1, "pool_key": 1},
 }  # fmt: skip
 """What these routes must hear before they look at who asks: said, so that nothing else than the right is missing."""
 OFFLINE = {"/slips/offline.html"}

@@ -34,17 +34,15 @@ export function drawQueue(list, count, queue, words, sprite, fill) {
   if (focused) document.querySelector(`[data-order="${focused}"]`)?.focus();
 }
 
-const SHOWN = 12;
-
 /** Draw the exceptions, each with what one click does about it. */
-export function drawAlerts(box, alerts, words, sprite, { remind, substitute }) {
+export function drawAlerts(box, alerts, total, words, sprite, { remind, substitute }) {
   const focused = document.activeElement?.dataset?.alert;
-  const found = alerts.slice(0, SHOWN).map((one) => {
+  const found = alerts.map((one) => {
     const link = make(
       "a",
       { href: one.href },
       icon(sprite, "alert-triangle"),
-      ` ${one.plate} ${one.number} ${one.text}`,
+      `${one.plate} ${one.number} ${one.text}`,
     );
     const item = make("span", { class: "board-exception" }, link);
     const offer = (text, act, name) => {
@@ -61,7 +59,7 @@ export function drawAlerts(box, alerts, words, sprite, { remind, substitute }) {
     offer(words.substitute, substitute, "substitute");
     return item;
   });
-  if (alerts.length > SHOWN) found.push(`… +${alerts.length - SHOWN}`);
+  if (total > alerts.length) found.push(`… +${total - alerts.length}`);
   box.replaceChildren(...(found.length ? found : [words.none]));
   if (focused) document.querySelector(`[data-alert="${focused}"]`)?.focus();
 }

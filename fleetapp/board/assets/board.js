@@ -34,7 +34,7 @@ const groups = new DataSet();
 const items = new DataSet();
 const labels = new Map();
 const steps = []; // moves that undo what this page did, the last one last
-const state = { data: null, at: 0, bar: null, carried: null, fits: null, joins: [], target: null, busy: false, shown: null, offered: [] }; // biome-ignore format: one line
+const state = { data: null, at: 0, bar: null, carried: null, fits: null, target: null, busy: false, shown: null, offered: [] }; // biome-ignore format: one line
 let timeline;
 
 function label(group) {
@@ -54,15 +54,17 @@ function start(data) {
     groups,
     timelineOptions(data, label, (item) => bar(sprite, item)),
   );
+  const names = time.querySelector(".vis-left"); // the rows' names scroll up and down, so they are a stop of the Tab key
+  for (const [name, value] of Object.entries({ tabindex: 0, role: "group", "aria-label": words.vehicles })) names.setAttribute(name, value); // biome-ignore format: one loop
 }
 
 function draw(data) {
   state.data = data;
   sync(groups, withHeads(data.rows));
-  if (!timeline) start(data);
   sync(items, itemsOf(data));
+  if (!timeline) start(data); // once everything is there: it draws thousands of bars once, not twice
   drawQueue(find("queue"), find("waiting"), data.queue, words, sprite, fill);
-  drawAlerts(find("alerts"), data.alerts, words, sprite, { remind, substitute });
+  drawAlerts(find("alerts"), data.alerts, data.alerts_total, words, sprite, { remind, substitute });
   showOnMap();
   find("pages").textContent = fill(words.rows, data.total, data.page, data.pages);
   drawPager(find("pager"), data, desk.dataset.page);
@@ -99,7 +101,6 @@ async function pick(order, pool = null) {
   if (order.locked) return say(words.is_locked, true);
   state.carried = { ...order, pool };
   state.fits = null;
-  state.joins = [];
   say(`${fill(words.picked, order.number)} ${words.checking}`);
   desk.classList.add("board-carrying");
   const best = order.row === undefined ? offer(order) : null; // the quick answer comes beside the check of every row
@@ -110,7 +111,6 @@ async function pick(order, pool = null) {
     return say(body.text ?? words.failed, true);
   }
   state.fits = new Map(body.rows.map((row) => [row.vehicle_id, row]));
-  state.joins = body.joins;
   for (const [id, box] of labels) paint(id, box);
   if (!(await best)) find("best").replaceChildren(...body.rows.filter((row) => row.fit !== "no").slice(0, 3).map((row) => make("li", {}, `${row.plate} · ${row.text}`))); // biome-ignore format: one list
   showOnMap(order, body.rows);
@@ -177,15 +177,15 @@ async function put(vehicleId, pool) {
   const order = state.carried;
   const fit = state.fits?.get(vehicleId);
   const other = pool !== order.pool && state.data.bars.find((one) => one.id === pool);
-  const join = other && state.joins.find((one) => one.pool_key === pool);
   drop();
   const from = { order_id: order.id, seen: order.seen ?? null };
   if (other) {
-    const answers = [{ value: "join", text: `${words.join}${join ? ` (${join.text})` : ""}`, off: !join || join.fit === "no" ? words.no : "" }]; // biome-ignore format: one list
+    const { ok, body: join } = await ask(`${desk.dataset.join}?order_id=${order.id}&pool_key=${pool}`);
+    const answers = [{ value: "join", text: `${words.join}${join.text ? ` (${join.text})` : ""}`, off: !ok || join.fit === "no" ? words.no : "" }]; // biome-ignore format: one list
     const one = other.orders[0];
     const own = order.row !== undefined && other.movable && other.orders.length === 1;
     if (own) answers.push({ value: "swap", text: words.swap });
-    const needed = join?.consent_of.length ? fill(words.consent, join.consent_of.join("、")) : null;
+    const needed = ok && join.consent_of.length ? fill(words.consent, join.consent_of.join("、")) : null;
     const { value, consent } = await choose(find("choose"), fill(words.which, order.number), answers, needed, words.cancel); // biome-ignore format: one question
     if (value === "join") return send([{ ...from, pool_key: pool, consent }]);
     if (value === "swap") return send([{ ...from, vehicle_id: vehicleId }, { order_id: one.id, seen: one.seen, vehicle_id: order.row }]); // biome-ignore format: one call

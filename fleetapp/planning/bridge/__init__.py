@@ -90,8 +90,14 @@ def instance_of(scene: Scene) -> dispatch.Instance:
         _vehicle(scene, vehicle, yard(scene.home(vehicle), vehicle.parking), owners[vehicle.id])
         for vehicle in scene.vehicles
     ]
-    holders = {scene.home(vehicle) for vehicle in scene.vehicles}
-    drivers = [_driver(scene, row, yard(scene.home(row))) for row in scene.drivers if scene.home(row) in holders]
+    special: dict[int, int] = {}  # the most seats of a special vehicle by home; every home of a vehicle is in it
+    for vehicle in scene.vehicles:
+        home = scene.home(vehicle)
+        special[home] = max(special.get(home, 0), vehicle.seats if vehicle.body == Body.SPECIAL else 0)
+    drivers = [
+        _driver(scene, row, yard(scene.home(row)), special[scene.home(row)])
+        for row in scene.drivers if scene.home(row) in special
+    ]  # fmt: skip
     travel = _travel(tuple(places.values()))
     requests = [_request(order, routes[order.id], travel, borrowers[order.id], epoch=epoch) for order in scene.orders]
     return dispatch.Instance(
@@ -186,13 +192,12 @@ def _vehicle(scene: Scene, vehicle: Vehicle, yard: str, owner: str) -> dispatch.
     )
 
 
-def _driver(scene: Scene, driver: Driver, yard: str) -> dispatch.Driver | None:
+def _driver(scene: Scene, driver: Driver, yard: str, special_seats: int) -> dispatch.Driver | None:
     """Return the driver, on duty every day whenever not taken, or None when there is no such time."""
     on_duty = _seconds(duty_spans(scene.horizon, scene.busy_drivers.get(driver.id, ())), scene)
     if not on_duty:
         return None
-    special = [v.seats for v in scene.vehicles if scene.home(v) == scene.home(driver) and v.body == Body.SPECIAL]
-    drives_special = bool(special) and may_drive(Licence(driver.licence), max(special))
+    drives_special = special_seats > 0 and may_drive(Licence(driver.licence), special_seats)
     return dispatch.Driver(
         id=str(driver.id),
         yard=yard,

@@ -1,6 +1,6 @@
-// A wide table or a long text that scrolls can be reached and scrolled with the keyboard: where nothing within takes the focus,
-// the box itself does, named after its caption. What fits takes no stop of the Tab key.
-const BOXES = ".table-responsive, pre, .overflow-auto, .card-body-scrollable";
+// What scrolls, a wide table or a long text, can be reached and scrolled with the keyboard: where nothing within takes the focus,
+// the box itself does, named after data-scroll or its caption. What fits takes no stop of the Tab key.
+const BOXES = ".table-responsive, pre, .overflow-auto, .card-body-scrollable, [data-scroll]";
 const FOCUSABLE =
   "a[href], button:not([disabled]), input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
 
@@ -10,7 +10,7 @@ function mark(box) {
   if (needed && !box.hasAttribute("tabindex")) {
     box.tabIndex = 0;
     box.dataset.scrolls = "";
-    const name = box.querySelector("caption")?.textContent.trim();
+    const name = box.dataset.scroll || box.querySelector("caption")?.textContent.trim();
     if (name && !box.hasAttribute("role")) {
       box.setAttribute("role", "region");
       box.setAttribute("aria-label", name);
