@@ -13,6 +13,7 @@ from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database
 from fleetapp.orders.models import TravelOrder
+from fleetapp.orders.rules import DRIVEN
 from fleetapp.trips.models import Trip
 from tests.walks.day import office, road
 from tests.walks.day.clock import Clock
@@ -189,7 +190,8 @@ def sums(day: Day, took_s: float, phases: dict[str, float]) -> dict[str, Any]:
         parts = Counter(part.kind for trip in trips for part in trip.matches)
         matched = {part.order_id for trip in trips for part in trip.matches if part.kind == "matched"}
         clues = dict(session.execute(select(Finding.rule, func.count()).group_by(Finding.rule)).all())
-        driven = {row.id for row in rows if row.state in {"CLOSED", "SETTLED", "MILEAGE_CONFIRMED", "RETURNED"}}
+        held_now = {held.order_id for held in day.held()}  # what was rented is closed too, but nobody drove it
+        driven = {row.id for row in rows if row.state in DRIVEN and row.id in held_now}
         held = {row.id: why for row in rows if row.state not in ENDED for why in [_why(session, row)]}
     return {
         "walk": "working_day", "cars": len(day.fleet.cars), "orders": len(rows), "seconds": round(took_s, 1), "phases_s": phases,
