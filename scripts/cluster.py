@@ -27,7 +27,13 @@ from plain import ROOT, VAR, Refused, locked, run_main, tail
 
 DATABASE = "fleet"
 SOCKET_PATH_MAX_BYTES = 107
-DURABLE = {"listen_addresses": "", "unix_socket_permissions": "0700", "timezone": "UTC", "log_timezone": "UTC"}
+DURABLE = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "max_locks_per_transaction": "256",  # positions lie in a partition a day, each with its indexes
+}
 FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
