@@ -71,8 +71,8 @@ def cpu_s(url: str) -> tuple[float, float]:
     return time.process_time(), spent
 
 
-def pages(now: datetime) -> dict[str, tuple[str, str]]:
-    """Return whom and what is asked, by name."""
+def pages(now: datetime, org_id: int) -> dict[str, tuple[str, str]]:
+    """Return whom and what is asked, by name; costs row by row of one unit."""
     from fleetapp.statistics.catalogue import tables
 
     year = now.year
@@ -91,7 +91,7 @@ def pages(now: datetime) -> dict[str, tuple[str, str]]:
         "audit subject": (AUDITOR, "/audit?subject_type=order&subject_id=10077777"),
         "audit text": (AUDITOR, "/audit?q=orders.submitted"),
         "costs of units": (FINANCE, "/costs"),
-        "costs list": (FINANCE, f"/costs/rows?year={year}"),
+        "costs list": (FINANCE, f"/costs/rows?year={year}&org_id={org_id}"),
         "energy": ("fleet_manager.city", "/energy"),
         "pool": (CITY, "/pool"),
         "indicators of the year": (LEADER, f"/api/v1/statistics/indicators?period={year}"),
@@ -121,11 +121,12 @@ def measure(url: str, cars: int, orders: int, rounds: int, *, filled: bool) -> d
             name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # type: ignore[index]
             for name in ("trip", "audit_entry")
         }
+        [org_id] = connection.execute("SELECT min(org_id) FROM vehicle").fetchone()  # type: ignore[misc]
     result["bytes_per_order"] = {name: round(size / orders) for name, size in sizes.items()}
     result["bytes_per_order"]["all"] = round(sum(sizes.values()) / orders)
     result["bytes_per_row"] = {name: round(sizes[name] / max(1, number)) for name, number in rows.items()}
     desk, result["pages"] = Desk(url), {}
-    for name, (who, path) in pages(now).items():
+    for name, (who, path) in pages(now, org_id).items():
         times, spent = [], []
         for _ in range(rounds + 1):
             desk.statements, begun, before = 0, time.perf_counter(), cpu_s(url)
