@@ -1,6 +1,6 @@
 """Reading of policy figures as they were in force on a day. Policy is a directory: everybody may read all of it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -59,9 +59,21 @@ def every(session: Session, *prefixes: str) -> Sequence[PolicyValue]:
     ).all()
 
 
-def values(session: Session, prefix: str, on: date, org_path: str | None = None) -> dict[str, Decimal]:
+class Figures(dict[str, Decimal]):
+    """Values by code. :raises RuleBroken: ``policies.missing``, asked with ``[]`` for one that is not in force."""
+
+    def __init__(self, found: Mapping[str, Decimal], on: date) -> None:
+        super().__init__(found)
+        self._on = on
+
+    def __missing__(self, code: str) -> Decimal:
+        raise RuleBroken("policies.missing", figure=code, on=self._on.isoformat())
+
+
+def values(session: Session, prefix: str, on: date, org_path: str | None = None) -> Figures:
     """Return the values that stand of all codes beginning with ``prefix``, by full code."""
-    return {code: row.value for code, row in standing(session, prefix, on=on, org_path=org_path).items()}
+    rows = standing(session, prefix, on=on, org_path=org_path)
+    return Figures({code: row.value for code, row in rows.items()}, on)
 
 
 def value(session: Session, code: str, on: date, org_path: str | None = None) -> Decimal:

