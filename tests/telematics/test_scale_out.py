@@ -68,7 +68,7 @@ class Stage:
             printed, _ = terminals.communicate()
         assert terminals.returncode == 0, "positions stayed without an acknowledgement"
         if self.server:
-            asyncio.run(until_blocks(self.server, 0, within_s=90))
+            asyncio.run(until_blocks(self.server, 0, within_s=300))
         check = [sys.executable, "-m", "telematics", "simulate", "--check", ledger, "--database", self.dsn]
         done = subprocess.run([*map(str, check)], cwd=ROOT, capture_output=True, text=True, check=False)
         found = {**json.loads(printed), **json.loads(done.stdout)}
