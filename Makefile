@@ -29,7 +29,7 @@ test-fast: setup ## 不用数据库的测试 / rules and libraries only, no data
 	$(BIN)/pytest -q -n 2 tests/dispatch tests/demo tests/scripts $(wildcard tests/kit tests/architecture tests/*/test_rules.py)
 
 torture: setup ## 网关耐久试验（约 45 分钟） / kill, starve and fill what the GPS gateway stands on; some 45 minutes
-	FLEET_TEST_DATABASE_URL="$$($(PY) scripts/cluster.py start --test)" TORTURE=long $(BIN)/pytest -q -s -p no:randomly --timeout 2400 tests/telematics/test_torture.py tests/telematics/test_scale_out.py
+	FLEET_TEST_DATABASE_URL="$$($(PY) scripts/cluster.py start --test)" TORTURE=long $(BIN)/pytest -q -s -p no:randomly --timeout 2400 tests/telematics/test_torture.py tests/telematics/test_torture_input.py tests/telematics/test_scale_out.py
 
 check: setup ## 静态检查 / lint, format, types, contracts, templates, scripts, catalogues
 	$(BIN)/ruff check .
