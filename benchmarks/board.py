@@ -27,10 +27,10 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from benchmarks.database import own_database
 from benchmarks.live_map import FRAMES, GAPS, PAINT, prepare, sign_in
 from fleetapp import wiring
+from fleetapp.board.schemas import MOST_ROWS
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.db import Database, make_engine
-from fleetapp.kit.paging import LARGEST_PAGE
 from fleetapp.policies import service as policies
 from tests.serving import web
 
@@ -174,7 +174,7 @@ def measure(url: str, vehicles: int, seconds: float, chromium: str) -> dict[str,
         result["bound"] = {"first_content_ms": round(page.evaluate(PAINT)), **drag(page, seconds)}
         result["page"] = look(page, base, day, 60, seconds)
         result["check"], result["check_bound"] = check(page, 20), check(page, 20, bound=True)
-        result["whole"] = look(page, base, day, min(vehicles, LARGEST_PAGE), seconds)
+        result["whole"] = look(page, base, day, min(vehicles, MOST_ROWS), seconds)
         browser.close()
     if "scroll" in result["page"]:
         slower = min(result["page"][kind]["fps"] for kind in ("scroll", "drag"))

@@ -4,19 +4,20 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from fleetapp.kit.paging import LARGEST_PAGE
 from fleetapp.kit.schema import Moment, StrictSchema, Text
 from fleetapp.planning.rules import MOST_ORDERS
 from fleetapp.planning.schemas import DayQuery, PlanIn
 
 NAMES = validate.Length(max=300)
+MOST_ROWS = 60
+"""Rows of a page: with more the time line of the page takes long to appear and no longer scrolls smoothly."""
 
 
 class BoardQuery(DayQuery):
     """Which local days, from which on, which vehicles the board shows, and what they stand under."""
 
     days = fields.Integer(load_default=1, validate=validate.Range(1, 3))
-    size = fields.Integer(load_default=60, validate=validate.Range(20, LARGEST_PAGE))
+    size = fields.Integer(load_default=60, validate=validate.Range(20, MOST_ROWS))
     by = fields.String(load_default="org", validate=validate.OneOf(["org", "pool", "yard"]))
 
 
