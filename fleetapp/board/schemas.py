@@ -17,7 +17,7 @@ class BoardQuery(DayQuery):
     """Which local days, from which on, which vehicles the board shows, and what they stand under."""
 
     days = fields.Integer(load_default=1, validate=validate.Range(1, 3))
-    size = fields.Integer(load_default=60, validate=validate.Range(20, MOST_ROWS))
+    size = fields.Integer(load_default=MOST_ROWS, validate=validate.Range(20, MOST_ROWS))
     by = fields.String(load_default="org", validate=validate.OneOf(["org", "pool", "yard"]))
 
 
