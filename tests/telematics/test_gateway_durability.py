@@ -85,8 +85,10 @@ def test_a_full_queue_stops_the_reading_and_loses_nothing(gps_dsn):
             async with logged_in(running.terminals.port, phone, wait_s=30) as terminal:
                 with psycopg.connect(gps_dsn) as locker:
                     locker.execute("LOCK TABLE gps_touched IN ACCESS EXCLUSIVE MODE")
-                    sending = [asyncio.create_task(terminal.send(fix(second))) for second in range(300)]
-                    await until(lambda: running.services.writer.depth >= 20)
+                    sending = []
+                    for begin, end in ((0, 10), (10, 20), (20, 300)):  # one read of all would wait for the first answer
+                        sending += [asyncio.create_task(terminal.send(fix(second))) for second in range(begin, end)]
+                        await until(lambda least=min(end, 20): running.services.writer.depth >= least)
                     await asyncio.sleep(0.2)
                     assert running.services.writer.depth < 20 + 50  # the messages of one read go together
                 await asyncio.wait_for(asyncio.gather(*sending), 20)
