@@ -10,6 +10,11 @@ from cluster import start_private, stop, url_of
 from plain import ROOT, run_main, say
 from setup import PYTHON, ensure_everything, with_node
 
+WHOLE = (
+    "-n 2 --dist worksteal --reruns 1 --max-suite-reruns 3 --only-rerun [Tt]imeout|timed.out --rerun-show-tracebacks"
+)
+"""All tests on two cores. A wait that ran out on a busy machine is tried once more, three of them at most, and told with its traceback; a
+wrong value never is."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -39,7 +44,7 @@ def main() -> int:
     if not browser:
         say("未找到 Chromium，浏览器测试将跳过", "no Chromium found: browser tests are left out")
     chosen = [word for text in sys.argv[1:] for word in shlex.split(text)]
-    command = [str(PYTHON), "-m", "pytest", *(chosen or ["-n", "2", "--dist", "worksteal"])]
+    command = [str(PYTHON), "-m", "pytest", *(chosen or WHOLE.split())]
     if given:
         return subprocess.call(command, cwd=ROOT, env=test_environment(given, browser))
     cluster, started_here = start_private(test=True)
