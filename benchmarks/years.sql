@@ -51,11 +51,11 @@ CROSS JOIN LATERAL (SELECT date_trunc('day', moment) + interval '2 days' + (c.n 
 CREATE INDEX ON journey (id);
 ANALYZE journey;
 INSERT INTO travel_order (id, org_id, serving_org_id, number, kind, purpose, reason, applicant_id, filed_by_id, passengers, passenger_count, contact, body,
-    start_at, end_at, state, supplementary, closing_reason, created_at, approved_at, pooling_ok, round_trip, area, route_m, luggage, version)
+    start_at, end_at, state, supplementary, closing_reason, created_at, approved_at, pooling_ok, round_trip, area, route_m, luggage, version, approval_case_id)
 SELECT id, org_id, holder, 'Y' || lpad(k::text, 8, '0'), CASE WHEN k % 97 = 0 THEN 'confidential' ELSE 'ordinary' END,
     (ARRAY['meeting', 'inspection', 'research', 'training'])[1 + k % 4], CASE WHEN k % 9 = 0 THEN '赴基层调研第' || k ELSE '参加第' || k || '次工作会议' END,
     asker, asker, '科室人员' || k % 331, 1 + k % 4, '0571-87000000', 'sedan', at, until, state, false, CASE WHEN state = 'CANCELLED' THEN '计划变更' END,
-    at - interval '26 hours', CASE WHEN state <> 'SUBMITTED' THEN at - interval '24 hours' END, k % 5 = 0, true, 'city', metres, '', 1 FROM journey;
+    at - interval '26 hours', CASE WHEN state <> 'SUBMITTED' THEN at - interval '24 hours' END, k % 5 = 0, true, 'city', metres, '', 1, id FROM journey;
 INSERT INTO order_stop (order_id, position, name, point, tolerance_m)
 SELECT id, p, '地点' || (k + p) % 500, ST_SetSRID(ST_MakePoint(120.1 + p * 0.05 + k % 100 * 0.001, 30.2), 4326), 300 FROM journey, generate_series(0, 1) p;
 INSERT INTO order_event (order_id, action, from_state, to_state, actor_id, at)
@@ -69,14 +69,19 @@ WHERE needs = 0 OR driven OR (needs = 1 AND state IN ('APPROVED', 'DISPATCHED'))
 INSERT INTO approval_case (id, org_id, chain_id, subject, subject_id, number, barred_ids, facts, state, opened_at, opened_by, closed_at, version) OVERRIDING SYSTEM VALUE
 SELECT id, org_id, (SELECT min(id) FROM approval_chain), 'order', id, 'Y' || lpad(k::text, 8, '0'), ARRAY[asker], '{"kind": "ordinary", "area": "city"}',
     CASE WHEN state = 'SUBMITTED' THEN 'OPEN' ELSE 'AGREED' END, at - interval '26 hours', asker, CASE WHEN state <> 'SUBMITTED' THEN at - interval '24 hours' END, 1 FROM journey;
-UPDATE travel_order o SET approval_case_id = o.id FROM given WHERE o.id > 10000000 + orders_before AND given.small;
 INSERT INTO approval_task (id, case_id, position, level, name, origin, mode, role, seat_org_id, deadline_h, state, opened_at, due_at) OVERRIDING SYSTEM VALUE
 SELECT id, id, 0, 1, '单位审批', 'chain', 'any', 'approver', org_id, 24, CASE WHEN state = 'SUBMITTED' THEN 'OPEN' ELSE 'AGREED' END, at - interval '26 hours', at
 FROM journey;
 INSERT INTO approval_step (org_id, case_id, task_id, verdict, user_id, for_id, at)
 SELECT org_id, id, id, 'agree', car, car, at - interval '24 hours' FROM journey WHERE state <> 'SUBMITTED';
 INSERT INTO dispatch_slip (id, org_id, year, seq, number, issued_at) OVERRIDING SYSTEM VALUE
-SELECT id, holder, extract(year FROM at), k, 'YEARS-' || k, at - interval '20 hours' FROM journey WHERE driven OR state = 'DISPATCHED';
+SELECT id, holder, year, seq, series || '-' || lpad(seq::text, 5, '0'), at - interval '20 hours'
+FROM (SELECT j.id, holder, at, o.code || '-' || extract(year FROM at) AS series, extract(year FROM at) AS year,
+          coalesce(last, 0) + row_number() OVER (PARTITION BY holder, extract(year FROM at) ORDER BY k) AS seq
+      FROM journey j JOIN organisation o ON o.id = holder LEFT JOIN number_series ON key = o.code || '-' || extract(year FROM at)
+      WHERE driven OR state = 'DISPATCHED') s;
+INSERT INTO number_series (key, last) SELECT o.code || '-' || year, max(seq) FROM dispatch_slip s JOIN organisation o ON o.id = s.org_id GROUP BY 1
+ON CONFLICT (key) DO UPDATE SET last = excluded.last;
 INSERT INTO assignment (id, org_id, order_org_id, order_id, vehicle_id, driver_id, slip_id, during, state, assigned_at, assigned_by) OVERRIDING SYSTEM VALUE
 SELECT id, holder, org_id, id, car, car, id, tstzrange(at - interval '15 minutes', until + interval '15 minutes'), 'ACTIVE', at - interval '20 hours', car
 FROM journey WHERE driven OR state = 'DISPATCHED';

@@ -15,6 +15,7 @@ from fleetapp.accounts.queries import inside, within_reach
 from fleetapp.drivers.models import Driver
 from fleetapp.kit import clock
 from fleetapp.kit.actor import Actor
+from fleetapp.kit.columns import among
 from fleetapp.kit.errors import NotFound
 from fleetapp.kit.spans import Span
 from fleetapp.orders.models import TravelOrder
@@ -262,7 +263,7 @@ def loan_of(row: ShareLoan) -> Loan:
 
 def _loans(session: Session, vehicle_ids: Collection[int], span: Span) -> dict[int, list[Loan]]:
     query = select(ShareLoan).where(
-        ShareLoan.vehicle_id.in_(vehicle_ids), ShareLoan.state.in_(LIVING), ShareLoan.during.overlaps(Range(span.start, span.end))
+        among(ShareLoan.vehicle_id, vehicle_ids), ShareLoan.state.in_(LIVING), ShareLoan.during.overlaps(Range(span.start, span.end))
     )  # fmt: skip
     found: dict[int, list[Loan]] = {}
     for row in session.scalars(query.options(joinedload(ShareLoan.to_org))):

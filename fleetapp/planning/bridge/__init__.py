@@ -94,8 +94,9 @@ def instance_of(scene: Scene) -> dispatch.Instance:
     for vehicle in scene.vehicles:
         home = scene.home(vehicle)
         special[home] = max(special.get(home, 0), vehicle.seats if vehicle.body == Body.SPECIAL else 0)
+    idle = _seconds(duty_spans(scene.horizon, ()), scene)
     drivers = [
-        _driver(scene, row, yard(scene.home(row)), special[scene.home(row)])
+        _driver(scene, row, yard(scene.home(row)), special[scene.home(row)], idle)
         for row in scene.drivers if scene.home(row) in special
     ]  # fmt: skip
     travel = _travel(tuple(places.values()))
@@ -192,9 +193,12 @@ def _vehicle(scene: Scene, vehicle: Vehicle, yard: str, owner: str) -> dispatch.
     )
 
 
-def _driver(scene: Scene, driver: Driver, yard: str, special_seats: int) -> dispatch.Driver | None:
-    """Return the driver, on duty every day whenever not taken, or None when there is no such time."""
-    on_duty = _seconds(duty_spans(scene.horizon, scene.busy_drivers.get(driver.id, ())), scene)
+def _driver(
+    scene: Scene, driver: Driver, yard: str, special_seats: int, idle: tuple[dispatch.Span, ...]
+) -> dispatch.Driver | None:
+    """Return the driver, on duty every day whenever not taken (``idle`` when never), or None when there is no such time."""
+    busy = scene.busy_drivers.get(driver.id)
+    on_duty = _seconds(duty_spans(scene.horizon, busy), scene) if busy else idle
     if not on_duty:
         return None
     drives_special = special_seats > 0 and may_drive(Licence(driver.licence), special_seats)
@@ -312,9 +316,13 @@ def options(scene: Scene) -> list[Option]:
     """
     order = scene.orders[0]
     found: list[Option] = []
-    for org_id in {scene.home(vehicle) for vehicle in scene.vehicles}:
-        vehicles = [vehicle for vehicle in scene.vehicles if scene.home(vehicle) == org_id]
-        drivers = [driver for driver in scene.drivers if scene.home(driver) == org_id]
+    homes: dict[int, tuple[list[Vehicle], list[Driver]]] = {}
+    for vehicle in scene.vehicles:
+        homes.setdefault(scene.home(vehicle), ([], []))[0].append(vehicle)
+    for driver in scene.drivers:
+        if (home := scene.home(driver)) in homes:
+            homes[home][1].append(driver)
+    for vehicles, drivers in homes.values():
         part = replace(scene, vehicles=vehicles, drivers=drivers)
         instance = instance_of(part)
         if not instance.drivers:
