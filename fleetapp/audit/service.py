@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fleetapp.kit.actor import Actor
+from fleetapp.kit.db import at_commit
 from fleetapp.kit.jsonable import jsonable
 
 INSERT = text(
@@ -35,9 +36,10 @@ def record(
     org_id: int | None,
     **data: Any,
 ) -> None:
-    """Append one entry. Call it last in a service: the chain's lock is held until the transaction ends."""
+    """Append one entry, at the end of the transaction: writers of the chain wait for each other from then on only."""
     session.flush()
-    session.execute(
+    at_commit(
+        session,
         INSERT,
         {
             "at": now,
@@ -56,9 +58,10 @@ def record_many(
     session: Session, *, actor: Actor, now: datetime, action: str, subject_type: str,
     entries: Sequence[tuple[int, int, Mapping[str, Any]]],
 ) -> None:  # fmt: skip
-    """Append one entry for each (subject id, org id, data) in one statement, in their order."""
+    """Append one entry for each (subject id, org id, data) in one statement, in their order, at the end of the transaction."""
     session.flush()
-    session.execute(
+    at_commit(
+        session,
         INSERT_MANY,
         {
             "at": now,

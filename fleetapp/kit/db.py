@@ -5,20 +5,23 @@ may see (``fleet.scope``); row-level security reads both. The connection works a
 nothing and cannot bypass row-level security.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
+from sqlalchemy import Connection, Engine, Executable, MetaData, create_engine, event, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, sessionmaker
 from structlog.contextvars import get_contextvars
 
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict
 
 APP_ROLE = "fleet_app"
+AT_COMMIT, MARKS = "at_commit", "marks"
+"""What a session's ``info`` keeps: statements for the end of its transaction, and how many there were when a savepoint began."""
 
 
 class Base(DeclarativeBase):
@@ -78,6 +81,9 @@ class Database:
             try:
                 become(session, actor)
                 yield session
+                session.flush()
+                for statement, values in session.info.pop(AT_COMMIT, ()):
+                    session.execute(statement, values)
                 session.commit()
             except (IntegrityError, psycopg.IntegrityError) as error:
                 session.rollback()
@@ -86,6 +92,27 @@ class Database:
                 if name in self.constraint_errors:
                     raise Conflict(self.constraint_errors[name]) from error
                 raise
+
+
+def at_commit(session: Session, statement: Executable, values: Mapping[str, Any]) -> None:
+    """Run a statement as the last of the transaction, in the order given: for a row whose lock everybody waits for.
+
+    What a savepoint gave is forgotten when it is rolled back.
+    """
+    session.info.setdefault(AT_COMMIT, []).append((statement, values))
+
+
+@event.listens_for(Session, "after_transaction_create")
+def _mark(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.nested:
+        marks = session.info.setdefault(MARKS, WeakKeyDictionary())
+        marks[transaction] = len(session.info.get(AT_COMMIT, ()))
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, ended: SessionTransaction) -> None:
+    if ended in session.info.get(MARKS, ()):
+        del session.info.get(AT_COMMIT, [])[session.info[MARKS].pop(ended) :]
 
 
 def become(session: Session, actor: Actor) -> None:

@@ -51,6 +51,49 @@ def tamper(live_database_url):
     return run
 
 
+def note(session, now, number):
+    service.record(
+        session, actor=SYSTEM, now=now, action="test.appended", subject_type="test", subject_id=number, org_id=None
+    )
+
+
+def numbers(database):
+    with database.transaction(SYSTEM) as session:
+        query = text("SELECT subject_id FROM audit_entry WHERE action = 'test.appended' ORDER BY seq")
+        return [int(number) for number in session.scalars(query)]
+
+
+def test_a_long_transaction_makes_no_other_wait(live_database, now):
+    with live_database.transaction(SYSTEM) as long:
+        note(long, now, 1)
+        note(long, now, 2)
+        with live_database.transaction(SYSTEM) as short:
+            short.execute(text("SET LOCAL lock_timeout = '1s'"))
+            note(short, now, 3)
+        assert numbers(live_database) == [3]
+    assert numbers(live_database) == [3, 1, 2]
+    assert verify(live_database) == []
+
+
+def test_what_is_rolled_back_was_never_noted(live_database, now):
+    with live_database.transaction(SYSTEM) as session:
+        note(session, now, 1)
+        with session.begin_nested():
+            note(session, now, 2)
+            inner = session.begin_nested()
+            note(session, now, 3)
+            inner.rollback()
+        outer = session.begin_nested()
+        with session.begin_nested():
+            note(session, now, 4)
+        outer.rollback()
+        note(session, now, 5)
+    with pytest.raises(ZeroDivisionError), live_database.transaction(SYSTEM) as session:
+        note(session, now, 6)
+        raise ZeroDivisionError
+    assert numbers(live_database) == [1, 2, 5]
+
+
 def test_entries_are_numbered_and_chained(live_database, five):
     with live_database.transaction(SYSTEM) as session:
         rows = session.execute(
