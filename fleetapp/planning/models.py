@@ -68,7 +68,7 @@ class Assignment(Base):
     order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("travel_order.id"), index=True)
     vehicle_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("vehicle.id"), index=True)
     driver_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("driver.id"), index=True)
-    slip_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("dispatch_slip.id"))
+    slip_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("dispatch_slip.id"), index=True)
     during: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
     pool_key: Mapped[int] = mapped_column(BigInteger, server_default=JOURNEYS.next_value(), index=True)
     consent: Mapped[OptionalStr]

@@ -79,7 +79,7 @@ class Vehicle(Base):
     odometer_m: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), default=0)
     meter: Mapped[int] = mapped_column(Integer, server_default=text("1"), default=1)
     registered_on: Mapped[date] = mapped_column(Date)
-    parking_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("parking_area.id"))
+    parking_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("parking_area.id"), index=True)
     management_mode: Mapped[Str] = mapped_column(server_default="retained", default=ManagementMode.RETAINED)
     acquired_by: Mapped[Str] = mapped_column(server_default="purchase", default=Acquired.PURCHASE)
     acquired_on: Mapped[date | None] = mapped_column(Date)

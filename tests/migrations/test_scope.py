@@ -198,7 +198,6 @@ def seed_unit(session, unit, number):
     audit.record(
         session, actor=SYSTEM, now=NOW, action="test.seeded", subject_type="test", subject_id=unit, org_id=org_id
     )
-    keys["audit_entry"] = session.scalar(text("SELECT max(seq) FROM audit_entry"))
     return keys
 
 
@@ -209,6 +208,10 @@ def seeded(new_database):
     database = Database(engine)
     with database.transaction(SYSTEM) as session:
         keys = {unit: seed_unit(session, unit, number) for number, unit in enumerate((FOREIGN, OWN), start=1)}
+    with database.transaction(SYSTEM) as session:  # the log is written at the end of a transaction
+        logged = session.execute(text("SELECT subject_id, seq FROM audit_entry WHERE action = 'test.seeded'"))
+        for unit, seq in logged.all():
+            keys[unit]["audit_entry"] = seq
     yield database, keys
     engine.dispose()
 
@@ -345,6 +348,10 @@ def test_a_vehicle_that_serves_our_order_is_seen_but_stays_its_holders_to_change
     database = Database(engine)
     with database.transaction(SYSTEM) as session:
         keys = {unit: seed_unit(session, unit, number) for number, unit in enumerate((FOREIGN, OWN), start=1)}
+    with database.transaction(SYSTEM) as session:  # the log is written at the end of a transaction
+        logged = session.execute(text("SELECT subject_id, seq FROM audit_entry WHERE action = 'test.seeded'"))
+        for unit, seq in logged.all():
+            keys[unit]["audit_entry"] = seq
         ours, theirs = keys[OWN], keys[FOREIGN]
         add(session, "assignment", org_id=theirs["org_id"], order_org_id=ours["org_id"], order_id=ours["travel_order"],
             vehicle_id=theirs["vehicle"], driver_id=theirs["driver"], slip_id=theirs["dispatch_slip"], state="RELEASED",

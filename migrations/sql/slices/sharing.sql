@@ -24,10 +24,10 @@ CALL fleet_scope('fallback', 'org_id IN (SELECT fleet_visible_orgs())');
 DO $$
 DECLARE living constant text := '(SELECT l.%s_id FROM share_loan l WHERE l.state IN (''AGREED'', ''RECALLED''))';
 BEGIN
-    EXECUTE format('ALTER POLICY scope ON vehicle USING (org_id IN (SELECT fleet_visible_orgs()) OR id IN (SELECT vehicle_id FROM assignment) OR id IN %s)',
+    EXECUTE format('ALTER POLICY scope ON vehicle USING (org_id IN (SELECT fleet_visible_orgs()) OR EXISTS (SELECT 1 FROM assignment a WHERE a.vehicle_id = vehicle.id) OR id IN %s)',
                    format(living, 'vehicle'));
     EXECUTE format('ALTER POLICY scope ON driver USING (org_id IN (SELECT fleet_visible_orgs()) OR user_id = fleet_actor_id()'
-                   ' OR id IN (SELECT driver_id FROM assignment) OR id IN %s)', format(living, 'driver'));
+                   ' OR EXISTS (SELECT 1 FROM assignment a WHERE a.driver_id = driver.id) OR id IN %s)', format(living, 'driver'));
 END $$;
 -- Its drivers enter the odometer; nothing else of the record is theirs, which the trigger sees to.
 ALTER POLICY scope ON vehicle WITH CHECK (org_id IN (SELECT fleet_visible_orgs()) OR EXISTS (
