@@ -28,6 +28,7 @@ class Measure:
 
     ``note`` is the prefix of the texts of the rows' notes; ``unit``: count, cny or km.
     ``total`` adds up what would be too many rows to add up here; a ``grouped`` one is shown by organisation too.
+    ``part`` says that the rows are those of other rows with one of some notes: figures of the same rows are added up at once.
     """
 
     code: str
@@ -39,6 +40,7 @@ class Measure:
     unit: str = "count"
     total: Callable[[Session, Scope], Decimal] | None = None
     grouped: bool = False
+    part: tuple[Counted, frozenset[str]] | None = None
 
     @property
     def sums(self) -> bool:
@@ -51,8 +53,11 @@ UNIT = ("acquisitions.history", "org_id")
 ORDER = ("orders.show", "order_id")
 
 
-def _orders(states: frozenset[OrderState]) -> Counted:
-    return lambda _session, scope: queries.orders_in(scope, states)
+def _orders(code: str, states: frozenset[OrderState]) -> Measure:
+    return Measure(
+        code, "orders", lambda _session, scope: queries.orders_in(scope, states), "orders.read", ORDER, "orders.state.",
+        part=(queries.orders_today, frozenset(states)),
+    )  # fmt: skip
 
 
 def _clues(severity: str) -> Counted:
@@ -75,10 +80,14 @@ _ALL = (
     Measure("over", "quota", queries.over_quota, "quota.read", UNIT, "vehicles.category."),
     Measure("nev", "nev", queries.nev, "vehicles.read", CAR, "vehicles.energy."),
     Measure("counted", "nev", queries.counted, "vehicles.read", CAR, "vehicles.energy."),
-    *(Measure(f"live_{which}", "live", partial(queries.live, which=which), "vehicles.read", CAR, "dashboard.row.live.") for which in queries.LIVE),
+    *(
+        Measure(f"live_{which}", "live", partial(queries.live, which=which), "vehicles.read", CAR, "dashboard.row.live.",
+                part=(queries.live, frozenset([which])))
+        for which in queries.LIVE
+    ),
     Measure("orders_today", "orders", queries.orders_today, "orders.read", ORDER, "orders.state."),
-    *(Measure(code, "orders", _orders(states), "orders.read", ORDER, "orders.state.") for code, states in STAGES.items()),
-    Measure("orders_served", "orders", _orders(queries.SERVED), "orders.read", ORDER, "orders.state."),
+    *(_orders(code, states) for code, states in STAGES.items()),
+    _orders("orders_served", queries.SERVED),
     Measure("orders_missed", "orders", queries.orders_missed, "orders.read", ORDER, "orders.state."),
     *(
         Measure(f"reserve_{which}", "reserve", partial(queries.reserve_rows, which=which), "reserves.read", ("reserves.index", ""), "reserves.body.")
@@ -123,6 +132,17 @@ def _by_org(session: Session, scope: Scope, code: str) -> dict[int, Decimal]:
     return {org_id: Decimal(amount) for org_id, amount in grouped}
 
 
+def _by_note(session: Session, scope: Scope, base: Counted) -> dict[str, Decimal]:
+    known: dict[Counted, dict[str, Decimal]] = scope.known.setdefault("by_note", {})
+    if base not in known:
+        rows = base(session, scope)
+        assert not isinstance(rows, list)
+        inner = rows.order_by(None).subquery()
+        sums = session.execute(select(inner.c.note, func.sum(inner.c.amount)).group_by(inner.c.note))
+        known[base] = {note: Decimal(amount) for note, amount in sums}
+    return known[base]
+
+
 def figure(session: Session, scope: Scope, code: str) -> Decimal:
     """Return a figure: what its rows add up to."""
     if code not in scope.known.setdefault("figures", {}):
@@ -137,6 +157,10 @@ def reckon(session: Session, scope: Scope, wanted: Iterable[Measure]) -> None:
     for one in wanted:
         if one.total is not None:
             found[one.code] = one.total(session, scope)
+            continue
+        if one.part is not None:
+            base, notes = one.part
+            found[one.code] = sum((_by_note(session, scope, base).get(note, Decimal(0)) for note in notes), Decimal(0))
             continue
         if one.grouped:
             found[one.code] = sum(by_org(session, scope, one.code).values(), Decimal(0))

@@ -144,8 +144,8 @@ LIVE = ("on_road", "idle", "offline", "sealed", "repair", "other", "undisclosed"
 """Where every vehicle is, each in exactly one."""
 
 
-def live(session: Session, scope: Scope, which: str) -> Rows:
-    """Return the vehicles in one state of the moment.
+def live(session: Session, scope: Scope, which: str = "") -> Rows:
+    """Return the vehicles by their state of the moment, or those in one.
 
     Out of service first (sealed, in repair, otherwise not available), then what may not be shown of restricted and secret
     ones, then on the road (moving, or checked out and not back), silent terminals, and the rest, which stand ready.
@@ -166,7 +166,8 @@ def live(session: Session, scope: Scope, which: str) -> Rows:
         (heard, "idle"),
         else_="offline",
     )
-    return _vehicles(scope, where).where(where == which)
+    rows = _vehicles(scope, where)
+    return rows.where(where == which) if which else rows
 
 
 # ---- orders ---------------------------------------------------------------------------------------------------------------
@@ -290,7 +291,11 @@ def terminals(session: Session, scope: Scope, which: str = "") -> Rows:
     if "bounds" not in scope.known:
         scope.known["bounds"] = health.bounds(session, now=scope.now)
     limits: Bounds = scope.known["bounds"]
-    device, sums = tracking_bridge.device(), tracking_bridge.summed(now=scope.now)
+    if "sums" not in scope.known:
+        scope.known["sums"] = tracking_bridge.summed(
+            now=scope.now
+        )  # the same for every figure, so that it is reckoned once
+    device, sums = tracking_bridge.device(), scope.known["sums"]
     silent = or_(device.c.last_seen_at.is_(None), device.c.last_seen_at < scope.now - limits.offline_after)
     query = (
         select(

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, select
+from sqlalchemy import CTE, ColumnElement, Select, Subquery, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from telematics import archive, files, last, seal, store, terminal_store
@@ -194,7 +194,7 @@ def quarter_of(at: datetime) -> int:
     return clock.hour * 4 + clock.minute // 15
 
 
-def summed(*, now: datetime) -> Subquery:
+def summed(*, now: datetime) -> CTE:
     """Return what each terminal's fixes of the last seven days say of it: one row a terminal, from at most eight of ``gps_day``.
 
     ``day_heard`` and ``week_heard`` count the quarters of an hour with a fix of the last 96 and 672 before the present one;
@@ -234,7 +234,8 @@ def summed(*, now: datetime) -> Subquery:
             func.coalesce(func.sum(days.c.week_heard), 0).label("week_heard"),
         )
         .group_by(days.c.terminal_id)
-        .subquery()
+        .cte()
+        .prefix_with("MATERIALIZED")  # once for all terminals, whatever the planner believes of their number
     )
 
 
