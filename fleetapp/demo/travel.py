@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from fleetapp.demo import applications, approving, emergencies, gatherings, notices, settlement, sharing
+from fleetapp.demo import applications, approving, emergencies, gatherings, notices, reporting, settlement, sharing
 from fleetapp.demo.city import City
 from fleetapp.demo.records import Story
 from fleetapp.kit.db import Database
@@ -22,4 +22,6 @@ def keep(database: Database, city: City, story: Story, *, now: datetime, stage: 
     stage(
         f"{emergencies.prepare(database, city, story, now=now)} 辆车参加应急和演练 / vehicles came to a drill and an emergency"
     )
+    reports, studies = reporting.report(database, now=now), reporting.ask(database, now=now)
+    stage(f"{reports} 份统计报告，{studies} 项决策研究 / {reports} statistical reports, {studies} studies asked for")
     stage(f"{notices.tell(database, now=now)} 条消息已发出 / notices went out")

@@ -124,6 +124,13 @@ def test_districts_and_the_city_have_figures_of_their_own(filled):
     assert [code for _, code, withdrawn in rows if withdrawn] == ["idle.max_trips"]
 
 
+def test_reports_are_begun_and_the_lab_has_questions(filled):
+    database, _ = filled
+    assert ask(database, "SELECT state, count(*) FROM statistic_report GROUP BY 1") == [("DRAFT", 3)]
+    assert ask(database, "SELECT count(DISTINCT org_id), count(*) FROM statistic_entry") == [(2, 10)]
+    assert ask(database, "SELECT kind, state FROM lab_study ORDER BY id") == [("sharing", "QUEUED"), ("nev", "QUEUED")]
+
+
 def test_vehicles_are_shared(filled):
     database, _ = filled
     assert ask(database, "SELECT count(*) FROM share_offer WHERE withdrawn_at IS NULL") == [(4,)]
