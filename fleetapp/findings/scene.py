@@ -174,7 +174,15 @@ def _weak_parts(scene: Known, seen: Seen) -> None:
             # The way on or home fits origin and destination badly by nature: whose journey it is, its first leg said.
             if part.kind == "weak" and order.order_id in before:
                 continue
-            rival = next((c["order_id"] for c in part.candidates if scene.slips.get(c["order_id"]) != order.slip), None)
+            rivals = [c["order_id"] for c in part.candidates if scene.slips.get(c["order_id"]) != order.slip]
+            # Of two duties in a row the first was checked in before this trip began: whose it is, the office has written down.
+            over = all(
+                one is not None and one.returned_at and one.returned_at <= part.start_at
+                for one in map(known.get, rivals)
+            )
+            if part.kind == "ambiguous" and rivals and over:
+                continue
+            rival = next(iter(rivals), None)
             seen.add(judge.weak_match(WeakPart(
                 vehicle_id=scene.car.id, trip_id=trip.id, start_at=part.start_at, end_at=part.end_at, order=order,
                 kind=part.kind, score=part.score or 0.0, margin=part.margin, coverage=_coverage([trip]),

@@ -173,3 +173,26 @@ def test_who_came_home_before_the_check_out_was_not_under_way_on_the_order(from_
         slips={7: "S-7"},
     )  # fmt: skip
     assert [clue.rule for clue in scene.ask(one).clues if clue.rule == "A-03"] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "back_at", "expected"),
+    [
+        ("ambiguous", TEN - MINUTE, []),
+        ("ambiguous", TEN, []),
+        ("ambiguous", TEN + MINUTE, ["A-02"]),
+        ("ambiguous", None, ["A-02"]),
+        ("weak", TEN - MINUTE, ["A-02"]),
+    ],
+)
+def test_a_duty_that_was_checked_in_before_is_no_rival_of_the_next(kind, back_at, expected):
+    second = leg(41, TEN, kind)
+    part = replace(
+        second.matches[0], margin=0.05, candidates=[{"order_id": 7, "score": 0.9}, {"order_id": 6, "score": 0.85}]
+    )
+    first = order(order_id=6, slip="S-6", start_at=TEN - 3 * HOUR, end_at=TEN, returned_at=back_at)
+    one = known(
+        trips=[replace(second, matches=[part])], away={41: Away(9_000.0, 5_000.0, 9_000.0)}, orders=[first, order()],
+        slips={6: "S-6", 7: "S-7"},
+    )  # fmt: skip
+    assert [clue.rule for clue in scene.ask(one).clues if clue.rule == "A-02"] == expected
