@@ -219,7 +219,7 @@ def review_json(facts: Facts) -> bytes:
         "explanation": finding.explanation, "explained_by": _person(finding.explainer), "review_note": finding.review_note,
         "reviewed_by": _person(finding.reviewer), "closed_at": utc(finding.closed_at),
         "steps": [{"action": one.action, "from": one.from_state, "to": one.to_state, "at": utc(one.at), "by": _person(one.actor),
-                   "text": one.text} for one in finding.events],
+                   "text": one.note} for one in finding.events],
     })  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from statistics import quantiles
 
 import numpy as np
 import shapely
@@ -116,8 +117,9 @@ def fill_limits(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return the 95th percentile of small and of large fillings over the *other* vehicles that took fuel, by local month.
 
-    ``rows`` are (vehicle, moment, CNY). The vehicle itself stays out: in a unit of up to twenty the highest count is the
-    percentile, and nobody would ever exceed his own. A month with fewer than four others has none.
+    ``rows`` are (vehicle, moment, CNY). The vehicle itself stays out, and the percentile lies between two counts where it must:
+    in a unit of up to twenty it would else be the highest count, and two who do the same would hide each other. A month with fewer
+    than four others has none.
     """
     sides: tuple[dict[str, Counter[int]], dict[str, Counter[int]]] = ({}, {})
     for vehicle_id, at, amount in rows:
@@ -127,17 +129,17 @@ def fill_limits(
         for side, counts in ((sides[0], amount <= small_cny), (sides[1], amount >= large_cny)):
             side.setdefault(month, Counter())[vehicle_id] += counts
     small, large = (
-        {month: _p95(counts) for month, counts in side.items() if len(counts) >= LEAST_OTHERS} for side in sides
+        {
+            month: quantiles(counts.values(), n=20, method="inclusive")[-1]
+            for month, counts in side.items()
+            if len(counts) >= LEAST_OTHERS
+        }
+        for side in sides
     )
     return small, large
 
 
 LEAST_OTHERS = 4
-
-
-def _p95(counts: Mapping[int, int]) -> float:
-    ordered = sorted(counts.values())
-    return float(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))])
 
 
 LONG_STAY = timedelta(hours=2)

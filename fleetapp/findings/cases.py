@@ -216,7 +216,7 @@ def put(
             to_state=after,
             actor_id=actor.user_id,
             at=now,
-            text=note,
+            note=note,
         )
     )
     session.flush()
@@ -239,7 +239,7 @@ def _event(
         to_state=case.state,
         actor_id=actor.user_id,
         at=now,
-        text=note,
+        note=note,
     )
     session.add(event)
     session.flush()

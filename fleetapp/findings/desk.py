@@ -121,7 +121,7 @@ def _simple(s: Session, case: FindingCase, values: dict[str, str], errors: dict[
     return render_template(
         "findings/explain.html", case=case, head=head, values=values, errors=errors, rule_name=words.rule_name, evidence=words.evidence,
         facts=words.facts(head), papers=_papers(s, case), is_overdue=words.is_overdue(case), may_explain=casework.may("findings.explain", case, actor()),
-        thread=[event for event in case.events if event.text], most_files=workflow.MOST_FILES,
+        thread=[event for event in case.events if event.note], most_files=workflow.MOST_FILES,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Records of others: car parks and toll stations that saw a plate; imported, never changed."""
+"""Records of others: car parks, toll stations and people who complained saw a plate; imported, never changed."""
 
 import csv
 import hashlib

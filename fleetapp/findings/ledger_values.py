@@ -108,7 +108,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """A record of somebody else's: ``parking`` or ``toll``."""
+    """A record of somebody else's: ``parking``, ``toll`` or ``complaint``."""
 
     id: int
     kind: str

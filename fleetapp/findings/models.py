@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from sqlalchemy import BigInteger, CheckConstraint, Date, Float, ForeignKey, Index, Integer, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetapp.accounts.models import Organisation, UserAccount
+from fleetapp.accounts.models import Organisation, StateStep, UserAccount
 from fleetapp.findings.rules import Severity
 from fleetapp.findings.workflow import ClearReason, FindingState
 from fleetapp.kit.columns import (
@@ -90,21 +90,12 @@ class FindingCase(Base):
     events: Mapped[list["CaseEvent"]] = relationship(order_by="CaseEvent.id")
 
 
-class CaseEvent(Base):
+class CaseEvent(StateStep, Base):
     """One step of a case, append-only; papers that came with it belong to subject ``case_event``."""
 
     __tablename__ = "case_event"
 
-    id: Mapped[Id]
     case_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("finding_case.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    text: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()
 
 
 class Finding(Base):
@@ -169,21 +160,12 @@ class Finding(Base):
     events: Mapped[list["FindingEvent"]] = relationship(order_by="FindingEvent.id")
 
 
-class FindingEvent(Base):
+class FindingEvent(StateStep, Base):
     """One step of a finding's workflow, append-only."""
 
     __tablename__ = "finding_event"
 
-    id: Mapped[Id]
     finding_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("finding.id"), index=True)
-    action: Mapped[Str]
-    from_state: Mapped[OptionalStr]
-    to_state: Mapped[Str]
-    actor_id: Mapped[OptionalUserId]
-    at: Mapped[Moment]
-    text: Mapped[OptionalStr]
-
-    actor: Mapped[UserAccount | None] = relationship()
 
 
 class Suppression(Base):

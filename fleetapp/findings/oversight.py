@@ -197,7 +197,7 @@ def _sampled_clue(session: Session, trip: Trip, note: str, now: datetime) -> Fin
     session.flush()
     session.add(
         FindingEvent(
-            finding_id=found.id, action="raise", from_state=None, to_state=found.state, actor_id=None, at=now, text=note
+            finding_id=found.id, action="raise", from_state=None, to_state=found.state, actor_id=None, at=now, note=note
         )
     )
     cases.settle(session, vehicle_id=trip.vehicle_id, start=trip.start_at, end=trip.end_at, now=now)

@@ -27,14 +27,15 @@ class VehicleDay(Base):
 
 
 class RecordKind(StrEnum):
-    """Who saw the plate."""
+    """Who saw the plate; of a complaint only plate, time and place are kept, nothing of who made it."""
 
     PARKING = "parking"
     TOLL = "toll"
+    COMPLAINT = "complaint"
 
 
 class ExternalRecord(Base):
-    """A plate seen by a car park or a toll station; ``digest`` makes an import that is repeated add nothing."""
+    """A plate seen by a car park, a toll station or somebody who complained; ``digest`` makes an import that is repeated add nothing."""
 
     __tablename__ = "external_record"
     __table_args__ = (one_of("kind", RecordKind), Index("ix_external_record_plate_at", "plate", "at"))

@@ -124,7 +124,9 @@ def _orders(scene: Known, seen: Seen) -> dict[int, OrderFacts]:
     covered: dict[int, OrderFacts] = {}
     for number, order in enumerate(scene.orders):
         following = scene.orders[number + 1].start_at if number + 1 < len(scene.orders) else None
-        own = [trip for trip in scene.trips if any(part.order_id == order.order_id for part in trip.matches)]
+        own = [
+            trip for trip in scene.trips if order.order_id in trip.order_ids and not _home_before(trip, order, scene)
+        ]
         under = [trip for trip in scene.trips if trip not in own and _under(trip, order, following, scene.now)]
         trips = sorted([*own, *under], key=lambda trip: trip.start_at)
         if not trips:
@@ -139,6 +141,14 @@ def _orders(scene: Known, seen: Seen) -> dict[int, OrderFacts]:
         )  # fmt: skip
         seen.add(judge.outside_approved_time(use, scene.figures(order.start_at)), "A-03")
     return covered
+
+
+def _home_before(trip: Trip, order: OrderFacts, scene: Known) -> bool:
+    """Tell whether a trip came home from elsewhere before the order was checked out: the end of another journey."""
+    away = scene.away.get(trip.id)
+    if away is None or order.checked_out_at is None or trip.end_at > order.checked_out_at:
+        return False
+    return away.from_m > judge.HOME_REACH_M >= away.to_m
 
 
 def _under(trip: Trip, order: OrderFacts, following: datetime | None, now: datetime) -> bool:
@@ -164,7 +174,15 @@ def _weak_parts(scene: Known, seen: Seen) -> None:
             # The way on or home fits origin and destination badly by nature: whose journey it is, its first leg said.
             if part.kind == "weak" and order.order_id in before:
                 continue
-            rival = next((c["order_id"] for c in part.candidates if scene.slips.get(c["order_id"]) != order.slip), None)
+            rivals = [c["order_id"] for c in part.candidates if scene.slips.get(c["order_id"]) != order.slip]
+            # Of two duties in a row the first was checked in before this trip began: whose it is, the office has written down.
+            over = all(
+                one is not None and one.returned_at and one.returned_at <= part.start_at
+                for one in map(known.get, rivals)
+            )
+            if part.kind == "ambiguous" and rivals and over:
+                continue
+            rival = next(iter(rivals), None)
             seen.add(judge.weak_match(WeakPart(
                 vehicle_id=scene.car.id, trip_id=trip.id, start_at=part.start_at, end_at=part.end_at, order=order,
                 kind=part.kind, score=part.score or 0.0, margin=part.margin, coverage=_coverage([trip]),

@@ -168,7 +168,7 @@ class FindingEventOut(StrictSchema):
     to_state = fields.String()
     actor_id = fields.Integer(allow_none=True)
     at = Moment()
-    text = fields.String(allow_none=True)
+    text = fields.String(attribute="note", allow_none=True)
 
 
 class FindingDetailOut(FindingOut):

@@ -183,6 +183,6 @@ def _event(
 ) -> None:
     session.add(
         FindingEvent(finding_id=finding.id, action=action, from_state=before, to_state=finding.state,
-                     actor_id=actor.user_id, at=now, text=note)
+                     actor_id=actor.user_id, at=now, note=note)
     )  # fmt: skip
     session.flush()

@@ -222,7 +222,7 @@ def test_a_decision_is_not_rewritten_and_events_stay(furnished, clue, now):
     auditor = world.actor(furnished, "auditor.city")
     for statement in (
         "UPDATE finding_case SET outcome = 'CLEARED', reason_code = 'order_found'", "UPDATE finding_case SET reviewer_id = concerned_id",
-        "UPDATE finding SET facts = '{}'", "DELETE FROM finding_case", "UPDATE case_event SET text = 'x'", "DELETE FROM case_event",
+        "UPDATE finding SET facts = '{}'", "DELETE FROM finding_case", "UPDATE case_event SET note = 'x'", "DELETE FROM case_event",
     ):  # fmt: skip
         with pytest.raises(Exception, match=r"decided|answered|refused|permission denied|CK|ck_|findings"):
             with furnished.transaction(auditor) as session:

@@ -101,6 +101,14 @@ def fill(at=TEN, litres=30.0, **given):
     return Fill(**{"id": 1, "kind": "fuel", "at": at, "quantity": litres, "amount": litres * 7.6, **given})
 
 
+COMPLAINT = External(1, "complaint", TEN, "a hotel", *HOME)
+
+
+def north(metres, later=timedelta()):
+    """Return where the vehicle was so far from home, at ten or later."""
+    return Position(TEN + later, HOME[0] + metres / 111_195, HOME[1])
+
+
 def ask(rule, **given):
     return list(JUDGES[rule](known(**given)))
 
@@ -150,6 +158,12 @@ def limit(code):
         ("D-01", {"stays": [stay("school", 30)]}, []),
         ("E-05", {"externals": [External(1, "parking", TEN, "p", 30.40, 120.30)], "positions": [Position(TEN, *HOME)]}, ["orange"]),
         ("E-05", {"externals": [External(1, "parking", TEN, "p", *HOME)], "positions": [Position(TEN, *HOME)]}, []),
+        ("J-09", {"externals": [COMPLAINT], "positions": [north(299)]}, ["orange"]),
+        ("J-09", {"externals": [COMPLAINT], "positions": [north(299)], "orders": [order()]}, ["orange"]),
+        ("J-09", {"externals": [COMPLAINT], "positions": [north(301)]}, []),
+        ("J-09", {"externals": [COMPLAINT], "positions": [north(0, 15 * MINUTE)]}, ["orange"]),
+        ("J-09", {"externals": [COMPLAINT], "positions": [north(0, 16 * MINUTE)]}, [Silence.INSUFFICIENT_DATA]),
+        ("J-09", {"externals": [replace(COMPLAINT, kind="parking")], "positions": [north(0)]}, []),
         ("E-05", {"externals": [External(1, "parking", TEN, "p", *HOME)]}, [Silence.INSUFFICIENT_DATA]),
         ("F-01", {"blanks": [Blank(start_at=TEN, end_at=TEN + 40 * MINUTE, chord_m=9_000, moving_before=True)], "orders": [order(checked_out_at=TEN - HOUR)]}, ["orange"]),
         ("F-01", {"blanks": [Blank(start_at=TEN, end_at=TEN + 40 * MINUTE, chord_m=9_000, moving_before=True)]}, []),

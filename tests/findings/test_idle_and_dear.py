@@ -91,6 +91,13 @@ def test_fillings_are_compared_with_those_of_the_other_vehicles():
     assert colours(ask("G-08", fills=own, peers=Peers(small_fills=small))) == ["yellow"]
     assert ask("G-08", fills=own[:3], peers=Peers(small_fills=small)) == []
     assert ask("G-08", fills=own, peers=Peers(small_fills={"2026-11": 6.0})) == []
+    others = [(car, TEN - DAY, 400.0) for car in range(6, 12)]
+    second = [(2, TEN - n * HOUR, 40.0) for n in range(6)]
+    beside, _ = assembly.fill_limits([*rows, *second, *others], own_id=1, small_cny=50.0, large_cny=800.0)
+    assert 1.0 < beside["2026-11"] < 6.0
+    assert colours(ask("G-08", fills=own, peers=Peers(small_fills=beside))) == ["yellow"], (
+        "one who does the same hides nobody"
+    )
     alone = assembly.fill_limits(rows[1:], own_id=1, small_cny=50.0, large_cny=800.0)
     assert alone == ({}, {}), "three others are no measure"
 
@@ -153,3 +160,39 @@ def test_the_way_home_of_a_sure_journey_is_not_asked_about_again():
     assert asked(out, far) == []
     assert len(asked(out, home)) == 1, "back at its place, another journey begins"
     assert len(asked(leg(21, TEN, "weak"), far)) == 2, "nothing was sure"
+
+
+@pytest.mark.parametrize(
+    ("from_m", "out_at", "expected"), [(9_000.0, TEN, []), (0.0, TEN, ["A-03"]), (9_000.0, TEN - HOUR, ["A-03"])]
+)
+def test_who_came_home_before_the_check_out_was_not_under_way_on_the_order(from_m, out_at, expected):
+    """The end of a night elsewhere reaches into the order's window, and no more than that."""
+    early = leg(31, TEN - 80 * MINUTE, "matched")
+    one = known(
+        trips=[early], away={31: Away(from_m, 0.0, 9_000.0)}, orders=[order(checked_out_at=out_at, returned_at=TEN + 3 * HOUR)],
+        slips={7: "S-7"},
+    )  # fmt: skip
+    assert [clue.rule for clue in scene.ask(one).clues if clue.rule == "A-03"] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "back_at", "expected"),
+    [
+        ("ambiguous", TEN - MINUTE, []),
+        ("ambiguous", TEN, []),
+        ("ambiguous", TEN + MINUTE, ["A-02"]),
+        ("ambiguous", None, ["A-02"]),
+        ("weak", TEN - MINUTE, ["A-02"]),
+    ],
+)
+def test_a_duty_that_was_checked_in_before_is_no_rival_of_the_next(kind, back_at, expected):
+    second = leg(41, TEN, kind)
+    part = replace(
+        second.matches[0], margin=0.05, candidates=[{"order_id": 7, "score": 0.9}, {"order_id": 6, "score": 0.85}]
+    )
+    first = order(order_id=6, slip="S-6", start_at=TEN - 3 * HOUR, end_at=TEN, returned_at=back_at)
+    one = known(
+        trips=[replace(second, matches=[part])], away={41: Away(9_000.0, 5_000.0, 9_000.0)}, orders=[first, order()],
+        slips={6: "S-6", 7: "S-7"},
+    )  # fmt: skip
+    assert [clue.rule for clue in scene.ask(one).clues if clue.rule == "A-02"] == expected

@@ -12,7 +12,10 @@ from fleetapp.findings.rule_models import ExternalRecord, RecordKind, RuleRun, V
 from fleetapp.kit import clock
 from fleetapp.kit.actor import SYSTEM
 from fleetapp.kit.errors import NotAllowed, RuleBroken
+from fleetapp.trips.models import Trip
+from fleetapp.vehicles.models import Vehicle
 from tests import world
+from tests.findings.steps import clues
 from tests.findings.test_service import derive_and_scan
 from tests.trips.conftest import STRAY
 
@@ -119,7 +122,27 @@ def test_a_record_of_a_car_park_where_the_track_is_not_is_a_clue(scanned, stray,
         external.import_records(
             session, org_id=top.id, org_path="/1/", kind=RecordKind.TOLL, data=data, actor=other, now=now
         )
-    assert "湖滨停车场" in browse("auditor.city").get("/supervision/records").get_data(as_text=True)
+    page = browse("auditor.city").get("/supervision/records").get_data(as_text=True)
+    assert "湖滨停车场" in page
+    assert 'value="complaint"' in page
+
+
+def test_a_complaint_where_the_track_was_becomes_a_case_and_one_where_it_was_not_does_not(furnished, stray, now):
+    """Only plate, time and place of it are taken."""
+    derive_and_scan(furnished, now)
+    with furnished.transaction(SYSTEM) as session:
+        end = func.ST_EndPoint(Trip.path)
+        query = select(Trip.end_at, func.ST_Y(end), func.ST_X(end)).join(Trip.vehicle).where(Vehicle.plate == STRAY)
+        at, lat, lon = session.execute(query.order_by(Trip.id.desc()).limit(1)).one()
+    rows = [f"{STRAY},{at.isoformat()},西湖边,{lon},{lat}", f"{STRAY},{at.isoformat()},别处,{lon + 0.1},{lat}"]
+    who = world.actor(furnished, "auditor.city")
+    with furnished.transaction(who) as session:
+        top = org(session, "/1/")
+        external.import_records(session, org_id=top.id, org_path="/1/", kind=RecordKind.COMPLAINT, actor=who, now=now,
+                                data="\n".join(["plate,at,place,lon,lat", *rows]).encode())  # fmt: skip
+    derive_and_scan(furnished, now + timedelta(minutes=5))
+    told = [one for one in clues(furnished) if one.rule == "J-09"]
+    assert [(one.severity, one.facts["end_place"]) for one in told] == [("orange", "西湖边")]
 
 
 @pytest.mark.parametrize(

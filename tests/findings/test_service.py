@@ -111,7 +111,7 @@ def test_a_clue_of_others_is_not_to_be_found(furnished, clue, now, username):
 def test_the_database_keeps_clues_and_their_events(furnished, clue, now):
     auditor = world.actor(furnished, "auditor.city")
     for statement in (
-        "DELETE FROM finding", "DELETE FROM finding_event", "UPDATE finding_event SET text = 'x'", "TRUNCATE finding CASCADE",
+        "DELETE FROM finding", "DELETE FROM finding_event", "UPDATE finding_event SET note = 'x'", "TRUNCATE finding CASCADE",
     ):  # fmt: skip
         with pytest.raises((ProgrammingError, IntegrityError)):
             with furnished.transaction(auditor) as session:

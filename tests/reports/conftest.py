@@ -152,7 +152,7 @@ def build(database, now) -> Made:
         # Answered on paper but not on its way yet: tests change what the clue says, which an explained one no longer allows.
         finding.explainer_id, finding.explanation = people["driver.xhedu"], "送修车辆，未及时补单"
         session.add(FindingEvent(finding_id=finding.id, action="explain", from_state="NOTIFIED", to_state="NOTIFIED",
-                                 actor_id=people["driver.xhedu"], at=now, text="送修车辆，未及时补单"))  # fmt: skip
+                                 actor_id=people["driver.xhedu"], at=now, note="送修车辆，未及时补单"))  # fmt: skip
         phones = dict(session.execute(text("SELECT phone, id FROM gps_terminal")).all())
         fixes = [(phones["13900000001"], fix, f"raw {fix.at}".encode()) for fix in drive(loose.start_at, 30)]
         store.save(session.connection().connection.driver_connection, fixes, now)

@@ -83,8 +83,8 @@ def _hardly_driven(sim: Sim, day: date) -> bool:
 
 
 def _stood(sim: Sim, start: datetime, days: int) -> None:
-    """Nobody needs the car, and nobody says so. Less than a quarter of a year of it is no habit yet."""
-    if days >= 90:
+    """Nobody needs the car, and nobody says so. Who drives four times or a hundred kilometres in the time has some need of it."""
+    if days >= 90 and (len(sim.drives) < 4 and sum(drive.metres for drive in sim.drives) < 100_000):
         sim.act("stood_for_months", start, _end(start, days), ["K-10"])
 
 
@@ -151,9 +151,14 @@ def _drained(sim: Sim, day: date) -> bool:
 
 
 def unplugged(sim: Sim, start: datetime, days: int) -> None:
-    """A hybrid bought for its plug runs on petrol alone."""
-    if sim.car.energy == "phev" and sim.electric == 0 and days >= 60:
+    """A hybrid bought for its plug runs on petrol, all or nearly all of its way; one that hardly runs uses neither."""
+    metres = sum(drive.metres for drive in sim.drives)
+    if sim.car.energy == "phev" and days >= 60 and metres > A_TANK_M and sim.electric_m < 0.2 * metres:
         sim.act("never_plugged_in", start, _end(start, days), ["G-10"])
+
+
+A_TANK_M = 500_000
+"""Who drives less than a tank of petrol lasts has hardly driven."""
 
 
 def _nothing(sim: Sim, start: datetime, days: int) -> None:
@@ -161,7 +166,7 @@ def _nothing(sim: Sim, start: datetime, days: int) -> None:
 
 
 MISUSE = {
-    1: Habit(_never, _own_car), 2: Habit(_hardly_driven, _stood), 5: Habit(_errands, _nothing), 7: Habit(_small_sum, _small_sums),
+    1: Habit(_never, _own_car), 2: Habit(_hardly_driven, _stood), 11: Habit(_hardly_driven, _stood), 5: Habit(_errands, _nothing), 7: Habit(_small_sum, _small_sums),
     10: Habit(_drained, _nothing),
 }  # fmt: skip
 COMPLIANT = {6: Habit(_hardly_driven, _in_reserve), 9: Habit(_never, _busy_office)}

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from fleetapp.demo.drive import Quirks
 from fleetapp.demo.labelled.sim import Sim
 from fleetapp.demo.labelled.world import apart_m, shifted
-from fleetapp.findings.known import Rental, SealFacts, Work
+from fleetapp.findings.known import External, Rental, SealFacts, Work
 from fleetapp.findings.semantics import Site
 from fleetapp.kit import clock
 from fleetapp.workdays.rules import DayKind
@@ -207,6 +207,13 @@ def rented_for_more(sim: Sim, day: date) -> None:
                               idle=(sim.car.id,)))  # fmt: skip
 
 
+def misread_plate(sim: Sim, day: date) -> None:
+    """A complaint about another car, whose plate somebody read wrong, while this one is on duty elsewhere."""
+    sim.journey(day, 9, [_office(sim)])
+    place = max(sim.rng.sample(sim.world.of("hotel"), 3), key=lambda site: apart_m((site.lon, site.lat), sim.spot))
+    sim.externals.append(External(sim.next_id(), "complaint", sim.drives[-1].end_at, place.name, place.lat, place.lon))
+
+
 def workshop(sim: Sim, day: date) -> None:
     """To the workshop on a service order, without current for hours."""
     place = sim.rng.choice(sim.world.of("repair"))
@@ -238,7 +245,7 @@ def workshop(sim: Sim, day: date) -> None:
 
 
 ODD: tuple[Act, ...] = (
-    gas_check, wash_with_slip, basement, over_midnight, far_with_lunch, typing_error, back_to_back, pooled, tunnel, jam, closed_road, rented_for_more, workshop,
+    gas_check, wash_with_slip, basement, over_midnight, far_with_lunch, typing_error, back_to_back, pooled, tunnel, jam, closed_road, rented_for_more, misread_plate, workshop,
 )  # fmt: skip
 DAYS_OFF: tuple[Act, ...] = (duty_weekend, order_on_day_off)
 EARLY: tuple[Act, ...] = (night_call,)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
+from typing import Any
 
 from fleetapp.demo.labelled import habits, innocent, misuse, paperwork
 from fleetapp.demo.labelled.sim import Sim
@@ -18,7 +19,7 @@ CATEGORIES = ("JYTX", "YJBZ", "ZFZQ", "QT")
 
 def make_car(world: World, unit: Unit, number: int, rng: Random, *, compliant: bool) -> Sim:
     """Draw a vehicle of a unit."""
-    energy = rng.choices(["petrol", "phev", "bev"], [0.7, 0.15, 0.15])[0]
+    energy = rng.choices(["petrol", "phev", "bev"], [0.62, 0.23, 0.15])[0]
     car = Car(
         id=number, org_id=unit.id, org_path=unit.path, plate=f"浙A{number:04d}", category=rng.choice(CATEGORIES), energy=energy,
         seats=rng.choice([5, 5, 7]), parking_id=unit.id, adcode="330100", registered_on=date(2019, 3, 1) + timedelta(days=rng.randint(0, 2000)),
@@ -41,9 +42,7 @@ def live(sim: Sim, days: int, *, weddings: Sequence[tuple[date, str]] = ()) -> N
     """Let a vehicle live; acts are drawn from its own generator."""
     pattern, first, last = _habit(sim, days)
     habit = habits.of(sim)
-    wrong = [
-        paperwork.PAPER[(sim.car.id * 7 + turn * 5 + sim.rng.randrange(3)) % len(paperwork.PAPER)] for turn in range(14)
-    ]
+    wrong = sim.rng.sample(paperwork.PAPER, len(paperwork.PAPER))
     for number in range(days):
         day = FIRST_ON + timedelta(days=number)
         sim.wait(clock.start_of(day))
@@ -72,7 +71,7 @@ def live(sim: Sim, days: int, *, weddings: Sequence[tuple[date, str]] = ()) -> N
 
 def _habit(sim: Sim, days: int) -> tuple[misuse.Act | None, int, int]:
     """Return what somebody does with this car day after day for weeks, or nothing."""
-    if sim.compliant or sim.car.id % 4 != 0:
+    if sim.compliant or sim.car.id % 4 not in {0, 3}:
         return None, 0, 0
     acts = (misuse.short_stops, misuse.school_run, misuse.night_at_home)
     first = sim.rng.randint(2, max(3, days // 4))
@@ -110,9 +109,9 @@ def _workday(sim: Sim, day: date, wrong: list[paperwork.Act]) -> None:
     if not sim.compliant and chance < 0.16:
         acts, weights = zip(*misuse.ROAD, strict=True)
         sim.rng.choices(acts, weights)[0](sim, day)
-    elif not sim.compliant and chance < 0.28 and wrong:
+    elif not sim.compliant and chance < 0.36 and wrong:
         wrong.pop()(sim, day)
-    elif chance < 0.4:
+    elif chance < 0.46:
         sim.rng.choice(innocent.ODD)(sim, day)
     elif chance < 0.88:
         for hour in [9, 14] if sim.rng.random() < 0.4 else [sim.rng.choice([8.5, 9, 9.5, 10, 13.5, 14, 14.5])]:
@@ -166,27 +165,26 @@ def _wrong_life(sim: Sim, days: int) -> None:
                                    unsealed_at=clock.start_of(date(2026, 10, 8)) + timedelta(hours=7)))  # fmt: skip
         if late:
             sim.act("sealed_late", begin, sealed, ["B-05"])
+        on_duty = {seal.exempt_from for seal in sim.seals}
         for drive in sim.drives:
-            if sealed < drive.start_at < clock.start_of(date(2026, 10, 8)) and drive.order_id is None:
+            unordered = drive.order_id is None and clock.local_date(drive.start_at) not in on_duty
+            if unordered and sealed < drive.start_at < clock.start_of(date(2026, 10, 8)):
                 sim.act("driven_while_sealed", drive.start_at, drive.end_at, [] if drive.dark else ["B-04"], ["B-04"])
-    if sim.compliant or sim.life is None or rng.random() > 0.4:
+    if sim.compliant or sim.life is None:
         return
-    life, rule = rng.choice([
-        (replace(sim.life, marked=False), "K-08"), (replace(sim.life, owner="somebody"), "K-06"),
-        (replace(sim.life, papers_until={"inspection": FIRST_ON + timedelta(days=days // 2)}), "K-09"),
-        (replace(sim.life, contract_on=date(2026, 3, 1), indicator_on=date(2026, 4, 1), indicator_id=1, indicator_no="Z1"), "K-03"),
-        (replace(sim.life, indicator_on=date(2026, 4, 1), old_registered_on=date(2020, 1, 1), indicator_id=1), "K-04"),
-        (replace(sim.life, replaced_on=FIRST_ON - timedelta(days=120)), "K-05"),
-        (replace(sim.life, deal_on=FIRST_ON - timedelta(days=45)), "K-12"),
-        (replace(sim.life, borrowed_since=FIRST_ON - timedelta(days=200)), "K-07"),
-        (replace(sim.life, active=6), "K-01"), (sim.life, "K-02"), (sim.life, "I-08"),
-    ])  # fmt: skip
-    if rule == "K-02":
-        sim.car = replace(sim.car, price=float(rng.randint(185, 260) * 1000))
-    if rule == "I-08":
-        life = replace(life, running_cny=rng.uniform(22_000.0, 42_000.0))
-    sim.life = life
-    sim.act(f"life {rule}", start, end, [rule])
+    faults: dict[str, dict[str, Any]] = {
+        "K-08": {"marked": False}, "K-06": {"owner": "somebody"}, "K-09": {"papers_until": {"inspection": FIRST_ON + timedelta(days=days // 2)}},
+        "K-03": {"contract_on": date(2026, 3, 1), "indicator_on": date(2026, 4, 1), "indicator_id": 1, "indicator_no": "Z1"},
+        "K-04": {"indicator_on": date(2026, 4, 1), "old_registered_on": date(2020, 1, 1), "indicator_id": 1},
+        "K-05": {"replaced_on": FIRST_ON - timedelta(days=120)}, "K-12": {"deal_on": FIRST_ON - timedelta(days=45)},
+        "K-07": {"borrowed_since": FIRST_ON - timedelta(days=200)}, "K-01": {"active": 6}, "K-02": {},
+        "I-08": {"running_cny": rng.uniform(22_000.0, 42_000.0)},
+    }  # fmt: skip
+    for rule in rng.sample(sorted(faults), 2):
+        sim.life = replace(sim.life, **faults[rule])
+        if rule == "K-02":
+            sim.car = replace(sim.car, price=float(rng.randint(185, 260) * 1000))
+        sim.act(f"life {rule}", start, end, [rule])
 
 
 def in_other_datum(sim: Sim, first: int, last: int) -> None:

@@ -26,7 +26,7 @@ def errand_without_slip(sim: Sim, day: date) -> None:
     start, _ = sim.go(sim.beside(_office(sim)), at=_at(day, sim.rng.uniform(9, 15)))
     sim.wait(sim.at + timedelta(minutes=sim.rng.uniform(20, 90)))
     _, end = sim.home()
-    sim.act("errand_without_slip", start, end, ["A-01"], ["E-01", "B-03", "K-13"])
+    sim.act("errand_without_slip", start, end, ["A-01|E-01"], ["B-03", "K-13"])
 
 
 def wash_round_the_corner(sim: Sim, day: date) -> None:
@@ -52,7 +52,7 @@ def evening_ride(sim: Sim, day: date) -> None:
     stayed = sim.at
     sim.wait(sim.at + timedelta(minutes=sim.rng.uniform(30, 150)))
     _, end = sim.home()
-    must = ["A-01", "B-03"] if sim.world.days[day].kind == "workday" else ["A-01"]
+    must = ["A-01|E-01", *(["B-03"] if sim.world.days[day].kind == "workday" else [])]
     if place.kind == "entertainment" or (sim.at - stayed) > timedelta(minutes=75):
         must.append("D-01")
     sim.act("evening_ride", start, end, must, ["E-02", "D-01", "B-01", "B-02", "D-08", "K-13"])
@@ -64,23 +64,19 @@ def weekend_outing(sim: Sim, day: date) -> None:
     start, _ = sim.go(sim.beside(sight), at=_at(day, sim.rng.uniform(7.5, 10)))
     sim.wait(sim.at + timedelta(minutes=sim.rng.uniform(70, 240)))
     _, end = sim.home()
-    holiday = sim.world.days[day].kind == "holiday"
-    sim.act(
-        "weekend_outing",
-        start,
-        end,
-        ["A-01", "B-01" if holiday else "B-02", "D-05"],
-        ["D-01", "D-08", "G-07", "K-13", "J-05"],
-    )
+    rule = "B-01" if sim.world.days[day].kind == "holiday" else "B-02"
+    must = ["A-01", rule, "D-05" if _is_far(sim, start) else "D-01"]
+    sim.act("weekend_outing", start, end, must, ["D-01", "D-08", "G-07", "K-13", "J-05"])
+
+
+def _is_far(sim: Sim, since: datetime) -> bool:
+    """Tell whether what was driven since is what the catalogue calls tourism: more than 60 km; a sight near by is D-01's."""
+    return sum(drive.metres for drive in sim.drives if drive.start_at >= since) > 60_000
 
 
 def lent_out(sim: Sim, day: date) -> None:
-    """Lent to somebody for a day off: far away, where the car never was, nobody checked out."""
-    far = [site for site in sim.world.of("scenic", far=True) if site.name not in sim.visited]
-    if not far:
-        return
-    goal = sim.rng.choice(far)
-    sim.visited.add(goal.name)
+    """Lent to somebody for a day off: far away, nobody checked out."""
+    goal = sim.rng.choice(sim.world.of("scenic", far=True))
     spot = shifted((goal.lon, goal.lat), sim.rng.uniform(4_500, 7_000), 0)
     start, _ = sim.go(spot, at=_at(day, sim.rng.uniform(6.5, 9)))
     sim.wait(sim.at + timedelta(hours=sim.rng.uniform(2, 6)))
@@ -195,7 +191,7 @@ def on_an_old_slip(sim: Sim, day: date) -> None:
     site = _office(sim)
     order_id = sim.order(_at(day, 9), _at(day, 11), [site])
     elsewhere = shifted((site.lon, site.lat), sim.rng.uniform(300, 900), sim.rng.uniform(-300, 300))
-    start, _ = sim.go(elsewhere, at=_at(day, 11) + timedelta(minutes=sim.rng.uniform(-30, 50)), order_id=order_id)
+    start, _ = sim.go(elsewhere, at=_at(day, 11) + timedelta(minutes=sim.rng.uniform(0, 120)), order_id=order_id)
     sim.wait(sim.at + timedelta(minutes=sim.rng.uniform(20, 60)))
     _, end = sim.home(order_id=order_id)
     sim.act("on_an_old_slip", start, end, ["A-02|A-01"], ["A-02", "A-03", "A-06", "C-04", "C-02", "E-01", "K-13"])
@@ -214,7 +210,7 @@ def weekend_away(sim: Sim, day: date) -> None:
         "weekend_away",
         start,
         end,
-        ["A-01", "D-05", "E-02"],
+        ["A-01", "E-02", *(["D-05"] if _is_far(sim, start) else [])],
         [kind, "B-01", "B-02", "D-01", "D-06", "D-08", "G-07", "K-13", "J-05"],
     )
 
@@ -319,11 +315,11 @@ def day_and_night(sim: Sim, day: date) -> None:
 def pulled_plug(sim: Sim, day: date) -> None:
     """The terminal is covered while the car is driven somewhere and back, twice in some days."""
     for hour in (10.0, 14.5):
-        far = sim.rng.choice([site for site in sim.world.of("government") if km_from_centre(site) > 8])
         node = sim.rng.choice(list(sim.world.graph.nodes.values()))
         start, _ = sim.go(node if apart_m(node, sim.spot) < 6_000 else sim.beside(_office(sim)), at=_at(day, hour))
         covered = sim.at
-        sim.go(sim.beside(far), dark=True)
+        far = [site for site in sim.world.of("government") if apart_m((site.lon, site.lat), sim.spot) > 8_000]
+        sim.go(sim.beside(sim.rng.choice(far)), dark=True)
         sim.dark[-1] = (covered - timedelta(minutes=2), sim.at)
         sim.wait(sim.at + timedelta(minutes=sim.rng.uniform(10, 40)))
         _, end = sim.home()
@@ -337,7 +333,7 @@ def pulled_plug(sim: Sim, day: date) -> None:
 ROAD: tuple[tuple[Act, float], ...] = (
     (errand_without_slip, 1.6), (wash_round_the_corner, 1.0), (evening_ride, 1.2), (pleasure_in_duty, 1.8), (never_arrived, 1.0),
     (roundabout_way, 1.0), (waiting_somewhere, 1.2), (back_late, 1.2), (returned_on_paper_later, 1.2), (slip_left_open, 0.8),
-    (over_the_border, 0.8), (on_an_old_slip, 0.6), (night_at_home, 1.2), (too_fast, 0.7), (day_and_night, 0.5), (pulled_plug, 0.6),
+    (over_the_border, 0.8), (on_an_old_slip, 1.2), (night_at_home, 1.2), (too_fast, 0.7), (day_and_night, 0.5), (pulled_plug, 0.9),
 )  # fmt: skip
 """Acts of workdays with their weights."""
 DAYS_OFF: tuple[tuple[Act, float], ...] = (

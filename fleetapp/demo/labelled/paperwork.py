@@ -356,6 +356,18 @@ def _record(kind: str, rule: str) -> Act:
     return act
 
 
+def complained_about(sim: Sim, day: date) -> None:
+    """Lunch at a hotel without an order; somebody calls the hotline and says the time as he remembers it."""
+    place = sim.rng.choice(sim.world.of("hotel"))
+    start, _ = sim.go(sim.beside(place), at=max(sim.at, _at(day, sim.rng.uniform(11.2, 12.2))))
+    arrived, stay = sim.at, timedelta(minutes=sim.rng.uniform(25, 80))
+    sim.wait(arrived + stay)
+    sim.home()
+    said = arrived + stay * sim.rng.random() + timedelta(minutes=sim.rng.gauss(0, 8))
+    sim.externals.append(External(sim.next_id(), "complaint", said, place.name, place.lat, place.lon))
+    sim.act("complained_about", start, sim.at, ["J-09"], ["A-01", "E-01", "D-01", "D-08", "K-13"])
+
+
 def ticket(sim: Sim, day: date) -> None:
     """A traffic ticket that nobody pays."""
     sim.journey(day, 9, [_office(sim)])
@@ -366,6 +378,6 @@ def ticket(sim: Sim, day: date) -> None:
 
 THINGS: tuple[Act, ...] = (
     reading_back, kilometres_on_paper, driven_in_the_dark, power_pulled, antenna_cut, terminal_in_other_car, silent_for_days,
-    driving_while_in_shop, dear_repair, rented_meanwhile, charge_of_another, unknown_workshop, _record("parking", "E-05"), _record("toll", "I-05"), ticket, fuel_on_idle_day,
+    driving_while_in_shop, dear_repair, rented_meanwhile, charge_of_another, unknown_workshop, _record("parking", "E-05"), _record("toll", "I-05"), complained_about, ticket, fuel_on_idle_day,
 )  # fmt: skip
 PAPER: tuple[Act, ...] = (*ORDERS, police_car_to_meeting, split_in_two, *FUEL, *THINGS)

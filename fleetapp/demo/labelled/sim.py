@@ -59,6 +59,7 @@ class Sim:
     tank: float = 40.0
     electric: float = 0.0
     used_kwh: float = 0.0
+    electric_m: float = 0.0
     shown_offset_m: float = 0.0
     fixes: list[Fix] = field(default_factory=list)
     orders: list[OrderOfVehicle] = field(default_factory=list)
@@ -77,7 +78,6 @@ class Sim:
     life: Life | None = None
     areas: dict[int, str] = field(default_factory=dict)
     at_home: list[bool] = field(default_factory=list)
-    visited: set[str] = field(default_factory=set)
     serial: int = 0
     compliant: bool = False
 
@@ -140,6 +140,7 @@ class Sim:
             empty = self.electric < 1 and self.used_kwh >= (self.car.battery_kwh or 0.0)
             share = 0.0 if empty else self.electric
             self.tank -= route.length_m / 100_000 * self.per_100km * (1 - share)
+            self.electric_m += route.length_m * share
             self.used_kwh += route.length_m / 100_000 * KWH_PER_100KM * share
             self.at = (fixes[-1].at if fixes else self.at + timedelta(seconds=route.seconds)) + timedelta(seconds=1)
             if quirks.basement:

@@ -22,6 +22,7 @@ from fleetapp.findings.families.tools import (
 from fleetapp.findings.known import Known, Stay, Trip
 from fleetapp.findings.rules import MIN_COVERAGE, Clue, Severity, Silence, touches_night
 from fleetapp.kit import clock
+from fleetapp.orders.rules import OrderKind
 from fleetapp.workdays.rules import DayKind
 
 
@@ -76,7 +77,7 @@ def _outside_hours(start: datetime, end: datetime, first_h: float, last_h: float
 
 
 def moved_while_sealed(known: Known) -> Answers:
-    """B-04: a vehicle registered as sealed left its place by more than ``seal.moved_m``."""
+    """B-04: a vehicle registered as sealed left its place by more than ``seal.moved_m``; an activated emergency may call it out."""
     for seal in known.seals:
         if seal.sealed_at is None:
             continue
@@ -93,6 +94,11 @@ def moved_while_sealed(known: Known) -> Answers:
                 continue
             if known.on_duty_list(trip.start_at):
                 yield Silence.ORDER_IN_FORCE
+                continue
+            if any(
+                order.kind == OrderKind.EMERGENCY for order in map(known.order, trip.order_ids) if order is not None
+            ):
+                yield Silence.EMERGENCY_ORDER
                 continue
             if trip.coverage < MIN_COVERAGE:
                 yield Silence.INSUFFICIENT_DATA

@@ -1,6 +1,6 @@
 """Family D, where other vehicles or people come in: gatherings (D-07) and lending (D-08)."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from fleetapp.findings.families.tools import (
     Answers,
@@ -52,7 +52,11 @@ def gathering(known: Known) -> Answers:
 
 
 def lending(known: Known) -> Answers:
-    """D-08: no order and no driver on record, at a place far from all that the vehicle visited in thirty days."""
+    """D-08: no order and no driver on record, at a far place near which the vehicle was on fewer than ``familiar_days`` days of thirty.
+
+    One duty long ago makes no area familiar, nor does an earlier lending. A loan between units explains the trip while it lasts no
+    longer than K-07 allows.
+    """
     for trip in known.trips:
         if trip.order_ids or not known.holds(trip.start_at) or not trip.path[0]:
             continue
@@ -66,12 +70,14 @@ def lending(known: Known) -> Answers:
         # A vehicle known for a few days only has no familiar places yet.
         if len({clock.local_date(stay.start_at) for stay in visited}) < LEAST_DAYS:
             continue
-        nearest_m = min(distance_m(lat, lon, stay.lat, stay.lon) for stay in visited)
-        home_m = known.away[trip.id].to_m if trip.id in known.away else nearest_m
-        if min(nearest_m, home_m) <= known.value("D-08.far_km", trip.start_at) * 1000:
+        far_m = known.value("D-08.far_km", trip.start_at) * 1000
+        near = [stay for stay in visited if distance_m(lat, lon, stay.lat, stay.lon) <= far_m]
+        days_near = len({clock.local_date(stay.start_at) for stay in near})
+        home_m = known.away[trip.id].to_m if trip.id in known.away else None
+        if days_near >= known.value("D-08.familiar_days", trip.start_at) or (home_m is not None and home_m <= far_m):
             continue
         after = next((stay for stay in known.stays if 0 <= (stay.start_at - trip.end_at).total_seconds() < 600), None)
-        if known.life is not None and known.life.borrowed_since is not None:
+        if _on_loan(known, clock.local_date(trip.start_at)):
             yield Silence.ORDER_IN_FORCE
             continue
         if trip.coverage < MIN_COVERAGE:
@@ -82,8 +88,15 @@ def lending(known: Known) -> Answers:
             yield clue(
                 known, "D-08", key=f"{trip.start_at:%Y%m%d%H%M}", start=trip.start_at, end=trip.end_at, severity=Severity.RED,
                 confidence=trip.coverage, coverage=trip.coverage, trip_ids=[trip.id], distance_m=trip.best_m,
-                saw={"km": km(min(nearest_m, home_m)), "place": place_name(after) if after else trip.end_place or f"{lat:.4f}, {lon:.4f}"},
+                saw={"km": km(far_m), "place": place_name(after) if after else trip.end_place or f"{lat:.4f}, {lon:.4f}"},
+                supporting=[{"code": "days_near", "km": km(far_m), "count": days_near}],
             )  # fmt: skip
+
+
+def _on_loan(known: Known, on: date) -> bool:
+    """Tell whether a loan between units stands on a local day; one that is longer than K-07 allows is no excuse."""
+    since = known.life.borrowed_since if known.life is not None else None
+    return since is not None and 0 <= (on - since).days <= known.value("K-07.max_days", clock.start_of(on))
 
 
 LEAST_DAYS = 5

@@ -1,10 +1,11 @@
-"""Family J: drivers and the people driven, J-02 to J-06 and J-08."""
+"""Family J: drivers and the people driven, J-02 to J-06, J-08 and J-09."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from fleetapp.drivers import rules as drivers
 from fleetapp.drivers.rules import Licence
+from fleetapp.findings.families.e_parking import compared
 from fleetapp.findings.families.tools import Answers, clue, exempt, hm, minutes
 from fleetapp.findings.known import Known, Trip
 from fleetapp.findings.rules import MIN_COVERAGE, Severity, Silence
@@ -179,6 +180,29 @@ def unhandled_violation(known: Known) -> Answers:
         )  # fmt: skip
 
 
+def complaint(known: Known) -> Answers:
+    """J-09: somebody complained of the plate at a place that the vehicle was near at the time; an order then speaks against.
+
+    A complaint that the track does not bear out, about a misread plate or a wrong day, raises nothing.
+    """
+    for record in known.externals:
+        if record.kind != "complaint" or not known.holds(record.at):
+            continue
+        away_m = compared(known, record, known.value("J-09.within_min", record.at))
+        if away_m is None:
+            yield Silence.INSUFFICIENT_DATA
+            continue
+        if away_m > known.value("J-09.max_m", record.at):
+            continue
+        order = known.order_at(record.at)
+        yield clue(
+            known, "J-09", key=str(record.id), start=record.at, end=record.at, severity=Severity.ORANGE, confidence=0.9, order=order,
+            saw={"at": hm(record.at), "place": record.place, "metres": round(away_m)}, at=record.at, end_place=record.place,
+            against=[{"code": "order_exists", "slip": order.slip}] if order is not None else [],
+        )  # fmt: skip
+
+
 JUDGES = {
     "J-02": inflated_hours, "J-03": other_driver, "J-04": invalid_licence, "J-05": fatigue, "J-06": speeding, "J-08": unhandled_violation,
+    "J-09": complaint,
 }  # fmt: skip
