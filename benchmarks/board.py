@@ -173,7 +173,7 @@ def measure(url: str, vehicles: int, seconds: float, chromium: str) -> dict[str,
         page.wait_for_selector("[data-order]")
         result["bound"] = {"first_content_ms": round(page.evaluate(PAINT)), **drag(page, seconds)}
         result["page"] = look(page, base, day, MOST_ROWS, seconds)
-        result["check"], result["check_bound"] = check(page, 20), check(page, 20, bound=True)
+        result["check"], result["check_bound"] = check(page, 100), check(page, 100, bound=True)
         browser.close()
     if "scroll" in result["page"]:
         slower = min(result["page"][kind]["fps"] for kind in ("scroll", "drag"))

@@ -210,6 +210,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT."""
     stop = threading.Event()
     logs.configure()
+    os.nice(5)  # people come first where one machine does everything
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()

@@ -110,6 +110,19 @@ def test_a_plan_is_made_on_the_board_taken_over_and_undone(city, window):
     expect(page.locator(f"[data-order='{order.id}']")).to_be_visible()
 
 
+def test_on_a_phone_the_time_line_begins_with_hours(city, window):
+    start = noon_in(17)
+    steps.dispatched(city, start=start, end=start + timedelta(hours=2), stops=[SEAT, EAST], plate="浙A10001")
+    phone = window("dispatcher.xihu", PHONE)
+    phone.open(f"/board?day={start.date()}")
+    expect(phone.page.locator(".board-bar")).to_have_count(1)
+    phone.page.locator("[data-time]").scroll_into_view_if_needed()
+    for hour in ("08:00", "12:00"):
+        expect(phone.page.locator(".vis-time-axis .vis-minor", has_text=hour).first).to_be_visible()
+    expect(phone.page.locator(".board-bar")).to_be_in_viewport()
+    phone.picture("board_phone")
+
+
 def test_a_vehicle_that_cannot_go_on_is_replaced_from_the_board(city, window):
     start = noon_in(18)
     steps.dispatched(city, start=start, end=start + timedelta(hours=2), stops=[SEAT, EAST], plate="浙A10001")

@@ -81,13 +81,23 @@ export function sync(set, rows) {
   if (changed.length) set.update(changed);
 }
 
+const HOUR_MS = 3600e3;
+
+/** What is in sight at first: the working day, on a narrow screen six hours of it, today from an hour ago on. */
+function inSight(data, width, now) {
+  if (width > 500) return { start: data.start + 6 * HOUR_MS, end: data.start + 20 * HOUR_MS };
+  const wanted = now >= data.start && now < data.end ? now - HOUR_MS : data.start + 8 * HOUR_MS;
+  const start = Math.min(Math.max(wanted, data.start), data.end - 6 * HOUR_MS);
+  return { start, end: start + 6 * HOUR_MS };
+}
+
 /** How the time line looks: rows in their order, the office's clock, the working day in sight. */
-export function timelineOptions(data, label, item) {
+export function timelineOptions(data, label, item, width) {
   // biome-ignore format: options of one thing
   return {
     groupTemplate: label, template: item, stack: false, selectable: false, editable: false, orientation: "top",
     groupOrder: "order", verticalScroll: true, horizontalScroll: false, zoomable: false, moveable: true, height: "100%",
-    min: data.start, max: data.end, start: data.start + 6 * 3600e3, end: data.start + 20 * 3600e3, margin: { item: 4, axis: 4 },
+    min: data.start, max: data.end, ...inSight(data, width, Date.now()), margin: { item: 4, axis: 4 },
     moment: (at) => moment(at).utcOffset("+08:00"), showTooltips: false, locale: "en",
     format: { minorLabels: { hour: "HH:mm", weekday: "MM-DD", day: "DD" }, majorLabels: { hour: "MM-DD", weekday: "YYYY-MM", day: "YYYY-MM" } },
   };
