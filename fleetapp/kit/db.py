@@ -111,8 +111,8 @@ def _mark(session: Session, transaction: SessionTransaction) -> None:
 
 @event.listens_for(Session, "after_soft_rollback")
 def _forget(session: Session, ended: SessionTransaction) -> None:
-    if ended in session.info.get(MARKS, ()):
-        del session.info.get(AT_COMMIT, [])[session.info[MARKS].pop(ended) :]
+    if ended.nested or ended.parent is None:
+        del session.info.get(AT_COMMIT, [])[session.info.get(MARKS, {}).pop(ended, 0) :]
 
 
 def become(session: Session, actor: Actor) -> None:

@@ -140,14 +140,8 @@ def seed_unit(session, unit, number):
         session, "budget_line", org_id=org_id, indicator_id=indicator_id, fiscal_year=2026, amount=Decimal(9)
     )
     keys["procurement"] = add(
-        session,
-        "procurement",
-        org_id=org_id,
-        indicator_id=indicator_id,
-        budget_line_id=budget_id,
-        state="OPEN",
-        domestic=True,
-    )
+        session, "procurement", org_id=org_id, indicator_id=indicator_id, budget_line_id=budget_id, state="OPEN", domestic=True
+    )  # fmt: skip
     keys["ledger_import"] = add(
         session, "ledger_import", org_id=org_id, kind="vehicles", state="UPLOADED", uploaded_by=applicant_id
     )
@@ -192,12 +186,10 @@ def seed_unit(session, unit, number):
     session.execute(text("SET LOCAL ROLE fleet_gateway"))  # the application only reads what terminals report
     keys["terminal_event"] = add(session, "terminal_event", terminal_id=keys["terminal_id"], kind="driver_card")
     session.execute(text("SET LOCAL ROLE fleet_app"))
-    keys["gps_raw"] = add(
-        session, "gps_raw", day=NOW.date(), first_terminal=keys["terminal_id"], last_terminal=keys["terminal_id"]
-    )
-    audit.record(
-        session, actor=SYSTEM, now=NOW, action="test.seeded", subject_type="test", subject_id=unit, org_id=org_id
-    )
+    terminals = dict.fromkeys(("first_terminal", "last_terminal"), keys["terminal_id"])
+    keys["gps_raw"] = add(session, "gps_raw", day=NOW.date(), **terminals)
+    said = {"action": "test.seeded", "subject_type": "test", "subject_id": unit, "org_id": org_id}
+    audit.record(session, actor=SYSTEM, now=NOW, **said)
     return keys
 
 
@@ -209,8 +201,8 @@ def seeded(new_database):
     with database.transaction(SYSTEM) as session:
         keys = {unit: seed_unit(session, unit, number) for number, unit in enumerate((FOREIGN, OWN), start=1)}
     with database.transaction(SYSTEM) as session:  # the log is written at the end of a transaction
-        logged = session.execute(text("SELECT subject_id, seq FROM audit_entry WHERE action = 'test.seeded'"))
-        for unit, seq in logged.all():
+        logged = "SELECT subject_id, seq FROM audit_entry WHERE action = 'test.seeded'"
+        for unit, seq in session.execute(text(logged)):
             keys[unit]["audit_entry"] = seq
     yield database, keys
     engine.dispose()
@@ -349,8 +341,8 @@ def test_a_vehicle_that_serves_our_order_is_seen_but_stays_its_holders_to_change
     with database.transaction(SYSTEM) as session:
         keys = {unit: seed_unit(session, unit, number) for number, unit in enumerate((FOREIGN, OWN), start=1)}
     with database.transaction(SYSTEM) as session:  # the log is written at the end of a transaction
-        logged = session.execute(text("SELECT subject_id, seq FROM audit_entry WHERE action = 'test.seeded'"))
-        for unit, seq in logged.all():
+        logged = "SELECT subject_id, seq FROM audit_entry WHERE action = 'test.seeded'"
+        for unit, seq in session.execute(text(logged)):
             keys[unit]["audit_entry"] = seq
         ours, theirs = keys[OWN], keys[FOREIGN]
         add(session, "assignment", org_id=theirs["org_id"], order_org_id=ours["org_id"], order_id=ours["travel_order"],
@@ -381,19 +373,17 @@ OPEN_TO_ALL = {
 def test_every_other_table_has_row_level_security(seeded):
     database, _ = seeded
     with database.engine.connect() as connection:
-        open_tables = set(connection.scalars(text(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
-            " AND NOT relrowsecurity AND NOT relispartition")))  # fmt: skip
+        query = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+                   AND NOT relrowsecurity AND NOT relispartition"""
+        open_tables = set(connection.scalars(text(query)))
     assert open_tables <= OPEN_TO_ALL, "enable row-level security in migrations/sql/scope.sql"
 
 
 def test_the_role_owns_nothing_and_cannot_step_around(seeded):
     database, _ = seeded
     with database.engine.connect() as connection:
-        role = connection.execute(
-            text("SELECT rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = current_user")
-        ).one()
-        assert role == (False, False, False)
+        role = "SELECT rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = current_user"
+        assert connection.execute(text(role)).one() == (False, False, False)
         owned = "SELECT count(*) FROM pg_class WHERE relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)"
         assert connection.scalar(text(owned)) == 0
         day = connection.scalars(text("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'")).first()
