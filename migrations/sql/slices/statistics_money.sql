@@ -170,7 +170,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
         || CASE WHEN EXISTS (SELECT FROM terminal_binding b WHERE b.vehicle_id = v.id AND b.during @> stat_moment(until) - interval '1 microsecond')
             THEN '{"phone": "yes"}'::jsonb ELSE '{}' END
         || jsonb_strip_nulls(to_jsonb(v)) || jsonb_build_object('plate_form', 'yes', 'unit', 'yes', 'unit_code', 'yes')
-        || CASE WHEN v.parking_id IS NULL THEN '{}'::jsonb ELSE '{"parking": "yes"}' END AS row) r
+        || CASE WHEN v.parking_id IS NULL THEN '{}'::jsonb ELSE '{"parking": "yes"}' END AS row
+        OFFSET 0) r -- made once for a vehicle, not once for every key
     WHERE h.came_on < until AND (h.left_on IS NULL OR h.left_on >= until) AND h.org_id IN (SELECT fleet_visible_orgs())
 $$;
 
