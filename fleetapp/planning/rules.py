@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from fleetapp.kit import clock
@@ -90,7 +91,7 @@ def taken(start_at: datetime, end_at: datetime, figures: Figures) -> Span:
 def free(horizon: Span, busy: Iterable[Span]) -> list[Span]:
     """Return what is left of the horizon, in order, apart from each other."""
     found, start = [], horizon.start
-    for span in sorted(busy):
+    for span in sorted(busy, key=attrgetter("start")):
         if start < min(span.start, horizon.end):
             found.append(Span(start, min(span.start, horizon.end)))
         start = max(start, span.end)

@@ -1,6 +1,6 @@
 """What a plan is made from: orders, vehicles and drivers over a window, where they stand and when they are taken."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -59,12 +59,16 @@ def centre(parking: ParkingArea) -> Point:
     return middle.y, middle.x
 
 
-def duty_spans(horizon: Span, busy: Iterable[Span]) -> list[Span]:
-    """Return the free time of a driver, cut into duty days that do not touch."""
+def duty_days(horizon: Span) -> list[Span]:
+    """Return the duty days that begin before the end of a horizon, in order, apart from each other."""
     found = []
     day = clock.local_date(horizon.start) - timedelta(days=1)
-    taken = list(busy)
     while (start := clock.start_of(day) + DUTY_DAY_START) < horizon.end:
-        found += rules.free(Span(start, start + timedelta(days=1, seconds=-1)), taken)
+        found.append(Span(start, start + timedelta(days=1, seconds=-1)))
         day += timedelta(days=1)
     return found
+
+
+def duty_spans(days: Iterable[Span], busy: Collection[Span]) -> list[Span]:
+    """Return what is left of each duty day, in order, apart from each other."""
+    return [span for day in days for span in rules.free(day, [taken for taken in busy if taken.overlaps(day)])]

@@ -1,12 +1,14 @@
 """Who lends to whom, free time, what a slip's code says, where bars stand, and who is given whose vehicle."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dispatch
 from fleetapp.accounts.models import Organisation
 from fleetapp.drivers.models import Driver
 from fleetapp.kit.errors import RuleBroken
@@ -135,3 +137,21 @@ def test_a_plan_gives_drivers_their_own_holders_vehicles_and_never_overlaps(scen
         for other in given_out[:n]:
             if one.vehicle_id == other.vehicle_id or one.driver_id == other.driver_id:
                 assert not windows[one.order_id].overlaps(windows[other.order_id])
+
+
+@settings(max_examples=30, deadline=None)
+@given(scenes(), st.lists(SPANS, max_size=4), st.lists(SPANS, max_size=4))
+def test_the_free_time_around_an_order_is_all_that_its_judgement_needs(scene, busy, away):
+    """One span of each is kept, and every vehicle's case, with its reason, is the same as with all of them."""
+    order = scene.orders[0]
+    scene = replace(
+        scene, orders=[order], busy_vehicles={row.id: busy for row in scene.vehicles[::2]},
+        busy_drivers={row.id: away for row in scene.drivers[::2]},
+    )  # fmt: skip
+    params = bridge.params_of(FIGURES)
+    plan = dispatch.Plan((), {str(order.id): "no_free_vehicle"}, (), 0)
+    whole, near = bridge.instance_of(scene), bridge.instance_of(scene, at=order.start_at)
+    assert [one.id for one in near.drivers] == [one.id for one in whole.drivers]
+    assert all(len(one.available) == 1 for one in near.vehicles)
+    told = [dispatch.explain(one, plan, str(order.id), params=params).options for one in (whole, near)]
+    assert told[0] == told[1]

@@ -1,8 +1,9 @@
 """Rows and the optimizer: orders, vehicles and drivers become an instance, a plan becomes proposals and reasons."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +21,7 @@ from fleetapp.orders.rules import OrderKind, Purpose
 from fleetapp.places.models import ParkingArea
 from fleetapp.planning import rules
 from fleetapp.planning.rules import Fault, Figures
-from fleetapp.planning.scene import Point, Scene, centre, duty_spans
+from fleetapp.planning.scene import Point, Scene, centre, duty_days, duty_spans
 from fleetapp.vehicles.models import Vehicle
 from fleetapp.vehicles.rules import Body, Energy
 
@@ -68,8 +69,12 @@ class Option:
 # ---- rows to values -------------------------------------------------------------------------------------------------
 
 
-def instance_of(scene: Scene) -> dispatch.Instance:
-    """Return the optimizer's instance of a scene: seconds count from the start of its horizon."""
+def instance_of(scene: Scene, *, at: datetime | None = None) -> dispatch.Instance:
+    """Return the optimizer's instance of a scene: seconds count from the start of its horizon.
+
+    With ``at`` one span of free time is kept of each, the one around this moment or, where it is taken, any: an outing
+    then fits into no other, and reading all free time of a city takes longer than judging it.
+    """
     epoch = scene.horizon.start
     fallback = _point(scene.orders[0].stops[0])
     places: dict[str, dispatch.Place] = {}
@@ -87,16 +92,25 @@ def instance_of(scene: Scene) -> dispatch.Instance:
     routes = {order.id: _route([place("", _point(stop)) for stop in order.stops]) for order in scene.orders}
     owners, borrowers, pairs = scene.lending.grouped(scene.vehicles, scene.orders)
     vehicles = [
-        _vehicle(scene, vehicle, yard(scene.home(vehicle), vehicle.parking), owners[vehicle.id])
+        _vehicle(scene, vehicle, yard(scene.home(vehicle), vehicle.parking), owners[vehicle.id], at)
         for vehicle in scene.vehicles
     ]
     special: dict[int, int] = {}  # the most seats of a special vehicle by home; every home of a vehicle is in it
     for vehicle in scene.vehicles:
         home = scene.home(vehicle)
         special[home] = max(special.get(home, 0), vehicle.seats if vehicle.body == Body.SPECIAL else 0)
-    idle = _seconds(duty_spans(scene.horizon, ()), scene)
+    days = duty_days(scene.horizon)
+    near = [day for day in days if at is not None and at in day]
+    idle = _seconds(days, scene, at)
+
+    def on_duty(driver: Driver) -> tuple[dispatch.Span, ...]:
+        """Return when a driver is there: every day whenever not taken."""
+        if not (busy := scene.busy_drivers.get(driver.id)):
+            return idle
+        return _seconds(duty_spans(near, busy), scene, at) or _seconds(duty_spans(days, busy), scene, at)
+
     drivers = [
-        _driver(scene, row, yard(scene.home(row)), special[scene.home(row)], idle)
+        _driver(scene, row, yard(scene.home(row)), special[scene.home(row)], on_duty(row))
         for row in scene.drivers if scene.home(row) in special
     ]  # fmt: skip
     travel = _travel(tuple(places.values()))
@@ -174,9 +188,9 @@ def _request(
     )
 
 
-def _vehicle(scene: Scene, vehicle: Vehicle, yard: str, owner: str) -> dispatch.Vehicle | None:
+def _vehicle(scene: Scene, vehicle: Vehicle, yard: str, owner: str, at: datetime | None) -> dispatch.Vehicle | None:
     """Return the vehicle, or None when it is taken over the whole horizon."""
-    available = _seconds(rules.free(scene.horizon, scene.busy_vehicles.get(vehicle.id, ())), scene)
+    available = _seconds(rules.free(scene.horizon, scene.busy_vehicles.get(vehicle.id, ())), scene, at)
     if not available:
         return None
     is_bev = vehicle.energy == Energy.BEV
@@ -194,11 +208,9 @@ def _vehicle(scene: Scene, vehicle: Vehicle, yard: str, owner: str) -> dispatch.
 
 
 def _driver(
-    scene: Scene, driver: Driver, yard: str, special_seats: int, idle: tuple[dispatch.Span, ...]
+    scene: Scene, driver: Driver, yard: str, special_seats: int, on_duty: tuple[dispatch.Span, ...]
 ) -> dispatch.Driver | None:
-    """Return the driver, on duty every day whenever not taken (``idle`` when never), or None when there is no such time."""
-    busy = scene.busy_drivers.get(driver.id)
-    on_duty = _seconds(duty_spans(scene.horizon, busy), scene) if busy else idle
+    """Return the driver, or None when there is no time at which he is there."""
     if not on_duty:
         return None
     drives_special = special_seats > 0 and may_drive(Licence(driver.licence), special_seats)
@@ -213,7 +225,9 @@ def _driver(
     )
 
 
-def _seconds(spans: Iterable[Span], scene: Scene) -> tuple[dispatch.Span, ...]:
+def _seconds(spans: Sequence[Span], scene: Scene, at: datetime | None) -> tuple[dispatch.Span, ...]:
+    if at is not None:
+        spans = [span for span in spans if at in span] or spans[:1]
     epoch = scene.horizon.start
     pairs = [(round((s.start - epoch).total_seconds()), round((s.end - epoch).total_seconds())) for s in spans]
     return tuple(dispatch.Span(start_s, end_s) for start_s, end_s in pairs if start_s < end_s)
@@ -324,7 +338,7 @@ def options(scene: Scene) -> list[Option]:
             homes[home][1].append(driver)
     for vehicles, drivers in homes.values():
         part = replace(scene, vehicles=vehicles, drivers=drivers)
-        instance = instance_of(part)
+        instance = instance_of(part, at=order.start_at)
         if not instance.drivers:
             found += [Option(vehicle.id, None, None, Fault("driver_missing")) for vehicle in vehicles]
             continue
