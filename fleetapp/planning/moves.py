@@ -15,6 +15,7 @@ from fleetapp.kit import permits
 from fleetapp.kit.actor import Actor
 from fleetapp.kit.errors import Conflict, RuleBroken
 from fleetapp.orders import queries as order_queries
+from fleetapp.orders.models import TravelOrder
 from fleetapp.orders.queries import lock_bookings
 from fleetapp.planning import journeys, queries, rules, service
 from fleetapp.planning.models import Assignment
@@ -55,7 +56,8 @@ def move(session: Session, *, moves: Sequence[Move], reason: str, actor: Actor, 
     """
     lock_bookings(session)
     queries.lock_orders(session, [one.order_id for one in moves])
-    before = {one.order_id: _seen(session, one, actor) for one in moves}
+    seen = {one.order_id: _seen(session, one, actor) for one in moves}
+    before = {order_id: held for order_id, (_, held) in seen.items()}
     backs = {one.order_id: _back(session, one, before[one.order_id]) for one in moves}
     for one in moves:
         if before[one.order_id] is not None:
@@ -64,8 +66,7 @@ def move(session: Session, *, moves: Sequence[Move], reason: str, actor: Actor, 
     found = []
     for one in moves:
         made = _place(session, one, before[one.order_id], actor=actor, now=now)
-        order = order_queries.lock_order(session, order_id=one.order_id, actor=actor)
-        back = backs[one.order_id]
+        order, back = seen[one.order_id][0], backs[one.order_id]
         found.append(Moved(order.number, made, Move(
             one.order_id, made.id if made else None, back.vehicle_id, back.driver_id, back.pool_key, back.consent,
         )))  # fmt: skip
@@ -92,19 +93,19 @@ def lock(session: Session, *, order_id: int, seen: int, locked: bool, actor: Act
     return held
 
 
-def _seen(session: Session, one: Move, actor: Actor) -> Assignment | None:
-    """Return the assignment that an order has, if it is what the dispatcher saw and may be moved."""
+def _seen(session: Session, one: Move, actor: Actor) -> tuple[TravelOrder, Assignment | None]:
+    """Return an order with the assignment that it has, if that is what the dispatcher saw and may be moved."""
     order = order_queries.lock_order(session, order_id=one.order_id, actor=actor)
     held = queries.active_of(session, order_id=one.order_id)
     if (held.id if held else None) != one.seen:
         raise Conflict("planning.changed_meanwhile", number=order.number)
     if held is None:
-        return None
+        return order, None
     if order.state not in rules.MOVABLE:
         raise RuleBroken("planning.left_already", number=order.number)
     if held.locked_at is not None:
         raise RuleBroken("planning.locked", number=order.number, plate=held.vehicle.plate)
-    return held
+    return order, held
 
 
 def _back(session: Session, one: Move, held: Assignment | None) -> Move:

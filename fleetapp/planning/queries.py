@@ -234,19 +234,22 @@ def admits(*, hold: Hold, order: TravelOrder) -> bool:
     return order.kind == OrderKind.EMERGENCY
 
 
+FIGURES = (
+    "dispatch.buffer_before_min", "dispatch.buffer_after_min", "dispatch.ev_range_factor", "driver.shift_max_h",
+    "driver.continuous_max_h", "driver.rest_min",
+)  # fmt: skip
+"""Codes of the policy figures that planning knows."""
+
+
 def figures(session: Session, *, now: datetime, org_path: str) -> Figures:
     """Return the policy figures in force for a part of the tree.
 
     :raises RuleBroken: ``policies.missing``.
     """
     on = clock.local_date(now)
-    found = {
-        code: float(policies.value(session, code, on, org_path))
-        for code in (
-            "dispatch.buffer_before_min", "dispatch.buffer_after_min", "dispatch.ev_range_factor", "driver.shift_max_h",
-            "driver.continuous_max_h", "driver.rest_min",
-        )
-    }  # fmt: skip
+    rows = policies.standing(session, *FIGURES, on=on, org_path=org_path)
+    values = policies.Figures({code: row.value for code, row in rows.items()}, on)
+    found = {code: float(values[code]) for code in FIGURES}
     return Figures(
         before=timedelta(minutes=found["dispatch.buffer_before_min"]),
         after=timedelta(minutes=found["dispatch.buffer_after_min"]),
