@@ -142,7 +142,7 @@ def test_a_plan_gives_drivers_their_own_holders_vehicles_and_never_overlaps(scen
 @settings(max_examples=30, deadline=None)
 @given(scenes(), st.lists(SPANS, max_size=4), st.lists(SPANS, max_size=4))
 def test_the_free_time_around_an_order_is_all_that_its_judgement_needs(scene, busy, away):
-    """One span of each is kept, and every vehicle's case, with its reason, is the same as with all of them."""
+    """One span of each is kept: the case of every vehicle not taken then, with its reason, is the same as with all."""
     order = scene.orders[0]
     scene = replace(
         scene, orders=[order], busy_vehicles={row.id: busy for row in scene.vehicles[::2]},
@@ -154,4 +154,6 @@ def test_the_free_time_around_an_order_is_all_that_its_judgement_needs(scene, bu
     assert [one.id for one in near.drivers] == [one.id for one in whole.drivers]
     assert all(len(one.available) == 1 for one in near.vehicles)
     told = [dispatch.explain(one, plan, str(order.id), params=params).options for one in (whole, near)]
-    assert told[0] == told[1]
+    out = {str(row.id) for row in scene.vehicles[::2] if any(order.start_at in span for span in busy)}
+    assert [one for one in told[0] if one.vehicle_id not in out] == list(told[1])
+    assert all(one.code is not None for one in told[0] if one.vehicle_id in out), "taken cannot be given"

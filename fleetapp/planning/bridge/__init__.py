@@ -72,8 +72,9 @@ class Option:
 def instance_of(scene: Scene, *, at: datetime | None = None) -> dispatch.Instance:
     """Return the optimizer's instance of a scene: seconds count from the start of its horizon.
 
-    With ``at`` one span of free time is kept of each, the one around this moment or, where it is taken, any: an outing
-    then fits into no other, and reading all free time of a city takes longer than judging it.
+    With ``at`` one span of free time is kept of each driver, the one around this moment or, where it is taken, any, and
+    of each vehicle that one alone: an outing then fits into no other, and reading all free time of a city takes longer
+    than judging it.
     """
     epoch = scene.horizon.start
     fallback = _point(scene.orders[0].stops[0])
@@ -189,8 +190,11 @@ def _request(
 
 
 def _vehicle(scene: Scene, vehicle: Vehicle, yard: str, owner: str, at: datetime | None) -> dispatch.Vehicle | None:
-    """Return the vehicle, or None when it is taken over the whole horizon."""
-    available = _seconds(rules.free(scene.horizon, scene.busy_vehicles.get(vehicle.id, ())), scene, at)
+    """Return the vehicle, or None when it is taken over the whole horizon or ``at`` the moment that counts."""
+    busy = scene.busy_vehicles.get(vehicle.id, ())
+    if at is not None and any(at in span for span in busy):
+        return None
+    available = _seconds(rules.free(scene.horizon, busy), scene, at)
     if not available:
         return None
     is_bev = vehicle.energy == Energy.BEV
