@@ -119,6 +119,7 @@ def test_looking_at_a_track_is_logged_with_its_purpose(furnished, journey, now, 
         trip = session.scalars(queries.visible_to(auditor)).first()
         fixes = service.view_fixes(session, trip=trip, purpose="核查 2026 第 3 号", actor=auditor, now=now)
         assert fixes
+    with furnished.transaction(auditor) as session:
         entry = session.execute(
             text("SELECT actor_name, data FROM audit_entry WHERE action = 'tracking.viewed' ORDER BY seq DESC")
         ).first()
