@@ -1,14 +1,15 @@
-"""Pages that belong to no slice: health, root."""
+"""Pages that belong to no slice: health, root, the components that pages are made of."""
 
 import functools
 from pathlib import Path
 
-from flask import Blueprint, jsonify, redirect, url_for
+from flask import Blueprint, jsonify, redirect, render_template, url_for
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug import Response
 
 from fleetapp.kit.actor import SYSTEM
+from fleetapp.kit.paging import Page
 from fleetapp.web import display
 from fleetapp.web import request as web_request
 
@@ -27,6 +28,12 @@ def root() -> Response:
     """Go to the first page that the person may open."""
     entries = display.menu()
     return redirect(entries[0]["href"] if entries else url_for("accounts.sign_in"))
+
+
+@blueprint.get("/style")
+def style() -> str:
+    """Show every component in every state, without any data."""
+    return render_template("style.html", page=Page([], 2, 25, 60))
 
 
 @blueprint.get("/healthz")

@@ -65,6 +65,7 @@ WORDS = """() => [...document.querySelectorAll(
 
 PICTURED = frozenset(
     [
+        "/style",
         "/notices",
         "/notices/choices",
         "/slips/verify",
@@ -95,7 +96,7 @@ LINKS = "(selector) => [...document.querySelectorAll(selector)].map((link) => li
 def pages(window) -> Iterator[tuple[str, bool]]:
     """Open and yield the pages of the menu (True) and, from each of them, the first link to every kind of page within (False)."""
     seen: set[str] = set()
-    menu, inside = window.page.evaluate(LINKS, "#side-menu a"), ["/notices", "/slips/verify"]
+    menu, inside = window.page.evaluate(LINKS, "#side-menu a"), ["/notices", "/slips/verify", "/style"]
     for path in menu:
         if shape(path) not in seen:
             seen.add(shape(path))

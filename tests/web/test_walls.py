@@ -59,6 +59,7 @@ EVERYBODYS = {
     "second.enrol": "one's own second factor",
     "second.renew": "one's own password, after a one-time secret",
     "shell.root": "goes to one's own first page",
+    "shell.style": "components of pages, without data",
     "own.show": "one's own account and sign-ins",
     "api_accounts.Me": "one's own grants",
     "api_accounts.Organisations": "the units of one's grants: none without a role",
