@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from fleetapp.findings.families.tools import Answers, clue, distance_m, hm, km, minutes
-from fleetapp.findings.known import External, Known
+from fleetapp.findings.families.tools import Answers, clue, hm, km, minutes, of_others
+from fleetapp.findings.known import Known
 from fleetapp.findings.rules import Severity, Silence
 
 
@@ -30,18 +30,9 @@ def return_not_registered(known: Known) -> Answers:
         )  # fmt: skip
 
 
-def compared(known: Known, record: External, within_min: float) -> float | None:
-    """Return how near the vehicle came to somebody else's record, metres; ``None`` without a position around its time."""
-    near = [one for one in known.positions if abs(minutes(one.at, record.at)) <= within_min]
-    return min((distance_m(one.lat, one.lon, record.lat, record.lon) for one in near), default=None)
-
-
 def parking_elsewhere(known: Known) -> Answers:
     """E-05: a car park has the plate at a place and time where the track is not; without a track the record stands alone."""
-    for record in known.externals:
-        if record.kind != "parking" or not known.holds(record.at):
-            continue
-        away_m = compared(known, record, known.value("E-05.within_min", record.at))
+    for record, away_m in of_others(known, "parking", "E-05"):
         if away_m is None:
             yield Silence.INSUFFICIENT_DATA
             continue

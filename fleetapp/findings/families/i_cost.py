@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from fleetapp.findings.families.e_parking import compared
-from fleetapp.findings.families.tools import Answers, clue, hm, km
+from fleetapp.findings.families.tools import Answers, clue, hm, km, of_others
 from fleetapp.findings.known import Known
 from fleetapp.findings.rules import MIN_COVERAGE, Severity, Silence
 from fleetapp.kit import clock
@@ -135,10 +134,7 @@ def rented_though_idle(known: Known) -> Answers:
 
 def toll_elsewhere(known: Known) -> Answers:
     """I-05: a toll record off the track in place and time."""
-    for record in known.externals:
-        if record.kind != "toll" or not known.holds(record.at):
-            continue
-        away_m = compared(known, record, known.value("I-05.within_min", record.at))
+    for record, away_m in of_others(known, "toll", "I-05"):
         if away_m is None:
             yield Silence.INSUFFICIENT_DATA
             continue

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 from fleetapp.drivers import rules as drivers
 from fleetapp.drivers.rules import Licence
-from fleetapp.findings.families.e_parking import compared
-from fleetapp.findings.families.tools import Answers, clue, exempt, hm, minutes
+from fleetapp.findings.families.tools import Answers, clue, exempt, hm, minutes, of_others
 from fleetapp.findings.known import Known, Trip
 from fleetapp.findings.rules import MIN_COVERAGE, Severity, Silence
 from fleetapp.kit import clock
@@ -185,10 +184,7 @@ def complaint(known: Known) -> Answers:
 
     A complaint that the track does not bear out, about a misread plate or a wrong day, raises nothing.
     """
-    for record in known.externals:
-        if record.kind != "complaint" or not known.holds(record.at):
-            continue
-        away_m = compared(known, record, known.value("J-09.within_min", record.at))
+    for record, away_m in of_others(known, "complaint", "J-09"):
         if away_m is None:
             yield Silence.INSUFFICIENT_DATA
             continue

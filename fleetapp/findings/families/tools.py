@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from fleetapp.findings.inputs import ApprovedStop, OrderFacts
-from fleetapp.findings.known import Known, Poi, Stay
+from fleetapp.findings.known import External, Known, Poi, Stay
 from fleetapp.findings.rules import Clue, Line, Severity, Silence, assembled, plain
 from fleetapp.kit import clock
 from fleetapp.orders.rules import OrderKind
@@ -172,3 +172,15 @@ def clue(
 def length_m(lats: Sequence[float], lons: Sequence[float]) -> float:
     """Return the length of a line of positions."""
     return sum(distance_m(a, b, c, d) for (a, b), (c, d) in pairwise(zip(lats, lons, strict=True)))
+
+
+def of_others(known: Known, kind: str, rule: str) -> Iterator[tuple[External, float | None]]:
+    """Yield what others recorded of the plate with how near the vehicle came to it within ``<rule>.within_min``, metres.
+
+    ``None`` stands for no position around that time.
+    """
+    for record in known.externals:
+        if record.kind == kind and known.holds(record.at):
+            within_min = known.value(f"{rule}.within_min", record.at)
+            near = [one for one in known.positions if abs(minutes(one.at, record.at)) <= within_min]
+            yield record, min((distance_m(one.lat, one.lon, record.lat, record.lon) for one in near), default=None)
