@@ -292,9 +292,8 @@ def terminals(session: Session, scope: Scope, which: str = "") -> Rows:
         scope.known["bounds"] = health.bounds(session, now=scope.now)
     limits: Bounds = scope.known["bounds"]
     if "sums" not in scope.known:
-        scope.known["sums"] = tracking_bridge.summed(
-            now=scope.now
-        )  # the same for every figure, so that it is reckoned once
+        # The same for every figure, so that it is reckoned once.
+        scope.known["sums"] = tracking_bridge.summed(now=scope.now)
     device, sums = tracking_bridge.device(), scope.known["sums"]
     silent = or_(device.c.last_seen_at.is_(None), device.c.last_seen_at < scope.now - limits.offline_after)
     query = (

@@ -54,7 +54,7 @@ function start(data) {
     groups,
     timelineOptions(data, label, (item) => bar(sprite, item), time.clientWidth),
   );
-  timeline.on("rangechanged", () => requestAnimationFrame(() => timeline.redraw())); // it hides itself until drawn once more
+  timeline.once("rangechanged", () => requestAnimationFrame(() => timeline.redraw())); // it hides itself until drawn once more
   const names = time.querySelector(".vis-left"); // the rows' names scroll up and down, so they are a stop of the Tab key
   for (const [name, value] of Object.entries({ tabindex: 0, role: "group", "aria-label": words.vehicles })) names.setAttribute(name, value); // biome-ignore format: one loop
 }
